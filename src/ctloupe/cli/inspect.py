@@ -1,0 +1,48 @@
+"""`ctloupe inspect`: what is in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctloupe.cli.options import AsJson, Series, VoxelSize, as_voxel_size
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("inspect")(inspect)
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Volume: NIfTI, MHA, NRRD, DICOM, TIFF or OME-Zarr.")],
+    series: Series = None,
+    voxel_size: VoxelSize = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show format, shape, spacing, orientation, intensities and anything that looks wrong.
+
+    Example: ctloupe inspect scan.nii.gz --json
+    """
+    from ctloupe.volume.formats import detect, read
+    from ctloupe.volume.summary import summarise
+
+    kind = detect(path)
+    summary = summarise(read(path, series=series, voxel_size=as_voxel_size(voxel_size)), path)
+    facts = summary.as_dict() | {"format": kind}
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    print(f"{path}: {kind}")
+    print(f"  shape        {' × '.join(map(str, summary.shape))} (z, y, x), {summary.dtype}")
+    print(f"  spacing      {' × '.join(f'{value:.6g}' for value in summary.spacing)} mm")
+    print(f"  extent       {' × '.join(f'{value:.4g}' for value in summary.extent_mm)} mm")
+    print(f"  orientation  {summary.orientation} (index axes x, y, z)")
+    print(f"  values       {summary.minimum:g} to {summary.maximum:g}, units {summary.units}")
+    shown = ", ".join(f"{percent:g}%: {value:g}" for percent, value in summary.percentiles.items())
+    print(f"  percentiles  {shown}")
+    print(f"  modality     {summary.modality}; looks {summary.modality_guess} ({summary.modality_reason})")
+    for warning in summary.warnings:
+        print(f"  warning      {warning}")

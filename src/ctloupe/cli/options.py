@@ -1,0 +1,91 @@
+"""Options that several verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctloupe.volume.errors import OptionError
+
+Series = Annotated[
+    str | None, typer.Option(help="Number or UID of the DICOM series, where a folder holds several.")
+]
+VoxelSize = Annotated[
+    str | None, typer.Option(help="Voxel size Z,Y,X in mm, for TIFF files that do not state theirs.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def numbers(text: str, option: str, count: int, example: str) -> tuple[float, ...]:
+    """Read `count` numbers separated by commas.
+
+    Raises
+    ------
+    OptionError
+        If the text is anything else.
+    """
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise OptionError(
+            f"{option} {text}: expected {count} numbers separated by commas, for instance {example}"
+        )
+    return values
+
+
+def as_voxel_size(text: str | None) -> tuple[float, float, float] | None:
+    """Read ``--voxel-size Z,Y,X``."""
+    if text is None:
+        return None
+    z, y, x = numbers(text, "--voxel-size", 3, "0.05,0.05,0.05")
+    return z, y, x
+
+
+def volume_paths(paths: list[Path]) -> list[Path]:
+    """Expand folders that hold several volumes; a DICOM, TIFF or OME-Zarr folder is one volume itself.
+
+    Raises
+    ------
+    OptionError
+        If a folder holds nothing readable.
+    """
+    from ctloupe.volume.formats import READABLE, detect
+
+    found: list[Path] = []
+    for path in paths:
+        inside = []
+        if path.is_dir() and not path.name.endswith(".zarr"):
+            inside = sorted(
+                one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE)
+            )
+        if inside and detect_folder(path) is None:
+            found += inside
+        elif path.is_dir() and detect_folder(path) is None and not inside:
+            raise OptionError(f"{path}: no readable volume in this folder")
+        else:
+            detect(path)
+            found.append(path)
+    return found
+
+
+def detect_folder(path: Path) -> str | None:
+    """Format of a folder that is one volume, else None."""
+    from ctloupe.volume.errors import CtLoupeError
+    from ctloupe.volume.formats import detect
+
+    try:
+        return detect(path)
+    except CtLoupeError:
+        return None
+
+
+def _is_volume(path: Path, suffixes: tuple[str, ...]) -> bool:
+    if path.is_dir():
+        return detect_folder(path) is not None
+    name = path.name.lower()
+    return any(name.endswith(suffix) for suffix in suffixes) and not name.endswith(".raw")

@@ -1,0 +1,76 @@
+"""`ctloupe prepare`: scans in, masks to check and patch banks to train on out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers, volume_paths
+from ctloupe.volume.errors import OptionError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("prepare")(prepare)
+
+
+def prepare(
+    clinical: Annotated[
+        list[Path], typer.Option(help="Clinical CTs: files, or folders of them; may be repeated.")
+    ],
+    micro: Annotated[list[Path], typer.Option(help="µCT volumes, likewise.")],
+    out: Annotated[Path, typer.Option(help="Bank folder to make.")],
+    scale: Annotated[int, typer.Option(help="In-plane enlargement: 2, 4, 8 or 16.")] = 8,
+    patch: Annotated[
+        int, typer.Option(help="Side of a clinical patch in pixels; µCT patches are scale times larger.")
+    ] = 32,
+    per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the choice of patches.")] = 0,
+    clinical_mask: Annotated[
+        str, typer.Option(help="lungs, none or a mask file (for a single volume).")
+    ] = "lungs",
+    micro_mask: Annotated[
+        str, typer.Option(help="specimen, none or a mask file (for a single volume).")
+    ] = "specimen",
+    clinical_window: Annotated[str, typer.Option(help="LOW,HIGH in HU.")] = "-1000,2500",
+    micro_window: Annotated[
+        str, typer.Option(help="LOW,HIGH in raw units, or percentiles as 1%,99%.")
+    ] = "0,15000",
+    voxel_size: VoxelSize = None,
+    series: Series = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Mask the scans, cut patches and save them with their provenance; look at the overlays before training.
+
+    Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
+    """
+    from ctloupe.cli.progress import say
+    from ctloupe.prepare.banks import BankRequest, prepare_banks
+
+    request = BankRequest(
+        clinical=tuple(volume_paths(clinical)),
+        micro=tuple(volume_paths(micro)),
+        scale=scale,
+        patch_size=patch,
+        per_case=per_case,
+        seed=seed,
+        clinical_mask=clinical_mask,
+        micro_mask=micro_mask,
+        clinical_window=_window(clinical_window, "--clinical-window"),
+        micro_window=_window(micro_window, "--micro-window"),
+        voxel_size=as_voxel_size(voxel_size),
+        series=series,
+    )
+    prepare_banks(request, out, say, overwrite=overwrite)
+    say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
+    print(out)
+
+
+def _window(text: str, option: str) -> tuple[float, float, bool]:
+    percent = text.count("%") == 2
+    low, high = numbers(text.replace("%", ""), option, 2, "-1000,2500 or 1%,99%")
+    if "%" in text and not percent:
+        raise OptionError(f"{option} {text}: give both ends as percentiles or neither")
+    return low, high, percent

@@ -1,0 +1,54 @@
+"""Time and peak memory of each stage of the demo."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass
+class Stages:
+    """Measures stages one after the other.
+
+    Attributes
+    ----------
+    rows : list of (name, seconds, peak resident memory in MB or None)
+    """
+
+    rows: list[tuple[str, float, float | None]] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Run a stage and tell standard error of it."""
+        print(f"demo: {name} …", file=sys.stderr, flush=True)
+        _reset_peak()
+        begun = time.monotonic()
+        yield
+        seconds, peak = time.monotonic() - begun, _peak_mb()
+        self.rows.append((name, seconds, peak))
+        memory = f", peak memory {peak:.0f} MB" if peak is not None else ""
+        print(f"demo: {name}: {seconds:.0f} s{memory}", file=sys.stderr, flush=True)
+
+
+def _reset_peak() -> None:
+    """Start a new peak; possible on Linux only."""
+    if _RESET.exists():
+        try:
+            _RESET.write_text("5", encoding="ascii")
+        except OSError:
+            return
+
+
+def _peak_mb() -> float | None:
+    if not _STATUS.is_file():
+        return None
+    lines = dict(
+        line.split(":", 1) for line in _STATUS.read_text(encoding="utf-8").splitlines() if ":" in line
+    )
+    return int(lines["VmHWM"].split()[0]) / 1024

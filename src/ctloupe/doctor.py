@@ -1,0 +1,112 @@
+"""What this machine has that matters to ctloupe."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_EXTRAS = (
+    ("python-gdcm", "dicom", "DICOM files with compressed pixel data"),
+    ("imagecodecs", "tiff", "TIFF files compressed with LZW, Zstandard and others"),
+    ("openvino", "openvino", "faster enhancing on Intel processors"),
+)
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "nibabel",
+    "pydicom",
+    "tifffile",
+    "zarr",
+    "lightning-fabric",
+    "pydantic",
+)
+_MALICIOUS = {
+    ("lightning-fabric", "2.6.2"),
+    ("lightning-fabric", "2.6.3"),
+    ("lightning", "2.6.2"),
+    ("lightning", "2.6.3"),
+}
+
+
+def examine() -> dict[str, Any]:
+    """Return the facts as plain data: versions, devices, memory, disk, extras and problems."""
+    import torch
+
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    memory = _memory()
+    return {
+        "ctloupe": version("ctloupe"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "torch": {"version": torch.__version__, "build": build, "threads": torch.get_num_threads()},
+        "devices": _devices(),
+        "memory_gb": memory,
+        "disk_gb": {"free": free},
+        "libraries": {name: found for name in _LIBRARIES if (found := _version(name))},
+        "extras": [
+            {
+                "name": name,
+                "version": _version(name),
+                "need": f"pip install 'ctloupe[{extra}]'",
+                "for": purpose,
+            }
+            for name, extra, purpose in _EXTRAS
+        ],
+        "problems": _problems(free, memory["available"]),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[dict[str, Any]]:
+    import torch
+
+    from ctloupe.train.engine import hardware_has_bf16
+
+    found: list[dict[str, Any]] = []
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        bf16 = hardware_has_bf16("cuda")
+        size = facts.total_memory / 1e9
+        found.append({"name": f"cuda:{index}", "description": facts.name, "memory_gb": size, "bf16": bf16})
+    if torch.backends.mps.is_available():
+        found.append({"name": "mps", "description": "Apple GPU", "memory_gb": None, "bf16": False})
+    cpu = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    found.append({"name": "cpu", "description": cpu, "memory_gb": None, "bf16": hardware_has_bf16("cpu")})
+    return found
+
+
+def _memory() -> dict[str, float]:
+    facts = Path("/proc/meminfo")
+    if facts.is_file():
+        lines = dict(line.split(":", 1) for line in facts.read_text(encoding="ascii").splitlines())
+        kilobytes = {name: int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable")}
+        return {"total": kilobytes["MemTotal"] / 1e6, "available": kilobytes["MemAvailable"] / 1e6}
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        return {"total": total, "available": total}
+    return {"total": float("nan"), "available": float("nan")}
+
+
+def _problems(free_gb: float, available_gb: float) -> list[str]:
+    problems = [
+        f"{name} {number} is a known malicious release (GHSA-w37p-236h-pfx3); install another version at once"
+        for name, number in sorted(_MALICIOUS)
+        if _version(name) == number
+    ]
+    if free_gb < 20:
+        problems.append(f"{free_gb:.0f} GB of disk free: a whole chest CT at ×8 needs about 8 GB as OME-Zarr")
+    if available_gb < 4:
+        problems.append(f"{available_gb:.1f} GB of memory free: whole slices at ×8 need about 4 GB")
+    return problems

@@ -1,0 +1,248 @@
+"""Named recipes for a comparison. Numbers of different protocols must never stand in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import zoom
+
+from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.evaluate.consistency import consistency
+from ctloupe.evaluate.fidelity import jmi_psnr, jmi_ssim, mae, psnr, ssim_windowed
+from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.volume.geometry import refined_grid
+from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.volume.volume import Volume
+
+PAIRED: Final = "paired-truth"
+CONSISTENCY_ONLY: Final = "no-truth"
+JMI: Final = "jmi"
+VERSION: Final = 1
+
+DATA_RANGE_HU: Final = 1500.0
+"""Stated range of lung HU (−1000 … 500) that PSNR and SSIM refer to."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a protocol found: one row of numbers for each way of enhancing, bicubic first.
+
+    Attributes
+    ----------
+    protocol
+        Name and version; only rows of one protocol may be compared.
+    rows
+        Metric name to value, by row name.
+    definitions
+        One sentence for each metric.
+    facts
+        Data and settings the numbers depend on.
+    """
+
+    protocol: str
+    rows: dict[str, dict[str, float]]
+    definitions: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
+    notice: str = RESEARCH_NOTICE
+
+
+_CONSISTENCY = {
+    "consistency RMS (HU)": "root mean square of (mean of each s×s block of SR − scan) over the mask; 0 is perfect",
+    "consistency bias (HU)": "mean of (mean of each s×s block of SR − scan) over the mask",
+}
+_PAIRED = {
+    "PSNR (dB)": f"10·log10(range² / MSE) against the truth over the mask, range {DATA_RANGE_HU:g} HU; higher is better",
+    "SSIM": "mean structural similarity, 11×11 Gaussian window σ 1.5, slice by slice against the truth, "
+    f"range {DATA_RANGE_HU:g} HU; 1 is identical",
+    "MAE (HU)": "mean absolute difference to the truth over the mask; 0 is perfect",
+}
+_JMI = {
+    "PSNR peak 1 (dB)": "JMI 2022: 10·log10(1 / MSE) on data in [−1, 1]; 6.02 dB below the usual range of 2",
+    "SSIM one window": "JMI 2022: one window over the whole image, C1 = C2 = 1e-4",
+}
+
+
+def interpolated(scan: Volume, scale: int, mask: NDArray[np.bool_] | None = None) -> Volume:
+    """Bicubic row of every table: `scan` enlarged without a model."""
+    return load_model("bicubic", scale).enhanced_lazily(scan, mask)
+
+
+def compare_with_truth(
+    scan: Volume, enhanced: dict[str, Volume], truth: Volume | None, mask: NDArray[np.bool_] | None = None
+) -> Comparison:
+    """Compare enhanced volumes with the truth (when there is one) and with the scan itself.
+
+    Parameters
+    ----------
+    scan
+        The clinical CT that was enhanced, or the same part of it.
+    enhanced
+        Volumes on the s-times finer grid of `scan`, by row name; a bicubic row is put first.
+    truth
+        On the same fine grid; None gives the consistency rows only.
+    mask : bool on the grid of `scan`
+        Where to compare; None: everywhere.
+
+    Raises
+    ------
+    GeometryError
+        If the grids do not belong together.
+    """
+    if not enhanced:
+        raise OptionError("nothing to compare: give at least one enhanced volume")
+    scale = scale_between(scan, next(iter(enhanced.values())))
+    for name, volume in [*enhanced.items(), *([("truth", truth)] if truth else [])]:
+        require_fine_grid(scan, volume, scale, name)
+    everything = {"bicubic": interpolated(scan, scale)} | enhanced
+    rows = {name: _row(scan, volume, truth, scale, mask) for name, volume in everything.items()}
+    name = PAIRED if truth is not None else CONSISTENCY_ONLY
+    definitions = (_PAIRED if truth is not None else {}) | _CONSISTENCY
+    facts = {
+        "scale": scale,
+        "slices": scan.shape[0],
+        "voxels_compared": int(mask.sum() if mask is not None else np.prod(scan.shape)) * scale**2,
+        "clinical_spacing_mm": list(scan.spacing),
+    }
+    return Comparison(f"{name}, version {VERSION}", rows, definitions, facts)
+
+
+def _row(
+    scan: Volume, volume: Volume, truth: Volume | None, scale: int, mask: NDArray[np.bool_] | None
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if truth is not None:
+        found |= _fidelity(volume, truth, scale, mask)
+    kept = consistency(volume.data, scan.data, scale=scale, mask=mask)
+    return found | {"consistency RMS (HU)": kept.rms_hu, "consistency bias (HU)": kept.bias_hu}
+
+
+def _fidelity(volume: Volume, truth: Volume, scale: int, mask: NDArray[np.bool_] | None) -> dict[str, float]:
+    """Slice by slice, so that neither fine volume is ever held whole."""
+    squares = absolute = similarity = 0.0
+    voxels = 0
+    for z in range(truth.shape[0]):
+        inside = None if mask is None else mask[z].repeat(scale, 0).repeat(scale, 1)
+        count = int(inside.sum()) if inside is not None else truth.shape[1] * truth.shape[2]
+        if count == 0:
+            continue
+        ours = np.asarray(volume.data[z], dtype=np.float32)
+        real = np.asarray(truth.data[z], dtype=np.float32)
+        squares += (
+            count * DATA_RANGE_HU**2 / 10 ** (psnr(ours, real, data_range=DATA_RANGE_HU, mask=inside) / 10)
+        )
+        absolute += count * mae(ours, real, mask=inside)
+        similarity += count * ssim_windowed(ours, real, data_range=DATA_RANGE_HU, mask=inside)
+        voxels += count
+    if voxels == 0:
+        raise OptionError("the mask is empty: there is nothing to compare")
+    mse = squares / voxels
+    return {
+        "PSNR (dB)": float("inf") if mse == 0 else 10 * float(np.log10(DATA_RANGE_HU**2 / mse)),
+        "SSIM": similarity / voxels,
+        "MAE (HU)": absolute / voxels,
+    }
+
+
+def scale_between(scan: Volume, fine: Volume) -> int:
+    """Whole in-plane factor from `scan` to `fine`.
+
+    Raises
+    ------
+    GeometryError
+        If there is none.
+    """
+    scale = fine.shape[1] // scan.shape[1]
+    if scale < 1 or fine.shape != (scan.shape[0], scan.shape[1] * scale, scan.shape[2] * scale):
+        raise GeometryError(
+            f"--output has shape {fine.shape}, which is no whole in-plane multiple of the input's {scan.shape}; "
+            "give the volume that was made from this input (crop the input with the same --slices or --roi)"
+        )
+    return scale
+
+
+def require_fine_grid(scan: Volume, fine: Volume, scale: int, name: str) -> None:
+    """Raise `GeometryError` unless `fine` lies on the `scale` times finer grid of `scan`, to 1% of a voxel."""
+    spacing, origin = refined_grid(scan.spacing, scan.origin, scan.direction, scale)
+    shape = (scan.shape[0], scan.shape[1] * scale, scan.shape[2] * scale)
+    if fine.shape != shape:
+        raise GeometryError(f"{name}: shape {fine.shape}, expected {shape} for this input at ×{scale}")
+    off = float(np.abs(np.subtract(fine.origin, origin)).max())
+    if off > 0.01 * min(spacing) or not np.allclose(fine.spacing, spacing, rtol=1e-3):
+        raise GeometryError(
+            f"{name}: lies elsewhere than the input at ×{scale} (origin off by {off:.4g} mm, spacing {fine.spacing} "
+            f"where {spacing} is expected); compare volumes of the same scan"
+        )
+    if not np.allclose(fine.direction, scan.direction, atol=1e-4):
+        raise GeometryError(f"{name}: is oriented otherwise than the input; compare volumes of the same scan")
+
+
+def compare_by_jmi(
+    micro: Volume,
+    resolver: SuperResolver,
+    micro_window: IntensityWindow,
+    patches: int | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Pseudo-paired protocol of JMI 2022: enhance downsampled µCT and compare with the original.
+
+    Each µCT slice is normalised to [−1, 1], shrunk by s with cubic interpolation *without* antialiasing, cut into
+    patches of the training size, enhanced patch by patch with each patch's own normalisation statistics, and
+    compared with the original patch.
+
+    Parameters
+    ----------
+    micro
+        µCT volume.
+    resolver
+        The model; plain bicubic is always a row.
+    micro_window
+        Of the µCT values.
+    patches
+        At most so many patches, chosen by `seed`; None: all.
+    """
+    size, scale = resolver.patch_size, resolver.scale
+    fine = size * scale
+    corners = [
+        (z, top, left)
+        for z in range(micro.shape[0])
+        for top in range(0, micro.shape[1] - fine + 1, fine)
+        for left in range(0, micro.shape[2] - fine + 1, fine)
+    ]
+    if not corners:
+        raise GeometryError(
+            f"µCT slices of {micro.shape[1]}×{micro.shape[2]} are smaller than one patch of {fine}×{fine}"
+        )
+    if patches is not None and patches < len(corners):
+        chosen = np.random.default_rng(seed).choice(len(corners), patches, replace=False)
+        corners = [corners[index] for index in sorted(chosen)]
+    networks = {"bicubic": load_model("bicubic", scale).enhance_unit, resolver.name: resolver.enhance_unit}
+    totals = {name: {metric: 0.0 for metric in _JMI} for name in networks}
+    at = -1
+    plane = shrunk = np.empty((0, 0), np.float32)
+    for z, top, left in corners:
+        if z != at:
+            at, plane = z, micro_window.to_unit(np.asarray(micro.data[z]))
+            shrunk = shrink_cubic(plane, scale)
+        low = shrunk[top // scale : top // scale + size, left // scale : left // scale + size]
+        high = plane[top : top + fine, left : left + fine]
+        for name, network in networks.items():
+            made = network(torch.from_numpy(np.ascontiguousarray(low))[None, None])[0, 0].numpy()
+            totals[name]["PSNR peak 1 (dB)"] += jmi_psnr(made, high)
+            totals[name]["SSIM one window"] += jmi_ssim(made, high)
+    rows = {
+        name: {metric: total / len(corners) for metric, total in row.items()} for name, row in totals.items()
+    }
+    facts = {"scale": scale, "patches": len(corners), "patch_size": size, "seed": seed}
+    return Comparison(f"{JMI}, version {VERSION}", rows, _JMI, facts)
+
+
+def shrink_cubic(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    """Shrink by `scale` with cubic spline interpolation at the coarse voxel centres, without antialiasing."""
+    height, width = (length // scale for length in image.shape)
+    whole = image[: height * scale, : width * scale]
+    return zoom(whole, 1 / scale, order=3, mode="nearest", grid_mode=True).astype(np.float32)

@@ -1,0 +1,71 @@
+"""Errors by tissue, where labels say what each voxel is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctloupe.volume.errors import GeometryError
+from ctloupe.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class TissueError:
+    """Over the voxels of one label, in HU: their number, mean of the truth, mean and mean absolute error of each row."""
+
+    voxels: int
+    truth_hu: float
+    bias_hu: dict[str, float]
+    mae_hu: dict[str, float]
+
+
+def tissue_errors(
+    volumes: Mapping[str, Volume], truth: Volume, labels: Volume, names: Mapping[int, str]
+) -> dict[str, TissueError]:
+    """Compare volumes with the truth label by label, one slice in memory at a time.
+
+    Parameters
+    ----------
+    volumes
+        By row name, on the grid of `truth`.
+    truth, labels
+        HU and label numbers.
+    names
+        Label number to tissue; labels without a name are left out, tissues without a voxel too.
+
+    Raises
+    ------
+    GeometryError
+        If the labels are not on the grid of the truth.
+    """
+    if labels.shape != truth.shape:
+        raise GeometryError(
+            f"--labels has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid"
+        )
+    size = max(names) + 1
+    count, total = np.zeros(size), np.zeros(size)
+    bias = {name: np.zeros(size) for name in volumes}
+    absolute = {name: np.zeros(size) for name in volumes}
+    for z in range(truth.shape[0]):
+        found = np.asarray(labels.data[z]).astype(np.int64).ravel()
+        known = np.isin(found, list(names))
+        found = found[known]
+        real = np.asarray(truth.data[z], dtype=np.float32).ravel()[known]
+        count += np.bincount(found, minlength=size)
+        total += np.bincount(found, real, size)
+        for name, volume in volumes.items():
+            off = np.asarray(volume.data[z], dtype=np.float32).ravel()[known] - real
+            bias[name] += np.bincount(found, off, size)
+            absolute[name] += np.bincount(found, np.abs(off), size)
+    return {
+        tissue: TissueError(
+            int(count[number]),
+            float(total[number] / count[number]),
+            {name: float(bias[name][number] / count[number]) for name in volumes},
+            {name: float(absolute[name][number] / count[number]) for name in volumes},
+        )
+        for number, tissue in names.items()
+        if count[number]
+    }

@@ -1,0 +1,172 @@
+"""What every method is: a configuration with presets, networks, a training step and an enhancer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from ctloupe.volume.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Unpaired patches of one step, in [−1, 1].
+
+    Attributes
+    ----------
+    clinical : (n, 1, p, p)
+    micro : (n, 1, s·p, s·p)
+    position
+        Number of patches of each modality shown before this batch's first, over all steps and ranks.
+    """
+
+    clinical: Tensor
+    micro: Tensor
+    position: int = 0
+
+
+class Engine(Protocol):
+    """What a training step may ask of whoever runs it (device, precision and ranks are the engine's concern)."""
+
+    def forward(self, player: str, *inputs: Tensor) -> Any:
+        """Run `player` so that its gradients will be averaged over ranks; outputs are float32."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Precision context for running a network that is not being updated."""
+
+    def update(self, player: str, loss: Tensor) -> None:
+        """Set the gradients of `player` to those of `loss` and take one optimiser step."""
+
+
+class MethodConfig(BaseModel):
+    """Settings that every trainable method has; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: Literal[2, 4, 8, 16] = 8
+    """In-plane enlargement."""
+    patch_size: int = Field(32, ge=4)
+    """Side of a clinical training patch in pixels; µCT patches are `scale` times larger."""
+    batch_size: int = Field(4, ge=1)
+    """Patches of each modality a step, over all devices."""
+    epochs: int = Field(200, ge=1)
+    """Passes over the larger patch bank."""
+    constant_fraction: float = Field(0.5, ge=0, le=1)
+    """Share of the training at the full learning rate, which then falls linearly to zero."""
+    learning_rate: float = Field(1e-5, gt=0)
+    """Of every optimiser."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Of Adam; 0.5 is CycleGAN's."""
+    flips: bool = False
+    """Flip and transpose training patches at random."""
+
+
+class Method(nn.Module):
+    """Base of all methods. A subclass is one file in this folder, or lives in another package.
+
+    Parameters
+    ----------
+    config
+        An instance of the subclass's ``Config``.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str] = ""
+    trainable: ClassVar[bool] = True
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, config: MethodConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def configure(cls, preset: str | None = None, changes: dict[str, Any] | None = None) -> MethodConfig:
+        """Build the configuration from a preset (default: the first) and changes by dotted key.
+
+        Raises
+        ------
+        OptionError
+            If the preset or a key is unknown or a value is out of range.
+        """
+        preset = preset or next(iter(cls.presets))
+        if preset not in cls.presets:
+            known = ", ".join(cls.presets)
+            raise OptionError(f"method {cls.name} has no preset '{preset}'; there are: {known}")
+        values = _merged(cls.presets[preset], changes or {})
+        try:
+            return cls.Config.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            hint = (
+                f"; keys are: {', '.join(cls.Config.model_fields)}"
+                if first["type"] == "extra_forbidden"
+                else ""
+            )
+            message = f"{first['msg']} (found {first['input']!r}){hint}"
+            raise OptionError(f"configuration of {cls.name}, key '{key}': {message}") from error
+
+    @classmethod
+    @abstractmethod
+    def make_enhancer(cls, config: Any) -> nn.Module:
+        """Build the untrained network that maps ``(n, 1, h, w)`` to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+
+    @abstractmethod
+    def enhancer(self) -> nn.Module:
+        """Return the network that a model package holds, as trained so far."""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return every network by its name in the paper."""
+        return {}
+
+    def players(self) -> dict[str, nn.Module]:
+        """Return what the optimisers own: one module, with one ``forward``, for each optimiser."""
+        return {}
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return a fresh optimiser for each player."""
+        return {
+            player: torch.optim.Adam(
+                module.parameters(), lr=self.config.learning_rate, betas=self.config.betas
+            )
+            for player, module in self.players().items()
+        }
+
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weight of each generator loss term by name."""
+        return {}
+
+    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+        """Take one training step.
+
+        Returns
+        -------
+        dict
+            Each unweighted loss term by name, detached, and ``total``, the weighted sum the generators minimise.
+        """
+        raise OptionError(f"method {self.name} has nothing to train")
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Return images ``(n, 1, h, w)`` in [−1, 1] that show the state of the training, by caption."""
+        return {"SR": self.enhancer()(batch.clinical)}
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        head, _, rest = key.partition(".")
+        if rest or isinstance(value, dict):
+            inner = result.get(head, {})
+            result[head] = _merged(inner if isinstance(inner, dict) else {}, {rest: value} if rest else value)
+        else:
+            result[head] = value
+    return result

@@ -1,0 +1,60 @@
+"""Parameters and arithmetic of a method, counted on tensors without storage."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ctloupe.methods.base import Batch, Method, MethodConfig
+
+
+class _CountingEngine:
+    """Runs a step's forward and backward passes; there is nothing to optimise on the meta device."""
+
+    def __init__(self, method: Method) -> None:
+        self._players = method.players()
+
+    def forward(self, player: str, *inputs: Tensor) -> Any:
+        return self._players[player](*inputs)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def update(self, player: str, loss: Tensor) -> None:
+        loss.backward()
+
+
+def parameters(method: Method) -> dict[str, int]:
+    """Return the number of trainable parameters of each network, and their ``total``."""
+    counts = {
+        name: sum(parameter.numel() for parameter in network.parameters())
+        for name, network in method.networks().items()
+    }
+    return counts | {"total": sum(counts.values())}
+
+
+def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
+    """Count floating-point operations of convolutions and matrix products (a multiply-add is two).
+
+    Returns
+    -------
+    dict
+        ``enhance``: the enhancer on one clinical patch; ``train_step``: a whole training step for one patch of
+        each modality, backward passes included (0 for a method without training).
+    """
+    with torch.device("meta"):
+        method = kind(config)
+        low = torch.empty(1, 1, config.patch_size, config.patch_size)
+        high = torch.empty(1, 1, config.patch_size * config.scale, config.patch_size * config.scale)
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        method.enhancer()(low)
+    step = 0.0
+    if kind.trainable:
+        with FlopCounterMode(display=False) as counter:
+            method.step(Batch(low, high), _CountingEngine(method))
+        step = counter.get_total_flops() / 1e9
+    return {"enhance": forward.get_total_flops() / 1e9, "train_step": step}

@@ -1,0 +1,145 @@
+"""The model package: a folder with a description and the enhancer's weights, and nothing that can run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ctloupe.methods.base import MethodConfig
+from ctloupe.methods.registry import get
+from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import FileError, ModelError
+from ctloupe.volume.notice import RESEARCH_NOTICE
+
+CARD_NAME: Final = "model.json"
+WEIGHTS_NAME: Final = "weights.safetensors"
+
+
+class Fingerprint(BaseModel):
+    """What the training data looked like, so that an unlike scan can be recognised."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clinical_spacing: tuple[float, float]
+    """(y, x) in mm."""
+    micro_spacing: tuple[float, float]
+    """(y, x) in mm."""
+    clinical_percentiles: dict[str, float]
+    """Of the clinical patches, in HU."""
+    micro_percentiles: dict[str, float]
+    """Of the µCT patches, in their own units."""
+    patches: dict[str, int]
+    """Number of patches by modality."""
+
+
+class ModelCard(BaseModel):
+    """Everything but the weights that enhancing needs, and what a reader wants to know of a model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    method: str
+    preset: str = ""
+    config: dict[str, Any]
+    scale: int
+    clinical_window: tuple[float, float]
+    micro_window: tuple[float, float]
+    fingerprint: Fingerprint
+    training: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    software: dict[str, str] = Field(default_factory=dict)
+    notice: str = RESEARCH_NOTICE
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A loaded package: description, configuration and enhancer in evaluation mode, on the CPU."""
+
+    card: ModelCard
+    config: MethodConfig
+    enhancer: nn.Module
+
+    @property
+    def clinical_window(self) -> IntensityWindow:
+        """Window that takes HU to the network's [−1, 1] and back."""
+        return IntensityWindow(*self.card.clinical_window)
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of the packages a result depends on."""
+    return {name: version(name) for name in ("ctloupe", "torch", "numpy", "lightning-fabric")}
+
+
+def save_package(path: Path, enhancer: nn.Module, card: ModelCard) -> None:
+    """Write a model package to the folder `path`, replacing an older one whole.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in enhancer.state_dict().items()}
+    with replacing(path, overwrite=True) as temporary:
+        temporary.mkdir()
+        save_file(tensors, temporary / WEIGHTS_NAME, metadata={"notice": RESEARCH_NOTICE})
+        (temporary / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_package(path: Path) -> ModelPackage:
+    """Read a model package. Nothing in it is executed or unpickled.
+
+    Raises
+    ------
+    FileError
+        If a part is missing or damaged.
+    ModelError
+        If the weights do not fit the configuration.
+    """
+    card = _read_card(path)
+    kind = get(card.method)
+    try:
+        config = kind.Config.model_validate(card.config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"{path / CARD_NAME}: configuration key '{key}': {first['msg']}") from error
+    enhancer = kind.make_enhancer(config)
+    try:
+        tensors = load_file(path / WEIGHTS_NAME)
+    except (FileNotFoundError, SafetensorError, OSError) as error:
+        raise FileError(
+            f"{path / WEIGHTS_NAME}: missing or damaged ({error}); copy the model package again"
+        ) from error
+    try:
+        enhancer.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the weights do not fit the configuration in {CARD_NAME}") from error
+    bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise ModelError(
+            f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again"
+        )
+    return ModelPackage(card, config, enhancer.eval())
+
+
+def _read_card(path: Path) -> ModelCard:
+    file = path / CARD_NAME
+    if not file.is_file():
+        raise FileError(
+            f"{path}: no model package here ({CARD_NAME} is missing); give the folder 'model' of a training run"
+        )
+    try:
+        return ModelCard.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise FileError(f"{file}: not a valid model description ({detail})") from error

@@ -1,0 +1,1 @@
+"""Building blocks: generators, discriminators and the layers they share."""

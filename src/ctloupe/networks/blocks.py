@@ -1,0 +1,109 @@
+"""Layers that several networks share."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Padding = Literal["reflect", "zeros"]
+
+
+def norm(channels: int) -> nn.InstanceNorm2d:
+    """Instance normalisation as CycleGAN has it: no affine parameters, no running statistics.
+
+    Parameters
+    ----------
+    channels
+        Number of feature maps.
+    """
+    return nn.InstanceNorm2d(channels, affine=False, track_running_stats=False)
+
+
+def convolution(
+    channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, padding: Padding = "zeros"
+) -> nn.Conv2d:
+    """Convolution with bias that keeps the size at stride 1 (odd `kernel`)."""
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, padding_mode=padding)
+
+
+class ResidualBlock(nn.Module):
+    """3×3, norm, ReLU, 3×3, norm, plus the input; reflection padding (JMI 2022, Fig. 3c).
+
+    Parameters
+    ----------
+    channels
+        Width of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(channels, channels, 3, padding="reflect"),
+            norm(channels),
+            nn.ReLU(inplace=True),
+            convolution(channels, channels, 3, padding="reflect"),
+            norm(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to the same shape."""
+        return features + self.body(features)
+
+
+class SubPixelStep(nn.Module):
+    """Doubles the size and halves the width: 3×3 conv c→2c, norm, PixelShuffle(2), PReLU (JMI 2022, Fig. 3).
+
+    Parameters
+    ----------
+    channels
+        Width of the input; the output has ``channels // 2``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution = convolution(channels, 2 * channels, 3)
+        self.norm = norm(2 * channels)
+        self.shuffle = nn.PixelShuffle(2)
+        self.activation = nn.PReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to ``(n, c / 2, 2h, 2w)``."""
+        return self.activation(self.shuffle(self.norm(self.convolution(features))))
+
+
+def steps_of_two(scale: int) -> int:
+    """Return k of ``scale = 2^k``.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is not 2, 4, 8 or 16.
+    """
+    if scale not in (2, 4, 8, 16):
+        raise ValueError(f"scale must be 2, 4, 8 or 16, not {scale}")
+    return int(math.log2(scale))
+
+
+def initialise_normal(network: nn.Module, deviation: float = 0.02) -> None:
+    """Draw every convolution weight from N(0, `deviation`²) and set biases to zero, as CycleGAN does."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, deviation)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def initialise_icnr(network: nn.Module) -> None:
+    """Give the four sub-pixels of every `SubPixelStep` the same weights.
+
+    A fresh sub-pixel step then behaves like nearest-neighbour enlargement, so that training does not start from
+    a checkerboard (Aitken et al. 2017, arXiv:1707.02937).
+    """
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, SubPixelStep):
+                weight = layer.convolution.weight
+                weight.copy_(weight[::4].repeat_interleave(4, dim=0))

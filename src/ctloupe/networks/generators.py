@@ -1,0 +1,169 @@
+"""Generators that change the size of an image by a power of two."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution, norm, steps_of_two
+
+
+def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
+    """Bicubic enlargement about voxel centres, exact for linear images.
+
+    PyTorch's plain bicubic uses Keys' a = −0.75, which does not reproduce a ramp; its antialiased variant uses
+    a = −0.5, which does, and enlarging leaves the antialiasing filter without effect.
+
+    Parameters
+    ----------
+    image : (n, c, h, w)
+    scale
+        Whole factor in both directions.
+    """
+    size = (image.shape[-2] * scale, image.shape[-1] * scale)
+    return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)
+
+
+class SubPixelGenerator(nn.Module):
+    """LR to HR: the G1 of JMI 2022 (Fig. 3a), 802,222 parameters at its defaults.
+
+    First convolution, residual blocks at LR size, one more convolution, then k sub-pixel steps, each doubling
+    the size and halving the width, and a last convolution with tanh.
+
+    Parameters
+    ----------
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps at LR size; must be divisible by `scale`.
+    blocks
+        Residual blocks.
+    first_kernel, last_kernel
+        Odd sizes of the outer convolutions.
+    bicubic_skip
+        Add the bicubic enlargement of the input to the output, so that the network learns the difference only.
+        Not in the paper.
+    """
+
+    def __init__(
+        self,
+        scale: int = 8,
+        width: int = 64,
+        blocks: int = 9,
+        first_kernel: int = 7,
+        last_kernel: int = 7,
+        bicubic_skip: bool = False,
+    ) -> None:
+        super().__init__()
+        steps = steps_of_two(scale)
+        if width % scale:
+            raise ValueError(f"width {width} must be divisible by the scale {scale}")
+        self.scale = scale
+        self.bicubic_skip = bicubic_skip
+        self.head = nn.Sequential(
+            convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU()
+        )
+        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+        self.neck = nn.Sequential(convolution(width, width, 3), norm(width), nn.PReLU())
+        self.tail = nn.Sequential(*(SubPixelStep(width >> step) for step in range(steps)))
+        self.last = convolution(width >> steps, 1, last_kernel, padding="reflect")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        features = self.tail(self.neck(self.trunk(self.head(image))))
+        detail = torch.tanh(self.last(features))
+        if not self.bicubic_skip:
+            return detail
+        return (enlarge_bicubic(image.float(), self.scale) + detail).clamp(-1, 1)
+
+
+def _down(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        convolution(channels_in, channels_out, 3, stride=2), norm(channels_out), nn.ReLU(inplace=True)
+    )
+
+
+def _up(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1),
+        norm(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class ShrinkingGenerator(nn.Module):
+    """HR to LR: the G2 of JMI 2022 (Fig. 3b), 12,936,769 parameters at its defaults.
+
+    CycleGAN's generator (two downblocks, residual blocks, two upblocks) followed by k further downblocks.
+
+    Parameters
+    ----------
+    scale
+        2, 4, 8 or 16. Widths of the last downblocks double up to ``8 * width``.
+    width
+        Feature maps of the first convolution.
+    blocks
+        Residual blocks, at a quarter of the HR size and ``4 * width`` feature maps.
+    first_kernel, last_kernel
+        Odd sizes of the outer convolutions.
+    """
+
+    def __init__(
+        self, scale: int = 8, width: int = 64, blocks: int = 9, first_kernel: int = 7, last_kernel: int = 7
+    ) -> None:
+        super().__init__()
+        widths = [min(width << step, 8 * width) for step in range(steps_of_two(scale) + 1)]
+        self.layers = nn.Sequential(
+            convolution(1, width, first_kernel, padding="reflect"),
+            norm(width),
+            nn.ReLU(inplace=True),
+            _down(width, 2 * width),
+            _down(2 * width, 4 * width),
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
+            _up(4 * width, 2 * width),
+            _up(2 * width, width),
+            *(_down(before, after) for before, after in pairwise(widths)),
+            convolution(widths[-1], 1, last_kernel, padding="reflect"),
+            nn.Tanh(),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, s·h, s·w)`` in [−1, 1] to ``(n, 1, h, w)`` in [−1, 1]."""
+        return self.layers(image)
+
+
+class StridedGenerator(nn.Module):
+    """HR to LR at a fraction of `ShrinkingGenerator`'s cost: every residual block works at LR size.
+
+    k strided convolutions come first, so nothing expensive happens on the fine grid. Not from a paper: it is
+    the cheap G2 of the ``tiny`` preset.
+
+    Parameters
+    ----------
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps at LR size.
+    blocks
+        Residual blocks at LR size.
+    last_kernel
+        Odd size of the last convolution.
+    """
+
+    def __init__(self, scale: int = 8, width: int = 32, blocks: int = 4, last_kernel: int = 7) -> None:
+        super().__init__()
+        steps = steps_of_two(scale)
+        widths = [1, *(max(8, width >> (steps - 1 - step)) for step in range(steps))]
+        self.layers = nn.Sequential(
+            *(_down(before, after) for before, after in pairwise(widths)),
+            *(ResidualBlock(widths[-1]) for _ in range(blocks)),
+            convolution(widths[-1], 1, last_kernel, padding="reflect"),
+            nn.Tanh(),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, s·h, s·w)`` in [−1, 1] to ``(n, 1, h, w)`` in [−1, 1]."""
+        return self.layers(image)

@@ -1,0 +1,1 @@
+"""Anatomy with known truth, and the simulated scanners that image it."""

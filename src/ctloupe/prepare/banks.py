@@ -1,0 +1,168 @@
+"""From scans to the two patch banks a training needs, with a picture of every mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.prepare.intensity import MICRO, IntensityWindow
+from ctloupe.prepare.overlay import mask_overlay_png
+from ctloupe.prepare.patches import PatchBank
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.volume.formats import detect, read
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.volume import LazyArray, Volume
+
+Mask = NDArray[np.bool_]
+SPACING_TOLERANCE = 0.10
+
+
+@dataclass(frozen=True)
+class BankRequest:
+    """What `prepare_banks` is asked for; windows are (low, high, whether they are percentiles)."""
+
+    clinical: tuple[Path, ...]
+    micro: tuple[Path, ...]
+    scale: int = 8
+    patch_size: int = 32
+    per_case: int = 2000
+    seed: int = 0
+    clinical_mask: str = "lungs"
+    micro_mask: str = "specimen"
+    clinical_window: tuple[float, float, bool] = (-1000.0, 2500.0, False)
+    micro_window: tuple[float, float, bool] = (MICRO.low, MICRO.high, False)
+    voxel_size: Triple | None = None
+    series: str | None = None
+
+
+def prepare_banks(
+    request: BankRequest, out: Path, say: Callable[[str], None] = lambda line: None, overwrite: bool = False
+) -> None:
+    """Write ``clinical.bank``, ``micro.bank`` and ``overlays/*.png`` into the folder `out`.
+
+    Parameters
+    ----------
+    request
+        Scans, masks, windows and patch sizes.
+    out
+        Appears whole or not at all.
+    say
+        Told one line a volume, and every warning.
+
+    Raises
+    ------
+    CtLoupeError
+        If a scan cannot be read or masked, or no patch fits into a mask.
+    """
+    _check(request)
+    with replacing(out, overwrite) as temporary:
+        (temporary / "overlays").mkdir(parents=True)
+        clinical = _bank(request, "clinical", temporary, say)
+        micro = _bank(request, "micro", temporary, say)
+        wanted = tuple(value / request.scale for value in clinical)
+        if max(abs(a / b - 1) for a, b in zip(micro, wanted, strict=True)) > SPACING_TOLERANCE:
+            say(
+                f"warning: µCT voxels of {micro[0]:.4g}×{micro[1]:.4g} mm are not the clinical ones divided by "
+                f"{request.scale} ({wanted[0]:.4g}×{wanted[1]:.4g} mm): structures will come out at the wrong size, "
+                "as in the papers; resample the µCT first to avoid it"
+            )
+
+
+def _check(request: BankRequest) -> None:
+    if request.scale not in (2, 4, 8, 16):
+        raise OptionError(f"--scale {request.scale}: expected 2, 4, 8 or 16")
+    if request.patch_size < 4 or request.per_case < 1:
+        raise OptionError("--patch must be at least 4 and --per-case at least 1")
+    if request.clinical_window[2]:
+        raise OptionError(
+            "--clinical-window must be in HU: the enhanced volume is turned back into HU with it"
+        )
+
+
+def _bank(request: BankRequest, modality: str, out: Path, say: Callable[[str], None]) -> tuple[float, float]:
+    paths = request.clinical if modality == "clinical" else request.micro
+    clinical = modality == "clinical"
+    low, high, percent = request.clinical_window if clinical else request.micro_window
+    window = MICRO if percent else IntensityWindow(low, high)
+    cases = []
+    for index, path in enumerate(paths, start=1):
+        volume = _read(request, path, clinical)
+        mask = _mask(request, volume, modality, len(paths))
+        if percent:
+            volume, note = _standardised(
+                volume, IntensityWindow.from_percentiles(volume, low, high, mask=mask)
+            )
+            say(f"{path.name}: {note}")
+        picture = mask_overlay_png
+        target = out / "overlays" / f"{modality}-{index:02d}.png"
+        picture(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
+        share = 100.0 if mask is None else 100 * float(mask.mean())
+        say(f"{path.name}: {'×'.join(map(str, volume.shape))} voxels, mask {share:.1f}%")
+        cases.append((path.name, volume, mask))
+    _require_one_spacing(cases, modality)
+    size = request.patch_size * (1 if clinical else request.scale)
+    bank = PatchBank.sample(cases, size, per_volume=request.per_case, window=window, seed=request.seed)
+    bank.save(out / f"{modality}.bank")
+    return float(bank.spacing[0]), float(bank.spacing[1])
+
+
+def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
+    kind = detect(path)
+    return read(
+        path,
+        series=request.series if kind == "dicom" else None,
+        voxel_size=request.voxel_size if kind == "tiff" and not clinical else None,
+    )
+
+
+def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Mask | None:
+    asked = request.clinical_mask if modality == "clinical" else request.micro_mask
+    if asked == "none":
+        return None
+    if asked == "lungs" and modality == "clinical":
+        from ctloupe.prepare.lungs import lung_mask
+
+        return lung_mask(volume)
+    if asked == "specimen" and modality == "micro":
+        from ctloupe.prepare.specimen import specimen_mask
+
+        return specimen_mask(volume)
+    if count > 1:
+        raise OptionError(
+            f"--{modality}-mask {asked}: a mask file goes with a single volume, {count} were given"
+        )
+    given = read(Path(asked))
+    if given.shape != volume.shape or not np.allclose(given.affine, volume.affine, atol=1e-3):
+        raise GeometryError(f"--{modality}-mask {asked}: is not on the grid of the volume {volume.shape}")
+    return given.array() != 0
+
+
+def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:
+    """Map the values of `found` to the nominal µCT window, so that volumes of unlike scale share one bank."""
+    gain = (MICRO.high - MICRO.low) / (found.high - found.low)
+
+    def read_block(block: tuple[slice, slice, slice]) -> NDArray[Any]:
+        values = (np.asarray(volume.data[block], dtype=np.float32) - found.low) * gain + MICRO.low
+        return np.rint(values).clip(-32768, 32767).astype(np.int16)
+
+    note = f"values {found.low:g} … {found.high:g} taken as {MICRO.low:g} … {MICRO.high:g}"
+    return volume.with_data(LazyArray(volume.shape, np.int16, read_block, "µCT volume"), note), note
+
+
+def _require_one_spacing(cases: list[tuple[str, Volume, Mask | None]], modality: str) -> None:
+    first_name, first, _ = cases[0]
+    for name, volume, _ in cases[1:]:
+        if (
+            max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first.spacing[1:], strict=True))
+            > SPACING_TOLERANCE
+        ):
+            raise GeometryError(
+                f"{modality} volumes differ in in-plane spacing by more than 10%: {first_name} has "
+                f"{first.spacing[1:]} mm, {name} has {volume.spacing[1:]} mm; resample them to one spacing"
+            )

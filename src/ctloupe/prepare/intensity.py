@@ -1,0 +1,169 @@
+"""Windows of intensity: the linear map between a scanner's values and the networks' [−1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.volume.errors import OptionError
+from ctloupe.volume.volume import Volume
+
+Values = TypeVar("Values")
+
+_MOST_SAMPLED = 4_000_000
+
+
+@dataclass(frozen=True)
+class IntensityWindow:
+    """Values from `low` to `high` map linearly to [−1, 1]; values beyond are clipped.
+
+    Raises
+    ------
+    OptionError
+        If the bounds are not finite or `low` is not below `high`.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        low, high = float(self.low), float(self.high)
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise OptionError(
+                f"intensity window: found {low:g} to {high:g}; the low end must be below the high one"
+            )
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+
+    def to_unit(self, values: Values) -> Values:
+        """Clip `values` to the window and map it to [−1, 1].
+
+        Parameters
+        ----------
+        values : NumPy array or torch tensor of any shape
+            HU or raw values.
+
+        Returns
+        -------
+        float32 array or tensor of the same shape, on the same device
+        """
+        result = _as_float32(values)
+        result -= (self.low + self.high) / 2
+        result *= 2 / (self.high - self.low)
+        return result.clip(-1, 1) if not isinstance(result, np.ndarray) else result.clip(-1, 1, out=result)
+
+    def from_unit(self, values: Values) -> Values:
+        """The inverse of `to_unit` on [−1, 1], float32; values beyond are continued linearly."""
+        result = _as_float32(values)
+        result *= (self.high - self.low) / 2
+        result += (self.low + self.high) / 2
+        return result
+
+    def clipped_fraction(self, values: NDArray[Any]) -> float:
+        """Share of `values` outside the window, 0 to 1; 0 for an empty array."""
+        array = np.asarray(values)
+        if array.size == 0:
+            return 0.0
+        inside = np.count_nonzero((array >= self.low) & (array <= self.high))
+        return 1.0 - inside / array.size
+
+    def to_dict(self) -> dict[str, float]:
+        """``{"low": ..., "high": ...}``, for JSON."""
+        return {"low": self.low, "high": self.high}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> IntensityWindow:
+        """The window that `to_dict` described.
+
+        Raises
+        ------
+        OptionError
+            If the keys are not exactly ``low`` and ``high`` or a value is no number.
+        """
+        if set(values) != {"low", "high"}:
+            raise OptionError(
+                f"intensity window: expected the keys low and high, found {sorted(map(str, values))}"
+            )
+        try:
+            return cls(float(values["low"]), float(values["high"]))
+        except (TypeError, ValueError):
+            raise OptionError(
+                f"intensity window: low and high must be numbers, found {values['low']!r} and {values['high']!r}"
+            ) from None
+
+    @classmethod
+    def from_percentiles(
+        cls,
+        source: Volume | NDArray[Any],
+        low_pct: float,
+        high_pct: float,
+        mask: NDArray[np.bool_] | None = None,
+        *,
+        seed: int = 0,
+    ) -> IntensityWindow:
+        """The window between two percentiles of `source`, taken once.
+
+        Parameters
+        ----------
+        source : Volume or array
+            A large one is subsampled (about four million values, seeded); read slab by slab.
+        low_pct, high_pct : percentiles, 0 to 100
+        mask : bool array of the shape of `source`, optional
+            Only these voxels count.
+
+        Raises
+        ------
+        OptionError
+            If the percentiles are out of order or range, the mask is empty or of another shape, or both
+            percentiles have the same value.
+        """
+        if not 0 <= low_pct < high_pct <= 100:
+            raise OptionError(
+                f"intensity percentiles: found {low_pct:g} and {high_pct:g}; expected 0 ≤ low < high ≤ 100"
+            )
+        sample = _sample(source.data if isinstance(source, Volume) else source, mask, seed)
+        if sample.size == 0:
+            raise OptionError("intensity percentiles: the mask holds no voxel; give another mask, or none")
+        low, high = np.percentile(sample, [low_pct, high_pct])
+        if not low < high:
+            raise OptionError(
+                f"intensity percentiles: {low_pct:g} % and {high_pct:g} % of the values are both {low:g}; "
+                "choose percentiles further apart, or give the window as two values"
+            )
+        return cls(float(low), float(high))
+
+
+CLINICAL = IntensityWindow(-1000, 2500)
+MICRO = IntensityWindow(0, 15000)
+
+
+def _as_float32(values: Any) -> Any:
+    # Both kinds of array are copied exactly once here, then changed in place; torch is not imported for this.
+    if isinstance(values, np.ndarray | np.generic | list | tuple | int | float):
+        return np.array(values, dtype=np.float32, ndmin=0)
+    return values.float().clone() if values.is_floating_point() else values.float()
+
+
+def _sample(data: Any, mask: NDArray[np.bool_] | None, seed: int) -> NDArray[Any]:
+    shape = tuple(data.shape)
+    if mask is not None and mask.shape != shape:
+        raise OptionError(f"intensity percentiles: mask of shape {mask.shape} for values of shape {shape}")
+    total = int(np.prod(shape)) if mask is None else int(np.count_nonzero(mask))
+    if total == 0:
+        return np.empty(0)
+    rng = np.random.default_rng(seed)
+    share = min(1.0, _MOST_SAMPLED / total)
+    chosen: list[NDArray[Any]] = []
+    for index in range(shape[0]):
+        plane = np.asarray(data[index])
+        values = plane.reshape(-1) if mask is None else plane[mask[index]].reshape(-1)
+        if share < 1:
+            values = (
+                values[rng.integers(0, values.size, round(values.size * share))] if values.size else values
+            )
+        chosen.append(values)
+    return np.concatenate(chosen)

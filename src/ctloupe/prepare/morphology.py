@@ -1,0 +1,92 @@
+"""Binary morphology with radii in millimetres, and the block means that make it affordable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ctloupe.volume.geometry import Triple
+
+Mask = NDArray[np.bool_]
+Edges = NDArray[np.intp]
+
+
+def block_edges(length: int, stride: int, *, from_end: bool = False) -> Edges:
+    """First indices of consecutive blocks of `stride`; the odd block is the last, or the first if `from_end`."""
+    if not from_end:
+        return np.arange(0, length, stride, dtype=np.intp)
+    ends = np.arange(length, 0, -stride, dtype=np.intp)[::-1]
+    return np.concatenate([np.zeros(1, dtype=np.intp), ends[:-1]])
+
+
+def block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.float32]:
+    """Mean of each block of `data` (z, y, x), read one row of blocks at a time.
+
+    Parameters
+    ----------
+    data : array or lazily read array of shape (z, y, x)
+    edges : first indices of the blocks along z, y and x, as `block_edges` gives them
+
+    Returns
+    -------
+    float32 array with one value per block
+    """
+    shape = tuple(int(length) for length in data.shape)
+    counts = [np.diff(one, append=length) for one, length in zip(edges, shape, strict=True)]
+    means = np.empty(tuple(len(one) for one in edges), dtype=np.float32)
+    plane = np.multiply.outer(counts[1], counts[2]).astype(np.float32)
+    for block, (start, depth) in enumerate(zip(edges[0], counts[0], strict=True)):
+        total = np.asarray(data[int(start) : int(start + depth)]).sum(axis=0, dtype=np.float32)
+        total = np.add.reduceat(np.add.reduceat(total, edges[1], axis=0), edges[2], axis=1)
+        means[block] = total / (plane * np.float32(depth))
+    return means
+
+
+def expanded(blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int]) -> NDArray[Any]:
+    """Each block's value repeated over the voxels of the block: the inverse of `block_means` on constant blocks."""
+    for axis, (one, length) in enumerate(zip(edges, shape, strict=True)):
+        blocks = np.repeat(blocks, np.diff(one, append=length), axis=axis)
+    return blocks
+
+
+def distance_inside(mask: Mask, spacing: Triple) -> NDArray[np.float32]:
+    """Distance in mm of each voxel of `mask` to the nearest voxel outside it, 0 outside.
+
+    The edge of the array is no boundary. Where the whole array is mask, the distance is infinite.
+    """
+    if mask.all():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    image = sitk.GetImageFromArray((~mask).astype(np.uint8))
+    image.SetSpacing(spacing[::-1])
+    distance = sitk.GetArrayFromImage(_maurer(image))
+    np.maximum(distance, 0, out=distance)
+    return distance
+
+
+def _maurer(image: sitk.Image) -> sitk.Image:
+    # The filter measures to the boundary voxels of the object, which is what centre-to-centre distance asks.
+    return sitk.SignedMaurerDistanceMap(image, False, False, True)
+
+
+def dilated(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
+    """Voxels within `radius_mm` of a voxel of `mask`; `spacing` is (z, y, x) in mm."""
+    if not mask.any():
+        return mask.copy()
+    return distance_inside(~mask, spacing) <= radius_mm
+
+
+def closed(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
+    """`mask` with gaps closed into which a ball of `radius_mm` does not fit; the array's edge closes nothing off."""
+    if not mask.any():
+        return mask.copy()
+    return (distance_inside(dilated(mask, radius_mm, spacing), spacing) > radius_mm) | mask
+
+
+def opened(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
+    """The part of `mask` that balls of `radius_mm` inside it cover."""
+    core = distance_inside(mask, spacing) > radius_mm
+    return dilated(core, radius_mm, spacing) & mask

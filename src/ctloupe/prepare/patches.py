@@ -1,0 +1,278 @@
+"""Patch banks: random in-plane patches wholly inside a mask, with a record of where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import CtLoupeError, FileError, IntensityError, OptionError
+from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.volume.volume import Volume
+
+Mask = NDArray[np.bool_]
+Case = tuple[str, Volume, Mask | None]
+
+PATCHES_NAME: Final = "patches.npy"
+RECORD_NAME: Final = "bank.json"
+_INT16 = np.iinfo(np.int16)
+_COARSEST_WINDOW = 500.0
+"""A window at least this wide is resolved well enough by whole numbers."""
+
+
+@dataclass(frozen=True)
+class PatchBank:
+    """Patches of one modality, ready to be put on the training device.
+
+    Attributes
+    ----------
+    patches : int16 (n, p, p)
+        As stored; the value is ``slope * stored + intercept``.
+    window
+        Between values and [−1, 1].
+    spacing : (y, x) in mm
+    modality : str
+    slope, intercept
+        From stored integers to values.
+    provenance : list of dict
+        For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
+    """
+
+    patches: NDArray[np.int16]
+    window: IntensityWindow
+    spacing: tuple[float, float]
+    modality: str = "unknown"
+    slope: float = 1.0
+    intercept: float = 0.0
+    provenance: list[dict[str, Any]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
+        return int(self.patches.shape[-1])
+
+    def values(self, index: int) -> NDArray[np.float32]:
+        """Patch `index` in the units of its volume, ``(p, p)``."""
+        return self.patches[index].astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
+
+    def unit_line(self) -> tuple[float, float]:
+        """Gain and offset that take stored integers to [−1, 1] (before clipping)."""
+        width = self.window.high - self.window.low
+        return 2 * self.slope / width, 2 * (self.intercept - self.window.low) / width - 1
+
+    def unit(self) -> NDArray[np.float32]:
+        """All patches in [−1, 1], ``(n, 1, p, p)``."""
+        gain, offset = self.unit_line()
+        result = self.patches.astype(np.float32)[:, None]
+        result *= gain
+        result += offset
+        return result.clip(-1, 1, out=result)
+
+    @classmethod
+    def sample(
+        cls,
+        volumes: Iterable[Case],
+        patch_size: int,
+        per_volume: int = 2000,
+        window: IntensityWindow = CLINICAL,
+        seed: int = 0,
+    ) -> PatchBank:
+        """Draw patches uniformly over all places where one lies wholly inside the mask.
+
+        Parameters
+        ----------
+        volumes
+            Name, volume and mask (None: everywhere); taken one at a time, each read slab by slab.
+        patch_size
+            Side in pixels.
+        per_volume
+            Patches a volume (METHODS: 2,000 a case). Drawn without replacement where there are enough places.
+        window
+            Kept with the bank.
+        seed
+            Of the choice; volume k of the list uses ``(seed, k)``.
+
+        Raises
+        ------
+        IntensityError
+            If no patch fits into a mask; names the volume.
+        OptionError
+            If there is no volume.
+        """
+        slope, intercept = _storage(window)
+        parts, provenance = [], []
+        spacing, modality = (0.0, 0.0), "unknown"
+        for number, (name, volume, mask) in enumerate(volumes):
+            random = np.random.default_rng((seed, number))
+            stored, places = _cut(name, volume, mask, patch_size, per_volume, random, slope, intercept)
+            parts.append(stored)
+            spacing, modality = (volume.spacing[1], volume.spacing[2]), volume.modality
+            provenance.append(
+                {
+                    "name": name,
+                    "shape": list(volume.shape),
+                    "spacing": list(volume.spacing),
+                    "mask_share": 1.0 if mask is None else round(float(mask.mean()), 6),
+                    "patches": per_volume,
+                    "places": places,
+                    "drawn_twice": places < per_volume,
+                    "seed": seed,
+                    "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
+                    "history": list(volume.history),
+                }
+            )
+        if not parts:
+            raise OptionError("no volume was given to cut patches from")
+        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance)
+
+    def save(self, path: Path, overwrite: bool = False) -> None:
+        """Write the bank to the folder `path`.
+
+        Raises
+        ------
+        FileError
+            If the folder exists without `overwrite` or cannot be written.
+        """
+        record = {
+            "format_version": 1,
+            "modality": self.modality,
+            "spacing": list(self.spacing),
+            "window": self.window.to_dict(),
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "provenance": self.provenance,
+            "notice": RESEARCH_NOTICE,
+        }
+        with replacing(path, overwrite) as temporary:
+            temporary.mkdir()
+            np.save(temporary / PATCHES_NAME, self.patches, allow_pickle=False)
+            (temporary / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> PatchBank:
+        """Open a saved bank; the patches are mapped from the file, not read.
+
+        Raises
+        ------
+        FileError
+            If a part is missing or damaged.
+        """
+        record_file, patches_file = path / RECORD_NAME, path / PATCHES_NAME
+        for file in (record_file, patches_file):
+            if not file.is_file():
+                raise FileError(
+                    f"{path}: no patch bank here ({file.name} is missing); make one with 'ctloupe prepare'"
+                )
+        try:
+            record = json.loads(record_file.read_text(encoding="utf-8"))
+            patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
+            window = IntensityWindow.from_dict(record["window"])
+            y, x = (float(value) for value in record["spacing"])
+            bank = cls(
+                patches,
+                window,
+                (y, x),
+                str(record["modality"]),
+                float(record["slope"]),
+                float(record["intercept"]),
+                list(record["provenance"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, CtLoupeError) as error:
+            raise FileError(
+                f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'"
+            ) from error
+        if (
+            patches.dtype != np.int16
+            or patches.ndim != 3
+            or patches.shape[1] != patches.shape[2]
+            or not len(patches)
+        ):
+            raise FileError(
+                f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}"
+            )
+        return bank
+
+
+def _storage(window: IntensityWindow) -> tuple[float, float]:
+    """Slope and intercept of the stored integers: values themselves where whole numbers resolve the window."""
+    inside = window.low >= _INT16.min and window.high <= _INT16.max
+    if inside and window.high - window.low >= _COARSEST_WINDOW:
+        return 1.0, 0.0
+    # A little room beyond the window, so that its ends are met exactly.
+    return (window.high - window.low) / 60000, (window.low + window.high) / 2
+
+
+def _cut(
+    name: str,
+    volume: Volume,
+    mask: Mask | None,
+    size: int,
+    count: int,
+    random: np.random.Generator,
+    slope: float,
+    intercept: float,
+) -> tuple[NDArray[np.int16], int]:
+    places = np.array([_places(volume, mask, z, size) for z in range(volume.shape[0])])
+    total = int(places.sum())
+    if total == 0:
+        where = "inside the mask" if mask is not None else "into its slices"
+        raise IntensityError(
+            f"{name}: no patch of {size}×{size} pixels fits {where} ({volume.shape[1]}×{volume.shape[2]} pixels); "
+            "check the mask, or take a smaller patch"
+        )
+    chosen = np.sort(random.choice(total, count, replace=total < count))
+    ends = np.cumsum(places)
+    patches = np.empty((count, size, size), np.int16)
+    for z in np.unique(np.searchsorted(ends, chosen, side="right")):
+        first = ends[z] - places[z]
+        here = np.flatnonzero((chosen >= first) & (chosen < ends[z]))
+        plane = _stored(volume.data[int(z)], slope, intercept)
+        tops, lefts = _corners(volume, mask, int(z), size, chosen[here] - first)
+        for index, top, left in zip(here, tops, lefts, strict=True):
+            patches[index] = plane[top : top + size, left : left + size]
+    return patches, total
+
+
+def _valid(mask: Mask, size: int) -> Mask:
+    """Top-left corners of the patches that lie wholly inside one slice of the mask."""
+    height, width = mask.shape
+    if min(height, width) < size:
+        return np.zeros((0, 0), bool)
+    outside = np.zeros((height + 1, width + 1), np.int32)
+    np.cumsum(np.cumsum(~mask, axis=0, dtype=np.int32), axis=1, out=outside[1:, 1:])
+    return (
+        outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]
+    ) == 0
+
+
+def _places(volume: Volume, mask: Mask | None, z: int, size: int) -> int:
+    if mask is None:
+        return max(0, volume.shape[1] - size + 1) * max(0, volume.shape[2] - size + 1)
+    return int(np.count_nonzero(_valid(mask[z], size))) if mask[z].any() else 0
+
+
+def _corners(
+    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    columns = volume.shape[2] - size + 1
+    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size))[ranks]
+    return flat // columns, flat % columns
+
+
+def _stored(plane: Any, slope: float, intercept: float) -> NDArray[np.int16]:
+    values = np.asarray(plane)
+    if values.dtype == np.int16 and (slope, intercept) == (1.0, 0.0):
+        return values
+    scaled = np.rint((values.astype(np.float64) - intercept) / slope)
+    return scaled.clip(_INT16.min, _INT16.max).astype(np.int16)

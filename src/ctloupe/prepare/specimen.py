@@ -1,0 +1,177 @@
+"""Which voxels of a µCT are the specimen: not the air around it, not the plastic cylinder that holds it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from ctloupe.prepare.morphology import block_edges, expanded
+from ctloupe.volume.errors import IntensityError
+from ctloupe.volume.volume import Volume
+
+Mask = NDArray[np.bool_]
+
+_BLOCKS_ACROSS: Final = 128
+_FLAT: Final = 3.0
+"""A block is flat when its values spread less than this many times the noise."""
+_AIR_SHARE: Final = 0.15
+"""Air reaches this far up from the air level towards the densest tissue."""
+_BORDER_SHARE: Final = 0.05
+"""Air outside the specimen takes at least this share of the lateral border; a cut airway takes less."""
+
+
+def specimen_mask(volume: Volume) -> Mask:
+    """Find the specimen in a µCT volume; its inner air spaces belong to it.
+
+    Worked out on blocks of voxels: air is flat and dark; what of it reaches the lateral border is outside. A wall
+    of plastic around the rest shows as shells, seen from outside, that are flat and of one intensity; they are
+    peeled off, with the air between them and the specimen. A volume cut out of a specimen has neither, and the
+    whole of it is the mask.
+
+    Parameters
+    ----------
+    volume
+        µCT, any units in which air is darkest.
+
+    Returns
+    -------
+    bool array of the shape of `volume`
+
+    Raises
+    ------
+    IntensityError
+        If nothing but air is found.
+    """
+    stride = max(1, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
+    edges = (
+        block_edges(volume.shape[0], stride),
+        block_edges(volume.shape[1], stride),
+        block_edges(volume.shape[2], stride),
+    )
+    mean, spread = _block_statistics(volume.data, edges)
+    flat = spread <= _FLAT * max(float(np.percentile(spread, 5)), 1e-3 * float(np.ptp(mean)))
+    air = _air(mean, flat)
+    outside = _reaching(air, _lateral_border(air.shape), _BORDER_SHARE)
+    body = _largest(~outside)
+    plastic = _plastic_shells(body, mean, flat) if outside.any() else np.zeros_like(body)
+    if plastic.any():
+        gap = _reaching(air & body & ~plastic, ndimage.binary_dilation(plastic), 0.0)
+        body = _largest(body & ~plastic & ~gap)
+    if not body.any():
+        raise IntensityError(
+            "no specimen found in the µCT: it looks like air throughout; give --micro-mask none or a file"
+        )
+    return expanded(_filled(body), edges, volume.shape).astype(bool)
+
+
+def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice, slice, slice]:
+    """Bounding box of what is brighter than `threshold` (ISBI 2021: background cropped by threshold and box).
+
+    Parameters
+    ----------
+    volume
+        Any modality.
+    threshold
+        In the units of the volume; None: Otsu's.
+
+    Raises
+    ------
+    IntensityError
+        If nothing is brighter.
+    """
+    if threshold is None:
+        every = max(1, int(np.prod(volume.shape)) // 2_000_000)
+        sample = np.concatenate([np.asarray(volume.data[z]).ravel()[::every] for z in range(volume.shape[0])])
+        if sample.min() == sample.max():
+            raise IntensityError("the volume is constant: there is nothing to crop to")
+        threshold = float(threshold_otsu(sample))
+    along = [np.zeros(length, bool) for length in volume.shape]
+    for z in range(volume.shape[0]):
+        bright = np.asarray(volume.data[z]) > threshold
+        along[0][z] = bright.any()
+        along[1] |= bright.any(1)
+        along[2] |= bright.any(0)
+    if not along[0].any():
+        raise IntensityError(f"nothing is brighter than the threshold {threshold:g}; give a lower one")
+    ends = [np.flatnonzero(one)[[0, -1]] for one in along]
+    box = [slice(int(first), int(last) + 1) for first, last in ends]
+    return box[0], box[1], box[2]
+
+
+def _block_statistics(data: Any, edges: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each block; one layer of blocks is read at a time."""
+    means, spreads = [], []
+    _, rows, columns = edges
+    area = np.multiply.outer(np.diff(rows, append=data.shape[1]), np.diff(columns, append=data.shape[2]))
+    for start, depth in zip(edges[0], np.diff(edges[0], append=data.shape[0]), strict=True):
+        slab = np.asarray(data[int(start) : int(start + depth)], dtype=np.float32)
+        sums = [
+            np.add.reduceat(np.add.reduceat(plane, rows, 0), columns, 1)
+            for plane in (slab.sum(0, dtype=np.float64), np.square(slab, dtype=np.float64).sum(0))
+        ]
+        mean = sums[0] / (area * depth)
+        means.append(mean)
+        spreads.append(np.sqrt(np.maximum(sums[1] / (area * depth) - mean**2, 0)))
+    return np.stack(means).astype(np.float32), np.stack(spreads).astype(np.float32)
+
+
+def _air(mean: NDArray[np.float32], flat: Mask) -> Mask:
+    if not flat.any():
+        return flat
+    level = float(np.percentile(mean[flat], 1))
+    top = float(np.percentile(mean, 99.5))
+    return flat & (mean < level + _AIR_SHARE * (top - level))
+
+
+def _lateral_border(shape: tuple[int, ...]) -> Mask:
+    border = np.zeros(shape, bool)
+    border[:, [0, -1]] = True
+    border[:, :, [0, -1]] = True
+    return border
+
+
+def _reaching(region: Mask, start: Mask, share: float) -> Mask:
+    """Parts of `region` connected to `start`, if they cover at least `share` of it."""
+    seeds = region & start
+    if not seeds.any() or seeds.sum() < share * start.sum():
+        return np.zeros_like(region)
+    return ndimage.binary_propagation(seeds, mask=region)
+
+
+def _largest(region: Mask) -> Mask:
+    labels, count = ndimage.label(region)
+    if count == 0:
+        return region
+    sizes = np.bincount(labels.ravel())[1:]
+    return labels == 1 + int(np.argmax(sizes))
+
+
+def _plastic_shells(body: Mask, mean: NDArray[np.float32], flat: Mask) -> Mask:
+    """Outermost shells of the filled body that are flat and of one intensity, as a moulded wall is."""
+    solid = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
+    depth = np.stack(
+        [ndimage.distance_transform_cdt(np.pad(plane, 1), "chessboard")[1:-1, 1:-1] for plane in solid]
+    )
+    plastic = np.zeros_like(body)
+    # The outermost shell is half air; the wall's own intensity shows in the second.
+    wall = mean[(depth == 2) & flat]
+    if wall.size < 0.6 * np.count_nonzero(depth == 2):
+        return plastic
+    level, tolerance = float(np.median(wall)), 0.1 * float(np.ptp(mean))
+    for shell in range(2, int(depth.max()) // 2):
+        here = depth == shell
+        like = here & flat & (np.abs(mean - level) < tolerance)
+        if like.sum() < 0.6 * here.sum():
+            # The shell where the wall ends is half wall.
+            return plastic | (depth == 1) | here if plastic.any() else plastic
+        plastic |= here
+    return plastic
+
+
+def _filled(body: Mask) -> Mask:
+    closed = ndimage.binary_closing(np.pad(body, 2, mode="edge"), iterations=1)[2:-2, 2:-2, 2:-2]
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in closed])

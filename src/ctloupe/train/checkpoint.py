@@ -1,0 +1,107 @@
+"""Checkpoints: tensors and plain data only, whole or not there at all."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+
+from ctloupe.methods.base import Method
+from ctloupe.train.engine import FabricEngine
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import FileError
+
+_NAME = re.compile(r"step-(\d+)\.ckpt")
+
+
+def _random_states() -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _rank_state(method: Method) -> dict[str, Any]:
+    """Return what differs between ranks: random states and buffers of earlier images."""
+    extra = {key: value for key, value in method.state_dict().items() if key.endswith("_extra_state")}
+    return {"random": _random_states(), "extra": extra}
+
+
+def save(folder: Path, step: int, elapsed: float, method: Method, engine: FabricEngine, keep: int) -> Path:
+    """Write ``step-N.ckpt`` and delete all but the newest `keep`; every rank must call it.
+
+    Returns
+    -------
+    Path
+        Of the checkpoint.
+    """
+    path = folder / f"step-{step:08d}.ckpt"
+    fabric = engine.fabric
+    ranks: list[Any] = [_rank_state(method)]
+    if fabric.world_size > 1:
+        ranks = [None] * fabric.world_size
+        torch.distributed.all_gather_object(ranks, _rank_state(method))
+    if fabric.is_global_zero:
+        weights = {
+            key: value for key, value in method.state_dict().items() if not key.endswith("_extra_state")
+        }
+        state = {
+            "format_version": 1,
+            "step": step,
+            "elapsed": elapsed,
+            "method": weights,
+            "optimisers": engine.optimiser_states(),
+            "ranks": ranks,
+        }
+        with replacing(path, overwrite=True) as temporary:
+            torch.save(state, temporary)
+        for old in found(folder)[:-keep]:
+            old.unlink()
+    fabric.barrier()
+    return path
+
+
+def found(folder: Path) -> list[Path]:
+    """Checkpoints in `folder`, oldest first."""
+    return sorted(path for path in folder.glob("step-*.ckpt") if _NAME.fullmatch(path.name))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without unpickling anything but tensors and plain data.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise FileError(
+            f"{path}: not a readable checkpoint; delete it to resume from the one before"
+        ) from error
+    if not isinstance(state, dict) or state.get("format_version") != 1:
+        raise FileError(f"{path}: not a checkpoint of this version of ctloupe")
+    return state
+
+
+def restore(state: dict[str, Any], method: Method, engine: FabricEngine) -> None:
+    """Bring method, optimisers and random states back to where `state` was saved."""
+    own = state["ranks"][engine.fabric.global_rank % len(state["ranks"])]
+    device = engine.fabric.device
+    extra = {key: _on_device(value, device) for key, value in own["extra"].items()}
+    method.load_state_dict(state["method"] | extra)
+    engine.load_optimiser_states(state["optimisers"])
+    torch.set_rng_state(own["random"]["cpu"])
+    if device.type == "cuda" and "cuda" in own["random"]:
+        torch.cuda.set_rng_state(own["random"]["cuda"])
+
+
+def _on_device(value: Any, device: torch.device) -> Any:
+    if isinstance(value, dict) and "images" in value:
+        return value | {"images": [image.to(device) for image in value["images"]]}
+    return value

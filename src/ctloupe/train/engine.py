@@ -1,0 +1,111 @@
+"""The training step's link to Lightning Fabric: device, precision, ranks and optimisers."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch import Tensor
+
+from ctloupe.methods.base import Method
+from ctloupe.train.settings import TrainSettings
+from ctloupe.volume.errors import OptionError
+
+
+def hardware_has_bf16(accelerator: str) -> bool:
+    """Whether bfloat16 convolutions are done by the hardware rather than emulated."""
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def resolve_accelerator(asked: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``.
+
+    Raises
+    ------
+    OptionError
+        If the accelerator that was asked for is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(name for name, there in present.items() if there)
+    if not present[asked]:
+        raise OptionError(f"--accelerator {asked}: none is present (see 'ctloupe doctor'); use auto or cpu")
+    return asked
+
+
+def make_fabric(settings: TrainSettings) -> Fabric:
+    """Build the Fabric of a run: several devices are processes of their own, started here or by torchrun."""
+    accelerator = resolve_accelerator(settings.accelerator)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if hardware_has_bf16(accelerator) else "32-true"
+    strategy = "auto"
+    if settings.devices > 1:
+        strategy = "ddp" if TorchElasticEnvironment.detect() else "ddp_spawn"
+    return Fabric(accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=precision)
+
+
+class FabricEngine:
+    """Runs a method's players through Fabric (the `Engine` of `methods.base`).
+
+    Parameters
+    ----------
+    fabric
+        Already launched.
+    method
+        Its players and their optimisers are set up on the fabric's device.
+    channels_last
+        Memory format of convolution weights.
+    """
+
+    def __init__(self, fabric: Fabric, method: Method, channels_last: bool = True) -> None:
+        self.fabric = fabric
+        method.to(fabric.device)
+        if channels_last:
+            method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimisers: dict[str, Any] = {}
+        self._players: dict[str, Any] = {}
+        optimisers = method.optimisers()
+        for name, player in method.players().items():
+            self._players[name], self._optimisers[name] = fabric.setup(player, optimisers[name])
+        self._rates = {
+            name: [group["lr"] for group in one.param_groups] for name, one in self._optimisers.items()
+        }
+
+    def forward(self, player: str, *inputs: Tensor) -> Any:
+        """Run `player` under the run's precision; outputs are float32."""
+        return self._players[player](*inputs)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Precision context for networks that are not being updated."""
+        return self.fabric.autocast()
+
+    def update(self, player: str, loss: Tensor) -> None:
+        """Back-propagate `loss` and step the optimiser of `player`."""
+        optimiser = self._optimisers[player]
+        optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        optimiser.step()
+
+    def scale_learning_rate(self, factor: float) -> float:
+        """Set every learning rate to `factor` times its configured value; return the first player's."""
+        for name, optimiser in self._optimisers.items():
+            for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * factor
+        return next(iter(self._rates.values()))[0] * factor
+
+    def optimiser_states(self) -> dict[str, Any]:
+        """State of every optimiser, for a checkpoint."""
+        return {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()}
+
+    def load_optimiser_states(self, states: dict[str, Any]) -> None:
+        """Restore what `optimiser_states` returned."""
+        for name, optimiser in self._optimisers.items():
+            optimiser.load_state_dict(states[name])

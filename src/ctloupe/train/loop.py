@@ -1,0 +1,334 @@
+"""The training loop: steps, schedule, records, checkpoints, and an end that can be resumed from."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+
+from ctloupe import methods
+from ctloupe.methods.base import Method, MethodConfig
+from ctloupe.methods.package import save_package
+from ctloupe.prepare.patches import PatchBank
+from ctloupe.train import checkpoint
+from ctloupe.train.banks import BankPair, device_bank, load_banks, model_card
+from ctloupe.train.engine import FabricEngine, make_fabric
+from ctloupe.train.previews import write_preview
+from ctloupe.train.run_folder import MetricsLog, RunFolder
+from ctloupe.train.sampler import UnpairedSampler
+from ctloupe.train.settings import TrainSettings
+from ctloupe.volume.errors import CtLoupeError, OptionError, TrainingError
+
+PREVIEW_PATCHES = 4
+
+
+class Progress(Protocol):
+    """Who is told how far the work is; must survive pickling until `start` is called."""
+
+    def start(self, what: str, total: float) -> None:
+        """Begin a bar of `total` units."""
+
+    def update(self, done: float, note: str = "") -> None:
+        """Say that `done` units are finished."""
+
+    def close(self) -> None:
+        """End the bar."""
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def start(self, what: str, total: float) -> None:
+        """Do nothing."""
+
+    def update(self, done: float, note: str = "") -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Interrupted(CtLoupeError):
+    """The run was stopped by the user after writing a checkpoint."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An expected error on its way from a rank's process to the one that started it."""
+
+    kind: type[CtLoupeError]
+    message: str
+
+
+def train(settings: TrainSettings, progress: Progress | None = None, resume: bool = False) -> Path:
+    """Train a method and return the folder of its model package.
+
+    Parameters
+    ----------
+    settings
+        Resolved settings; with `resume`, those of the run folder.
+    progress
+        Told after every step.
+    resume
+        Continue from the newest checkpoint of ``settings.out`` (from the start when there is none yet).
+
+    Raises
+    ------
+    TrainingError
+        If a loss term is no longer finite.
+    CtLoupeError
+        For anything wrong with settings, banks or the run folder.
+    """
+    run = RunFolder(settings.out)
+    kind = methods.get(settings.method)
+    if not kind.trainable:
+        raise OptionError(
+            f"method {settings.method} has nothing to train; use it with 'ctloupe enhance' directly"
+        )
+    load_banks(settings.bank)
+    fabric = make_fabric(settings)
+    if not resume:
+        run.create(settings)
+    if settings.devices > 1:
+        launch: Any = fabric.launch  # its annotation leaves out the arguments it passes on
+        result = launch(_rank, settings, progress or Silent(), resume)
+    else:
+        fabric.launch()
+        result = _rank(fabric, settings, progress or Silent(), resume)
+    if isinstance(result, _Failure):
+        raise result.kind(result.message)
+    return run.model
+
+
+def _rank(fabric: Fabric, settings: TrainSettings, progress: Progress, resume: bool) -> _Failure | None:
+    """Run one process's share; expected errors are returned, since a child process can only raise tracebacks."""
+    try:
+        with _Training(fabric, settings, progress) as training:
+            training.run(resume)
+    except CtLoupeError as error:
+        return _Failure(type(error), str(error))
+    return None
+
+
+class _Training:
+    """One rank of a run."""
+
+    def __init__(self, fabric: Fabric, settings: TrainSettings, progress: Progress) -> None:
+        self.fabric, self.settings, self.progress = fabric, settings, progress
+        self.folder = RunFolder(settings.out)
+        torch.use_deterministic_algorithms(settings.deterministic)
+        torch.manual_seed(settings.seed)
+        kind = methods.get(settings.method)
+        self.config: MethodConfig = kind.Config.model_validate(settings.config)
+        self.method: Method = kind(self.config)
+        self.engine = FabricEngine(fabric, self.method, settings.channels_last)
+        self.banks = load_banks(settings.bank)
+        self.sampler = _sampler(self.banks, self.config, settings.seed, fabric.device)
+        epochs = settings.epochs or self.config.epochs
+        own = [settings.steps, None if settings.minutes and not settings.epochs else self._steps_of(epochs)]
+        self.total_steps = min((steps for steps in own if steps is not None), default=None)
+        self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
+        self.newest: Path | None = None
+        self.stopping = False
+        self.log: MetricsLog | None = None
+        self.writer: Any = None
+
+    def __enter__(self) -> _Training:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.close()
+        if self.log is not None:
+            self.log.close()
+        if self.writer is not None:
+            self.writer.close()
+        torch.use_deterministic_algorithms(False)
+
+    def run(self, resume: bool) -> None:
+        """Take every step that is left."""
+        if resume:
+            self._restore()
+        if self.fabric.is_global_zero:
+            self._open_records()
+        self.started = time.monotonic()
+        last_saved = self.elapsed_before
+        with _interrupt(self._stop):
+            elapsed = self.elapsed_before
+            while not self._done(elapsed):
+                elapsed, stopping = self._one_step(elapsed)
+                due = elapsed - last_saved >= 60 * self.settings.checkpoint_minutes
+                every = self.settings.checkpoint_steps
+                if stopping or due or self._done(elapsed) or (every and self.step % every == 0):
+                    self._save(elapsed)
+                    last_saved = elapsed
+                if stopping and not self._done(elapsed):
+                    raise Interrupted(
+                        f"stopped at step {self.step}; continue with: --resume {self.settings.out}"
+                    )
+
+    def _one_step(self, elapsed: float) -> tuple[float, bool]:
+        rate = self.engine.scale_learning_rate(self._rate_factor(elapsed))
+        batch = self.sampler.batch(self.step, self.fabric.global_rank, self.fabric.world_size)
+        losses = self.method.step(batch, self.engine)
+        values = self._averaged(losses)
+        self.step += 1
+        bad = [
+            name for name, value in values.items() if value != value or value in (float("inf"), -float("inf"))
+        ]
+        if bad:
+            good = (
+                f"the last good checkpoint is {self.newest}" if self.newest else "there is no checkpoint yet"
+            )
+            raise TrainingError(
+                f"loss term '{bad[0]}' became {values[bad[0]]} at step {self.step}; {good}; "
+                "lower learning_rate, or look for corrupt patches in the bank"
+            )
+        elapsed, stopping = self._agreed_clock()
+        if self.fabric.is_global_zero:
+            self._record(values, rate, elapsed)
+        return elapsed, stopping
+
+    def _averaged(self, losses: dict[str, torch.Tensor]) -> dict[str, float]:
+        stacked = torch.stack([value.float() for value in losses.values()])
+        if self.fabric.world_size > 1:
+            reduced = self.fabric.all_reduce(stacked, reduce_op="mean")
+            stacked = reduced if isinstance(reduced, torch.Tensor) else stacked
+        return dict(zip(losses, stacked.tolist(), strict=True))
+
+    def _agreed_clock(self) -> tuple[float, bool]:
+        """Return the elapsed seconds and the wish to stop, the same on every rank."""
+        elapsed = self.elapsed_before + time.monotonic() - self.started
+        if self.fabric.world_size == 1:
+            return elapsed, self.stopping
+        mine = torch.tensor([elapsed, float(self.stopping)], dtype=torch.float64)
+        torch.distributed.all_reduce(
+            both := mine.to(self.fabric.device).float(), torch.distributed.ReduceOp.MAX
+        )
+        return float(both[0]), bool(both[1])
+
+    def _rate_factor(self, elapsed: float) -> float:
+        done = self._fraction(elapsed)
+        constant = self.config.constant_fraction
+        return 1.0 if done <= constant or constant == 1 else max(0.0, (1 - done) / (1 - constant))
+
+    def _fraction(self, elapsed: float) -> float:
+        by_steps = self.step / self.total_steps if self.total_steps else 0.0
+        by_time = elapsed / (60 * self.settings.minutes) if self.settings.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def _done(self, elapsed: float) -> bool:
+        return self._fraction(elapsed) >= 1.0
+
+    def _steps_of(self, epochs: int) -> int:
+        return epochs * self.sampler.steps_per_epoch
+
+    def _stop(self) -> None:
+        self.stopping = True
+
+    def _restore(self) -> None:
+        saved = checkpoint.found(self.folder.checkpoints)
+        if not saved:
+            return
+        self.newest = saved[-1]
+        state = checkpoint.read(self.newest)
+        checkpoint.restore(state, self.method, self.engine)
+        self.step, self.elapsed_before = int(state["step"]), float(state["elapsed"])
+
+    def _open_records(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder.write_manifest(
+            device=str(self.fabric.device),
+            devices=self.fabric.world_size,
+            precision=self.fabric._precision.precision,
+            resumed_from_step=self.step,
+        )
+        self.log = MetricsLog(self.folder.metrics, first_step=self.step + 1)
+        self.writer = SummaryWriter(str(self.folder.events), purge_step=self.step + 1)
+        self.progress.start("training", 1.0)
+
+    def _record(self, values: dict[str, float], rate: float, elapsed: float) -> None:
+        assert self.log is not None
+        epoch = (self.step - 1) // self.sampler.steps_per_epoch + 1
+        facts = {"step": self.step, "epoch": epoch, "elapsed_s": elapsed, "learning_rate": rate}
+        self.log.write(facts | values)
+        for name, value in values.items():
+            self.writer.add_scalar(f"loss/{name}", value, self.step)
+        self.writer.add_scalar("learning_rate", rate, self.step)
+        if self.step == 1 or self.step % self.settings.preview_steps == 0 or self._done(elapsed):
+            self._preview()
+        note = f"step {self.step}, {(elapsed - self.elapsed_before):.0f} s, total loss {values['total']:.3f}"
+        self.progress.update(self._fraction(elapsed), note)
+
+    def _preview(self) -> None:
+        # Always the same patches, and no random number taken from the training.
+        sampler = _sampler(self.banks, self.config, 0, self.fabric.device, PREVIEW_PATCHES, self.sampler)
+        batch = sampler.batch(0)
+        with torch.random.fork_rng(), self.engine.autocast():
+            self.method.eval()
+            images = self.method.preview(batch)
+            self.method.train()
+        write_preview(self.folder.previews / f"step-{self.step:08d}.png", batch, images, self.step)
+
+    def _save(self, elapsed: float) -> None:
+        self.newest = checkpoint.save(
+            self.folder.checkpoints,
+            self.step,
+            elapsed,
+            self.method,
+            self.engine,
+            self.settings.keep_checkpoints,
+        )
+        if self.fabric.is_global_zero:
+            card = model_card(self.settings, self.config, self.banks, self.step, elapsed)
+            save_package(self.folder.model, self.method.enhancer(), card)
+            self.folder.write_manifest(steps=self.step, training_seconds=round(elapsed, 1))
+        self.fabric.barrier()
+
+
+def _sampler(
+    banks: BankPair,
+    config: MethodConfig,
+    seed: int,
+    device: torch.device,
+    batch_size: int | None = None,
+    like: UnpairedSampler | None = None,
+) -> UnpairedSampler:
+    clinical: PatchBank = banks.clinical
+    return UnpairedSampler(
+        like.clinical if like else device_bank(clinical, device),
+        like.micro if like else device_bank(banks.micro, device),
+        config.patch_size,
+        config.scale,
+        batch_size or config.batch_size,
+        seed,
+        config.flips and batch_size is None,
+    )
+
+
+@contextmanager
+def _interrupt(stop: Any) -> Iterator[None]:
+    """Let Ctrl-C finish the step that is under way; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(number: int, frame: FrameType | None) -> None:
+        stop()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,147 @@
+"""The run folder: configuration, manifest, metrics and where everything of a run lies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+import yaml
+
+from ctloupe.methods.package import software_versions
+from ctloupe.train.settings import TrainSettings, read_yaml, validated
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.volume.notice import RESEARCH_NOTICE
+
+
+class RunFolder:
+    """Paths and records of one training run.
+
+    Parameters
+    ----------
+    path
+        Of the folder; `create` makes it, `settings` reads it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.checkpoints = path / "checkpoints"
+        self.metrics = path / "metrics.csv"
+        self.previews = path / "previews"
+        self.events = path / "events"
+        self.manifest = path / "manifest.json"
+        self.model = path / "model"
+
+    def create(self, settings: TrainSettings) -> None:
+        """Make the folder and write the resolved configuration.
+
+        Raises
+        ------
+        FileError
+            If there is a run in it already.
+        """
+        if self.config.exists():
+            raise FileError(
+                f"{self.path}: holds a training run already; continue it with --resume, or give another --out"
+            )
+        try:
+            for folder in (self.checkpoints, self.previews, self.events):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot make the run folder ({error.strerror})") from error
+        with replacing(self.config, overwrite=True) as temporary:
+            text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+            temporary.write_text(text, encoding="utf-8")
+
+    def settings(self) -> TrainSettings:
+        """Read the configuration back.
+
+        Raises
+        ------
+        FileError, OptionError
+            If there is no run here, or its configuration is damaged.
+        """
+        if not self.config.is_file():
+            raise FileError(f"{self.path}: no training run here (config.yaml is missing)")
+        return validated(read_yaml(self.config) | {"out": self.path})
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Add `facts` to the manifest: who ran what, where and when."""
+        old = json.loads(self.manifest.read_text(encoding="utf-8")) if self.manifest.is_file() else {}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        new = {
+            "notice": RESEARCH_NOTICE,
+            "started": old.get("started", now),
+            "updated": now,
+            "command": old.get("command", [Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "software": software_versions() | {"python": platform.python_version()},
+            "machine": {
+                "system": platform.platform(),
+                "cores": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+            },
+        }
+        with replacing(self.manifest, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(old | new | facts, indent=2) + "\n", encoding="utf-8")
+
+
+class MetricsLog:
+    """Appends one row a step to ``metrics.csv``.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    first_step
+        Rows of this step and later are dropped: they come from a run that was cut off after its last checkpoint.
+    """
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._writer: csv.DictWriter[str] | None = None
+        self._kept: list[dict[str, str]] = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = csv.DictReader(file)
+                self._kept = [row for row in rows if _whole(row) and int(row["step"]) < first_step]
+
+    def write(self, row: dict[str, float | int]) -> None:
+        """Append `row`; its keys are the columns, the same every time."""
+        if self._writer is None or self._file is None:
+            self._writer, self._file = self._open(list(row))
+        self._writer.writerow(
+            {key: f"{value:.8g}" if isinstance(value, float) else value for key, value in row.items()}
+        )
+        self._file.flush()
+
+    def _open(self, columns: list[str]) -> tuple[csv.DictWriter[str], IO[str]]:
+        if self._kept and list(self._kept[0]) != columns:
+            raise OptionError(
+                f"{self._path}: its columns are not those of this run; resume with the same settings"
+            )
+        with replacing(self._path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self._kept)
+        self._kept = []
+        file = self._path.open("a", newline="", encoding="utf-8")
+        return csv.DictWriter(file, columns), file
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _whole(row: dict[str, str]) -> bool:
+    """Whether a row was written to its end before the process died."""
+    return None not in row and all(value not in (None, "") for value in row.values())

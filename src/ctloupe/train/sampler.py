@@ -1,0 +1,139 @@
+"""Unpaired patches for each step, straight from banks that live on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ctloupe.methods.base import Batch
+from ctloupe.volume.errors import OptionError
+
+
+@dataclass(frozen=True)
+class DeviceBank:
+    """Patches on the training device and the map from stored integers to [−1, 1].
+
+    Attributes
+    ----------
+    patches : int16 (n, p, p)
+    gain, offset
+        ``unit = clip(gain * stored + offset)``.
+    """
+
+    patches: Tensor
+    gain: float
+    offset: float
+
+    def unit(self, index: Tensor, size: int, corner: Tensor) -> Tensor:
+        """Patches `index` cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
+        chosen = self.patches[index.to(self.patches.device)]
+        if self.patches.shape[-1] != size:
+            cut = [
+                patch[y : y + size, x : x + size]
+                for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)
+            ]
+            chosen = torch.stack(cut)
+        return (chosen.float() * self.gain + self.offset).clamp_(-1, 1).unsqueeze(1)
+
+
+@dataclass
+class UnpairedSampler:
+    """Which patches each step sees: a function of seed and step alone, so that resuming needs no state.
+
+    Each bank is gone through in a new random order every pass. All ranks draw the same global batch and take
+    their own share of it.
+
+    Parameters
+    ----------
+    clinical, micro
+        Banks.
+    patch_size, scale
+        Sides are `patch_size` and ``scale * patch_size``; larger stored patches are cut at random.
+    batch_size
+        Over all ranks.
+    seed
+        Of orders, cuts and flips.
+    flips
+        Flip and transpose at random.
+    """
+
+    clinical: DeviceBank
+    micro: DeviceBank
+    patch_size: int
+    scale: int
+    batch_size: int
+    seed: int
+    flips: bool = False
+    _orders: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, bank, size in (
+            ("clinical", self.clinical, self.patch_size),
+            ("micro", self.micro, self.patch_size * self.scale),
+        ):
+            if bank.patches.shape[-1] < size:
+                raise OptionError(
+                    f"{name} bank has patches of {bank.patches.shape[-1]} pixels, the method needs {size}; "
+                    f"run 'ctloupe prepare' with --patch {self.patch_size} --scale {self.scale}"
+                )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that show every patch of the larger bank once."""
+        return max(1, max(len(self.clinical.patches), len(self.micro.patches)) // self.batch_size)
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """Return the share of `rank` in the batch of `step`."""
+        share = self.batch_size // world
+        mine = slice(rank * share, (rank + 1) * share)
+        random = torch.Generator().manual_seed(_mix(self.seed, step, 7))
+        images = []
+        for which, (bank, size) in enumerate(
+            ((self.clinical, self.patch_size), (self.micro, self.patch_size * self.scale))
+        ):
+            room = bank.patches.shape[-1] - size + 1
+            corner = torch.randint(room, (self.batch_size, 2), generator=random)[mine]
+            turns = torch.randint(8, (self.batch_size,), generator=random)[mine]
+            image = bank.unit(self._indices(which, len(bank.patches), step)[mine], size, corner)
+            images.append(_flipped(image, turns.tolist()) if self.flips else image)
+        return Batch(images[0], images[1], position=step * self.batch_size + rank * share)
+
+    def _indices(self, which: int, count: int, step: int) -> Tensor:
+        at = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        passes = at // count
+        chosen = [self._order(which, count, int(number)) for number in passes.unique()]
+        return torch.cat(
+            [
+                order[at[passes == number] % count]
+                for number, order in zip(passes.unique(), chosen, strict=True)
+            ]
+        )
+
+    def _order(self, which: int, count: int, number: int) -> Tensor:
+        if (which, number) not in self._orders:
+            random = torch.Generator().manual_seed(_mix(self.seed, number, which))
+            for old in [key for key in self._orders if key[0] == which and key[1] < number - 1]:
+                del self._orders[old]
+            self._orders[which, number] = torch.randperm(count, generator=random)
+        return self._orders[which, number]
+
+
+def _mix(*numbers: int) -> int:
+    value = 0x9E3779B97F4A7C15
+    for number in numbers:
+        value = ((value ^ number) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
+    return value
+
+
+def _flipped(images: Tensor, turns: list[int]) -> Tensor:
+    out = torch.empty_like(images)
+    for index, turn in enumerate(turns):
+        image = images[index]
+        if turn & 1:
+            image = image.flip(-1)
+        if turn & 2:
+            image = image.flip(-2)
+        out[index] = image.transpose(-1, -2) if turn & 4 else image
+    return out

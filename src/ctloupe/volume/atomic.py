@@ -1,0 +1,199 @@
+"""Outputs appear whole under their final name, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ctloupe.volume.errors import FileError
+
+_TWO_PART_SUFFIXES = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file system does not take a file of this size",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOTDIR: "its folder is a file",
+    errno.EEXIST: "its folder is a file",
+    errno.EIO: "the write failed",
+}
+
+
+def full_suffix(path: Path) -> str:
+    """Suffix of `path` with its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
+    lower = path.name.lower()
+    for suffix in _TWO_PART_SUFFIXES:
+        if lower.endswith(suffix) and len(lower) > len(suffix):
+            return path.name[-len(suffix) :]
+    return path.suffix
+
+
+@contextmanager
+def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a hidden sibling of `path` to write a file or folder to; it takes the final name on success.
+
+    On success the content is flushed to disk and renamed in one step: a reader never meets half of it.
+    On any exception, Ctrl-C included, the sibling is removed and what `path` held before is untouched.
+    A missing parent folder is made. Of a symbolic link, the target is replaced.
+
+    Parameters
+    ----------
+    path
+        Final file or folder.
+    overwrite
+        Whether something of that name may be replaced.
+
+    Raises
+    ------
+    FileError
+        If `path` exists without `overwrite`, is a folder that must not go (home, working folder, mount
+        point), or cannot be written; for a full disk the message says how much is free.
+    """
+    path = _through_link(Path(path))
+    with _explained(path):
+        _refuse(path, overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        suffix = full_suffix(path)
+        stem = path.name[: len(path.name) - len(suffix)]
+        temporary = path.with_name(f".{stem}.partial-{os.getpid()}{suffix}")
+        _remove(temporary)
+        try:
+            yield temporary
+            _flush(temporary)
+            _commit(temporary, path, overwrite)
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
+def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterator[Path]:
+    """Yield a hidden folder in which files named as `paths` are to be written; they are moved in that order.
+
+    For formats of several files: give the header last, so that it never names data that is not there.
+
+    Parameters
+    ----------
+    paths
+        Final files, all in one folder.
+    overwrite
+        Whether files of those names may be replaced.
+
+    Raises
+    ------
+    FileError
+        As `replacing`.
+    """
+    finals = [_through_link(Path(path)) for path in paths]
+    last = finals[-1]
+    with _explained(last):
+        for path in reversed(finals):
+            _refuse(path, overwrite)
+        last.parent.mkdir(parents=True, exist_ok=True)
+        folder = last.with_name(f".{last.name}.partial-{os.getpid()}")
+        _remove(folder)
+        folder.mkdir()
+        try:
+            yield folder
+            _flush(folder)
+            for named, path in zip(paths, finals, strict=True):
+                _commit(folder / Path(named).name, path, overwrite)
+        finally:
+            _remove(folder)
+
+
+def _through_link(path: Path) -> Path:
+    return path.resolve() if path.is_symlink() else path
+
+
+def _refuse(path: Path, overwrite: bool) -> None:
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise FileError(f"{path}: exists already; give --overwrite to replace it, or another name")
+    if path.is_dir():
+        real = path.resolve()
+        kept = (Path.cwd(), Path("~").expanduser())
+        if real.is_mount() or any(one.resolve().is_relative_to(real) for one in kept):
+            raise FileError(f"{path}: holds the home or working folder and is not replaced; give another name")
+
+
+def _commit(temporary: Path, path: Path, overwrite: bool) -> None:
+    _refuse(path, overwrite)
+    if path.is_dir() and not temporary.is_dir():
+        raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
+    if temporary.is_dir() and path.exists():
+        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+        _remove(aside)
+        try:
+            path.replace(aside)
+            temporary.replace(path)
+        except BaseException:
+            if aside.exists() and not path.exists():
+                aside.replace(path)
+            raise
+        _remove(aside)
+    else:
+        temporary.replace(path)
+    _flush_entry(path.parent)
+
+
+def _flush(path: Path) -> None:
+    if path.is_dir():
+        for folder, _, names in os.walk(path):
+            for name in names:
+                _flush_entry(Path(folder, name))
+            _flush_entry(Path(folder))
+    else:
+        _flush_entry(path)
+
+
+def _flush_entry(path: Path) -> None:
+    # Windows can neither open a folder nor flush what is open for reading only.
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into one line; other errors of the writer pass unchanged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REASONS:
+            raise
+        raise FileError(_explanation(error, path)) from error
+
+
+def _explanation(error: OSError, path: Path) -> str:
+    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    if not named.is_relative_to(path.parent):
+        # What failed is not the output, for instance a source file read on the way.
+        path = named
+    told = f"{path}: cannot be written: {_REASONS[error.errno or errno.EIO]}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = next(one for one in path.absolute().parents if one.is_dir())
+        free = shutil.disk_usage(folder).free / 1e9
+        return f"{told} ({free:.2f} GB free); free some space, or write to another disk"
+    if error.errno == errno.EIO:
+        return f"{told} ({error.strerror or error}); check the disk, or write to another one"
+    return f"{told}; choose a place that you can write to"

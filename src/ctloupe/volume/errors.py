@@ -1,0 +1,39 @@
+"""Errors that people can cause.
+
+Each message is one line that names the file or option, what was found, what was expected and what to do.
+Anything that is not a `CtLoupeError` is a bug in this package.
+"""
+
+from __future__ import annotations
+
+
+class CtLoupeError(Exception):
+    """Base of every error a user can cause and mend; the command line prints it and exits with status 2."""
+
+
+class FileError(CtLoupeError):
+    """A file or folder is missing, damaged, of an unknown kind, or cannot be written."""
+
+
+class GeometryError(CtLoupeError):
+    """Spacing, origin, direction, shape or slice positions are absent, contradictory or unsupported."""
+
+
+class IntensityError(CtLoupeError):
+    """Voxel values are not finite, not greyscale, or outside what the operation can accept."""
+
+
+class OptionError(CtLoupeError):
+    """An option, configuration key or value is unknown, out of range or contradicts another."""
+
+
+class ModelError(CtLoupeError):
+    """A model package is damaged or does not fit the scan."""
+
+
+class TrainingError(CtLoupeError):
+    """Training cannot start or go on."""
+
+
+class MissingExtraError(CtLoupeError):
+    """An optional part of the installation is needed and absent."""

@@ -1,0 +1,82 @@
+"""What several rooms' tests share: small patch banks, and a model trained on them for a few steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctloupe import methods
+from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.prepare.patches import PatchBank
+from ctloupe.train.settings import TrainSettings
+from ctloupe.volume.volume import Volume
+
+SMALL = {
+    "scale": 4,
+    "patch_size": 12,
+    "batch_size": 2,
+    "width": 8,
+    "blocks": 1,
+    "shrinking_width": 8,
+    "shrinking_blocks": 1,
+    "discriminator_width": 4,
+    "discriminator_strides": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank folder with a few 12×12 clinical and 48×48 µCT patches."""
+    folder = tmp_path_factory.mktemp("bank")
+    rng = np.random.default_rng(0)
+    clinical = Volume(rng.normal(-800, 100, (3, 40, 40)).astype(np.int16), (0.6, 0.6, 0.6))
+    micro = Volume(rng.normal(6000, 3000, (3, 120, 120)).clip(0, 15000).astype(np.int16), (0.15, 0.15, 0.15))
+    for name, volume, size, window in (
+        ("clinical", clinical, 12, IntensityWindow(-1000, 500)),
+        ("micro", micro, 48, IntensityWindow(0, 15000)),
+    ):
+        bank = PatchBank.sample([(name, volume, None)], size, per_volume=11, window=window, seed=0)
+        bank.save(folder / f"{name}.bank")
+    return folder
+
+
+@pytest.fixture
+def settings(small_bank: Path, tmp_path: Path):
+    """A function that makes training settings for the small bank."""
+
+    def make(**changes: object) -> TrainSettings:
+        overrides = dict(changes)
+        config = methods.get("sr-cyclegan").configure("tiny", SMALL | overrides.pop("config", {}))
+        values = {
+            "method": "sr-cyclegan",
+            "preset": "tiny",
+            "config": config.model_dump(mode="json"),
+            "bank": small_bank,
+            "out": tmp_path / "run",
+            "steps": 4,
+            "accelerator": "cpu",
+            "precision": "32-true",
+            "deterministic": True,
+        }
+        return TrainSettings.model_validate(values | overrides)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model package from two steps of training."""
+    from ctloupe.train.loop import train
+
+    config = methods.get("sr-cyclegan").configure("tiny", SMALL)
+    return train(
+        TrainSettings(
+            method="sr-cyclegan",
+            preset="tiny",
+            config=config.model_dump(mode="json"),
+            bank=small_bank,
+            out=tmp_path_factory.mktemp("runs") / "tiny",
+            steps=2,
+            accelerator="cpu",
+        )
+    )

@@ -1,0 +1,240 @@
+"""Training as a user meets it: a run folder, exact resume, ranks, and clear ends."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from ctloupe.enhance.resolver import load_model
+from ctloupe.methods.package import load_package
+from ctloupe.train import checkpoint
+from ctloupe.train.loop import train
+from ctloupe.train.run_folder import RunFolder
+from ctloupe.volume.errors import FileError, OptionError, TrainingError
+
+
+def weights(run):
+    return checkpoint.read(checkpoint.found(run / "checkpoints")[-1])["method"]
+
+
+def rows(run, leave_out=("elapsed_s",)):
+    with (run / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if k not in leave_out} for row in csv.DictReader(file)]
+
+
+def assert_same(one, other, tolerance=0.0):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.allclose(one[name], other[name], rtol=0, atol=tolerance), name
+
+
+def test_a_run_folder_holds_everything_that_the_design_names(settings):
+    made = settings(preview_steps=2)
+    model = train(made)
+    run = made.out
+    assert model == run / "model"
+    resolved = yaml.safe_load((run / "config.yaml").read_text())
+    assert resolved["config"]["weights"]["cycle"] == 2.0
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["software"]["torch"] == torch.__version__
+    assert {"command", "started", "steps", "device", "training_seconds"} <= manifest.keys()
+    assert [path.name for path in (run / "previews").iterdir()]
+    assert list((run / "events").glob("events.*"))
+    written = rows(run)
+    assert [row["step"] for row in written] == ["1", "2", "3", "4"]
+    assert {"ssim_clinical", "adversarial_micro", "discriminator_micro", "cycle", "total"} < written[0].keys()
+    assert float(written[0]["learning_rate"]) == pytest.approx(4e-4)
+    assert 0 < float(written[-1]["learning_rate"]) < 4e-4
+
+
+def test_the_model_package_holds_the_enhancer_and_loads_without_unpickling(settings):
+    made = settings()
+    package = load_package(train(made))
+    tensors = load_file(made.out / "model" / "weights.safetensors")
+    trained = weights(made.out)
+    assert_same(
+        tensors, {key.removeprefix("generators.g1."): v for key, v in trained.items() if ".g1." in key}
+    )
+    assert package.card.fingerprint.clinical_spacing == (0.6, 0.6)
+    assert "Research use only" in package.card.notice
+    assert load_model(made.out / "model").scale == 4
+
+
+@pytest.mark.parametrize("method_changes", [{}, {"history": 5, "mixed_input": 4, "shrinking": "strided"}])
+def test_ten_steps_equal_five_a_resume_and_five(settings, tmp_path, method_changes):
+    whole = settings(out=tmp_path / "whole", steps=10, config=method_changes)
+    train(whole)
+    cut = settings(
+        out=tmp_path / "cut", steps=10, checkpoint_steps=5, keep_checkpoints=9, config=method_changes
+    )
+    train(cut)
+    for late in checkpoint.found(cut.out / "checkpoints"):
+        if "00000005" not in late.name:
+            late.unlink()
+    train(RunFolder(cut.out).settings(), resume=True)
+    assert_same(weights(whole.out), weights(cut.out))
+    assert rows(whole.out) == rows(cut.out)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_with_the_losses_of_an_uninterrupted_one(settings, tmp_path):
+    made = settings(out=tmp_path / "killed", steps=14, checkpoint_steps=3)
+    RunFolder(made.out)
+    code = (
+        "import sys; from ctloupe.train.loop import train; from ctloupe.train.settings import TrainSettings\n"
+        "if __name__ == '__main__': train(TrainSettings.model_validate_json(sys.argv[1]))"
+    )
+    slow = made.model_copy(update={"preview_steps": 1})
+    process = subprocess.Popen([sys.executable, "-c", code, slow.model_dump_json()])
+    deadline = time.monotonic() + 120
+    while len(checkpoint.found(made.out / "checkpoints")) < 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    stopped = len(rows(made.out))
+    train(RunFolder(made.out).settings(), resume=True)
+    whole = settings(out=tmp_path / "whole", steps=14)
+    train(whole)
+    assert stopped <= 14
+    assert rows(made.out) == rows(whole.out)
+    assert_same(weights(whole.out), weights(made.out))
+
+
+@pytest.mark.slow
+def test_two_ranks_train_to_the_weights_of_one(settings, tmp_path):
+    one = settings(out=tmp_path / "one", steps=4, config={"batch_size": 4})
+    train(one)
+    command = [
+        sys.executable,
+        "-m",
+        "ctloupe.cli.main",
+        "train",
+        "--bank",
+        str(one.bank),
+        "--out",
+        str(tmp_path / "two"),
+    ]
+    options = [
+        "--preset",
+        "tiny",
+        "--devices",
+        "2",
+        "--accelerator",
+        "cpu",
+        "--precision",
+        "32-true",
+        "--steps",
+        "4",
+    ]
+    sets = [f"--set={key}={value}" for key, value in _flat(one.config).items()]
+    done = subprocess.run(
+        [*command, *options, "--deterministic", *sets], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["devices"] == 2
+    # Adam divides by the square root of tiny second moments: float32 sums in another order show in the last digits.
+    assert_same(weights(one.out), weights(tmp_path / "two"), tolerance=2e-5)
+    for a, b in zip(rows(one.out), rows(tmp_path / "two"), strict=True):
+        assert {k: float(v) for k, v in a.items()} == pytest.approx(
+            {k: float(v) for k, v in b.items()}, rel=1e-3
+        )
+
+
+def _flat(config):
+    plain = {key: config[key] for key in ("scale", "patch_size", "batch_size", "width", "blocks")}
+    return plain | {
+        key: config[key]
+        for key in config
+        if key.startswith(("shrinking_", "discriminator_w", "discriminator_s"))
+    }
+
+
+def test_a_loss_that_is_no_number_stops_with_its_name_and_the_last_good_checkpoint(settings, monkeypatch):
+    from ctloupe.methods.sr_cyclegan import SRCycleGAN
+
+    original, count = SRCycleGAN.step, [0]
+
+    def poisoned(self, batch, engine):
+        losses = original(self, batch, engine)
+        count[0] += 1
+        return losses | ({"cycle": losses["cycle"] * float("nan")} if count[0] == 4 else {})
+
+    monkeypatch.setattr(SRCycleGAN, "step", poisoned)
+    made = settings(steps=6, checkpoint_steps=2)
+    with pytest.raises(TrainingError, match=r"'cycle' became nan at step 4.*step-00000002\.ckpt"):
+        train(made)
+    assert [path.name for path in checkpoint.found(made.out / "checkpoints")] == ["step-00000002.ckpt"]
+
+
+def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
+    from ctloupe.methods.sr_cyclegan import SRCycleGAN
+    from ctloupe.train.loop import Interrupted
+
+    original, count = SRCycleGAN.step, [0]
+
+    def interrupted(self, batch, engine):
+        count[0] += 1
+        if count[0] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, batch, engine)
+
+    made = settings(steps=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(SRCycleGAN, "step", interrupted)
+        with pytest.raises(Interrupted, match="--resume"):
+            train(made)
+    train(RunFolder(made.out).settings(), resume=True)
+    assert [row["step"] for row in rows(made.out)] == ["1", "2", "3", "4", "5"]
+
+
+def test_minutes_end_a_run_and_the_learning_rate_falls_with_time(settings):
+    made = settings(steps=None, minutes=0.03)
+    train(made)
+    rates = [float(row["learning_rate"]) for row in rows(made.out)]
+    assert rates[0] == pytest.approx(4e-4)
+    assert rates[-1] < 2e-4
+    assert sorted(rates, reverse=True) == rates
+
+
+def test_a_second_run_in_the_same_folder_is_refused(settings):
+    made = settings(steps=1)
+    train(made)
+    with pytest.raises(FileError, match="--resume"):
+        train(made)
+
+
+def test_a_missing_bank_a_batch_that_cannot_be_split_and_an_untrainable_method_are_refused(
+    settings, tmp_path
+):
+    with pytest.raises(FileError, match="ctloupe prepare"):
+        train(settings(bank=tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="cannot be split over 4"):
+        settings(devices=4)
+    with pytest.raises(OptionError, match="nothing to train"):
+        train(settings(method="bicubic", config={}))
+
+
+def test_a_damaged_checkpoint_is_an_error_that_names_it(settings):
+    made = settings(steps=1)
+    train(made)
+    newest = checkpoint.found(made.out / "checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(FileError, match=r"step-00000001\.ckpt"):
+        train(RunFolder(made.out).settings(), resume=True)
+
+
+def test_training_in_bf16_is_finite_and_close_to_float32(settings, tmp_path):
+    exact = settings(out=tmp_path / "a", steps=3)
+    half = settings(out=tmp_path / "b", steps=3, precision="bf16-mixed", deterministic=False)
+    train(exact)
+    train(half)
+    for a, b in zip(rows(exact.out), rows(half.out), strict=True):
+        assert float(b["total"]) == pytest.approx(float(a["total"]), rel=0.1)
