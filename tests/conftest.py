@@ -10,18 +10,9 @@ from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume
+from small_config import SMALL
 
-SMALL = {
-    "scale": 4,
-    "patch_size": 12,
-    "batch_size": 2,
-    "width": 8,
-    "blocks": 1,
-    "shrinking_width": 8,
-    "shrinking_blocks": 1,
-    "discriminator_width": 4,
-    "discriminator_strides": 2,
-}
+pytest_plugins = ["dicom_series"]
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,7 @@ from ctloupe.volume.errors import OptionError
 
 
 def test_listing_methods_imports_no_torch():
-    code = (
-        "import sys; from ctloupe import methods; print(methods.names()); assert 'torch' not in sys.modules"
-    )
+    code = "import sys; from ctloupe import methods; print(methods.names()); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "sr-cyclegan" in done.stdout
 

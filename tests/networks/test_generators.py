@@ -134,7 +134,5 @@ def test_bicubic_keeps_a_smooth_structure_in_its_place():
     blob = np.exp(-((y - 11.3) ** 2 + (x - 9.6) ** 2) / 30).astype(np.float32)
     fine = enlarge_bicubic(torch.from_numpy(blob)[None, None], 4)[0, 0].numpy()
     rows, columns = np.mgrid[:96, :96]
-    spline = map_coordinates(
-        blob, [(rows + 0.5) / 4 - 0.5, (columns + 0.5) / 4 - 0.5], order=3, mode="nearest"
-    )
+    spline = map_coordinates(blob, [(rows + 0.5) / 4 - 0.5, (columns + 0.5) / 4 - 0.5], order=3, mode="nearest")
     assert np.abs(fine - spline)[8:-8, 8:-8].max() < 5e-3

@@ -18,7 +18,7 @@ from ctloupe.methods.package import load_package
 from ctloupe.train import checkpoint
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
-from ctloupe.volume.errors import FileError, OptionError, TrainingError
+from ctloupe.volume.errors import FileError, Interrupted, OptionError, TrainingError
 
 
 def weights(run):
@@ -51,8 +51,8 @@ def test_a_run_folder_holds_everything_that_the_design_names(settings):
     written = rows(run)
     assert [row["step"] for row in written] == ["1", "2", "3", "4"]
     assert {"ssim_clinical", "adversarial_micro", "discriminator_micro", "cycle", "total"} < written[0].keys()
-    assert float(written[0]["learning_rate"]) == pytest.approx(4e-4)
-    assert 0 < float(written[-1]["learning_rate"]) < 4e-4
+    assert float(written[0]["learning_rate"]) == pytest.approx(6e-4)
+    assert 0 < float(written[-1]["learning_rate"]) < 6e-4
 
 
 def test_the_model_package_holds_the_enhancer_and_loads_without_unpickling(settings):
@@ -60,9 +60,7 @@ def test_the_model_package_holds_the_enhancer_and_loads_without_unpickling(setti
     package = load_package(train(made))
     tensors = load_file(made.out / "model" / "weights.safetensors")
     trained = weights(made.out)
-    assert_same(
-        tensors, {key.removeprefix("generators.g1."): v for key, v in trained.items() if ".g1." in key}
-    )
+    assert_same(tensors, {key.removeprefix("generators.g1."): v for key, v in trained.items() if ".g1." in key})
     assert package.card.fingerprint.clinical_spacing == (0.6, 0.6)
     assert "Research use only" in package.card.notice
     assert load_model(made.out / "model").scale == 4
@@ -72,9 +70,7 @@ def test_the_model_package_holds_the_enhancer_and_loads_without_unpickling(setti
 def test_ten_steps_equal_five_a_resume_and_five(settings, tmp_path, method_changes):
     whole = settings(out=tmp_path / "whole", steps=10, config=method_changes)
     train(whole)
-    cut = settings(
-        out=tmp_path / "cut", steps=10, checkpoint_steps=5, keep_checkpoints=9, config=method_changes
-    )
+    cut = settings(out=tmp_path / "cut", steps=10, checkpoint_steps=5, keep_checkpoints=9, config=method_changes)
     train(cut)
     for late in checkpoint.found(cut.out / "checkpoints"):
         if "00000005" not in late.name:
@@ -135,25 +131,26 @@ def test_two_ranks_train_to_the_weights_of_one(settings, tmp_path):
         "4",
     ]
     sets = [f"--set={key}={value}" for key, value in _flat(one.config).items()]
-    done = subprocess.run(
-        [*command, *options, "--deterministic", *sets], capture_output=True, text=True, timeout=240
-    )
+    done = subprocess.run([*command, *options, "--deterministic", *sets], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["devices"] == 2
-    # Adam divides by the square root of tiny second moments: float32 sums in another order show in the last digits.
-    assert_same(weights(one.out), weights(tmp_path / "two"), tolerance=2e-5)
+    # A bias before a normalisation has no effect and no gradient but rounding, which Adam makes full steps of.
+    first, second = (
+        {k: v for k, v in weights(run).items() if not k.endswith(".bias") or ".last." in k}
+        for run in (one.out, tmp_path / "two")
+    )
+    assert_same(first, second, tolerance=2e-5)
+    image = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0)) - 1
+    made = [load_model(run / "model").enhance_unit(image) for run in (one.out, tmp_path / "two")]
+    assert (made[0] - made[1]).abs().max() < 0.01, (made[0] - made[1]).abs().max()
     for a, b in zip(rows(one.out), rows(tmp_path / "two"), strict=True):
-        assert {k: float(v) for k, v in a.items()} == pytest.approx(
-            {k: float(v) for k, v in b.items()}, rel=1e-3
-        )
+        assert {k: float(v) for k, v in a.items()} == pytest.approx({k: float(v) for k, v in b.items()}, rel=1e-3)
 
 
 def _flat(config):
     plain = {key: config[key] for key in ("scale", "patch_size", "batch_size", "width", "blocks")}
     return plain | {
-        key: config[key]
-        for key in config
-        if key.startswith(("shrinking_", "discriminator_w", "discriminator_s"))
+        key: config[key] for key in config if key.startswith(("shrinking_", "discriminator_w", "discriminator_s"))
     }
 
 
@@ -176,7 +173,6 @@ def test_a_loss_that_is_no_number_stops_with_its_name_and_the_last_good_checkpoi
 
 def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
     from ctloupe.methods.sr_cyclegan import SRCycleGAN
-    from ctloupe.train.loop import Interrupted
 
     original, count = SRCycleGAN.step, [0]
 
@@ -199,8 +195,8 @@ def test_minutes_end_a_run_and_the_learning_rate_falls_with_time(settings):
     made = settings(steps=None, minutes=0.03)
     train(made)
     rates = [float(row["learning_rate"]) for row in rows(made.out)]
-    assert rates[0] == pytest.approx(4e-4)
-    assert rates[-1] < 2e-4
+    assert rates[0] == pytest.approx(6e-4)
+    assert rates[-1] < 3e-4
     assert sorted(rates, reverse=True) == rates
 
 
@@ -211,9 +207,7 @@ def test_a_second_run_in_the_same_folder_is_refused(settings):
         train(made)
 
 
-def test_a_missing_bank_a_batch_that_cannot_be_split_and_an_untrainable_method_are_refused(
-    settings, tmp_path
-):
+def test_a_missing_bank_a_batch_that_cannot_be_split_and_an_untrainable_method_are_refused(settings, tmp_path):
     with pytest.raises(FileError, match="ctloupe prepare"):
         train(settings(bank=tmp_path / "nothing"))
     with pytest.raises(ValueError, match="cannot be split over 4"):

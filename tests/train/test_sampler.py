@@ -1,5 +1,7 @@
 """Unpaired patches: every one shown once a pass, the same for the same seed, shared out over ranks."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -23,16 +25,16 @@ def shown(images):
 def test_every_patch_is_shown_once_a_pass():
     source = sampler(clinical=9, micro=6, batch=3)
     assert source.steps_per_epoch == 3
-    clinical = sum((shown(source.batch(step).clinical) for step in range(3)), [])
+    clinical = list(chain.from_iterable(shown(source.batch(step).clinical) for step in range(3)))
     assert sorted(clinical) == list(range(9))
-    micro = sum((shown(source.batch(step).micro) for step in range(4)), [])
+    micro = list(chain.from_iterable(shown(source.batch(step).micro) for step in range(4)))
     assert sorted(micro[:6]) == sorted(micro[6:]) == list(range(6))
     assert micro[:6] != micro[6:]
 
 
 def test_passes_of_banks_that_do_not_divide_the_batch_still_show_everything():
     source = sampler(clinical=10, micro=7, batch=3)
-    micro = sum((shown(source.batch(step).micro) for step in range(7)), [])
+    micro = list(chain.from_iterable(shown(source.batch(step).micro) for step in range(7)))
     for start in (0, 7, 14):
         assert sorted(micro[start : start + 7]) == list(range(7))
 

@@ -61,9 +61,7 @@ def test_a_written_volume_comes_back_at_its_place_even_when_oblique(
     shape: tuple[int, int, int], dtype: str, spacing: Any, origin: Any, euler: Any
 ) -> None:
     direction: Any = Rotation.from_euler("xyz", euler, degrees=True).as_matrix()
-    volume = Volume(
-        noise(*shape, dtype=dtype), spacing, origin, direction, "micro", "HU", ("read", "cropped")
-    )
+    volume = Volume(noise(*shape, dtype=dtype), spacing, origin, direction, "micro", "HU", ("read", "cropped"))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "v.ome.zarr"
         write_ome_zarr(volume, path)
@@ -90,9 +88,7 @@ def test_slices_of_one_or_several_chunks_come_back(tmp_path: Path, shape: tuple[
         ((1, 512, 512), [1, 512, 512], None),
     ],
 )
-def test_a_slice_is_one_file(
-    tmp_path: Path, shape: tuple[int, int, int], chunk: list[int], shard: Any
-) -> None:
+def test_a_slice_is_one_file(tmp_path: Path, shape: tuple[int, int, int], chunk: list[int], shard: Any) -> None:
     path = tmp_path / "v.ome.zarr"
     write_ome_zarr(Volume(noise(*shape), SIZE), path)
     metadata = json.loads((path / "0" / "zarr.json").read_text())
@@ -137,9 +133,7 @@ def test_streaming_in_slabs_of_any_size_equals_writing_at_once_byte_for_byte(tmp
     voxels = noise(5, 600, 90)
     write_ome_zarr(Volume(voxels, SIZE, (1, 2, 3), modality="micro"), tmp_path / "whole.ome.zarr")
     streamed = tmp_path / "somewhere_else.ome.zarr"
-    with OmeZarrWriter(
-        streamed, voxels.shape, voxels.dtype, SIZE, (1, 2, 3), modality="micro", units="raw"
-    ) as writer:
+    with OmeZarrWriter(streamed, voxels.shape, voxels.dtype, SIZE, (1, 2, 3), modality="micro", units="raw") as writer:
         for start, stop in ((4, 5), (0, 1), (1, 4)):
             writer.write(start, voxels[start:stop])
     assert contents(streamed) == contents(tmp_path / "whole.ome.zarr")
@@ -147,9 +141,7 @@ def test_streaming_in_slabs_of_any_size_equals_writing_at_once_byte_for_byte(tmp
 
 def test_slices_never_written_hold_the_fill_value(tmp_path: Path) -> None:
     path = tmp_path / "v.ome.zarr"
-    with OmeZarrWriter(
-        path, (3, 20, 30), "int16", SIZE, fill_value=-1000, attributes={"model": "m"}
-    ) as writer:
+    with OmeZarrWriter(path, (3, 20, 30), "int16", SIZE, fill_value=-1000, attributes={"model": "m"}) as writer:
         writer.write(1, noise(1, 20, 30))
     voxels = read_ome_zarr(path).array()
     assert (voxels[[0, 2]] == -1000).all()
@@ -208,15 +200,11 @@ def make_foreign(
 
 def space(*names: str, unit: str | None = "micrometer") -> list[dict[str, Any]]:
     known = {"t": {"name": "t", "type": "time"}, "c": {"name": "c", "type": "channel"}}
-    return [
-        known.get(name, {"name": name, "type": "space"} | ({"unit": unit} if unit else {})) for name in names
-    ]
+    return [known.get(name, {"name": name, "type": "space"} | ({"unit": unit} if unit else {})) for name in names]
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_foreign_stores_are_read_in_millimetres_without_their_single_axes(
-    tmp_path: Path, version: str
-) -> None:
+def test_foreign_stores_are_read_in_millimetres_without_their_single_axes(tmp_path: Path, version: str) -> None:
     voxels = noise(1, 1, 3, 20, 30)
     steps = [
         {"type": "scale", "scale": [1, 1, 5.0, 4.0, 3.0]},
@@ -290,9 +278,7 @@ def test_only_the_chunks_asked_for_are_read(store: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 40, 50), (2, 600, 40)], ids=["one-chunk", "sharded"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
-def test_a_damaged_chunk_is_never_read_as_voxels(
-    tmp_path: Path, shape: tuple[int, int, int], damage: str
-) -> None:
+def test_a_damaged_chunk_is_never_read_as_voxels(tmp_path: Path, shape: tuple[int, int, int], damage: str) -> None:
     path = tmp_path / "v.ome.zarr"
     write_ome_zarr(Volume(noise(*shape), SIZE), path)
     chunk = path / "0" / "c" / "1" / "0" / "0"

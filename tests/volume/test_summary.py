@@ -30,9 +30,7 @@ def air_and_tissue() -> np.ndarray:
     dtype=st.sampled_from(["int8", "uint8", "int16", "uint16", ">i2", "int32", "float32"]),
     seed=st.integers(0, 999),
 )
-def test_extremes_and_percentiles_are_those_of_numpy(
-    shape: tuple[int, int, int], dtype: str, seed: int
-) -> None:
+def test_extremes_and_percentiles_are_those_of_numpy(shape: tuple[int, int, int], dtype: str, seed: int) -> None:
     numbers = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     low, high = (-9e4, 9e4) if kind.kind == "f" else (np.iinfo(kind).min, np.iinfo(kind).max + 1)
@@ -40,9 +38,7 @@ def test_extremes_and_percentiles_are_those_of_numpy(
     summary = summarise(Volume(voxels, CLINICAL))
     assert (summary.minimum, summary.maximum) == (voxels.min(), voxels.max())
     expected = np.percentile(voxels.astype(np.float64), PERCENTS)
-    np.testing.assert_allclose(
-        [summary.percentiles[percent] for percent in PERCENTS], expected, rtol=1e-9, atol=1e-6
-    )
+    np.testing.assert_allclose([summary.percentiles[percent] for percent in PERCENTS], expected, rtol=1e-9, atol=1e-6)
 
 
 def test_a_large_float_volume_is_summarised_from_a_fair_sample() -> None:

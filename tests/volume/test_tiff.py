@@ -106,9 +106,7 @@ def test_imagej_spacing_unit_and_resolution_give_the_voxel_size(tmp_path: Path, 
 
 
 def test_imagej_without_resolution_does_not_mean_one_millimetre(tmp_path: Path) -> None:
-    tifffile.imwrite(
-        tmp_path / "ij.tif", ramp(5, 6, 7), imagej=True, metadata={"spacing": 0.005, "unit": "mm"}
-    )
+    tifffile.imwrite(tmp_path / "ij.tif", ramp(5, 6, 7), imagej=True, metadata={"spacing": 0.005, "unit": "mm"})
     with pytest.raises(GeometryError, match="--voxel-size Z,Y,X"):
         read_tiff(tmp_path / "ij.tif")
 
@@ -132,9 +130,7 @@ def test_sources_that_contradict_each_other_are_both_named(tmp_path: Path) -> No
         resolution=(1250, 1250),
         resolutionunit="CENTIMETER",
     )
-    with pytest.raises(
-        GeometryError, match=r"contradict.*OME-XML: 0.005.*resolution tags: \?, 0.008.*--voxel-size"
-    ):
+    with pytest.raises(GeometryError, match=r"contradict.*OME-XML: 0.005.*resolution tags: \?, 0.008.*--voxel-size"):
         read_tiff(tmp_path / "o.tif")
     given = read_tiff(tmp_path / "o.tif", (0.005, 0.005, 0.005))
     assert "given by the user" in given.history[0]
@@ -231,9 +227,7 @@ def test_more_than_three_axes_are_refused_and_single_ones_dropped(tmp_path: Path
 
 
 @pytest.mark.parametrize("axis", ["T", "C"])
-def test_a_stack_labelled_as_times_or_channels_is_read_and_that_is_recorded(
-    tmp_path: Path, axis: str
-) -> None:
+def test_a_stack_labelled_as_times_or_channels_is_read_and_that_is_recorded(tmp_path: Path, axis: str) -> None:
     tifffile.imwrite(tmp_path / "t.tif", ramp(3, 5, 6), imagej=True, metadata={"axes": f"{axis}YX"})
     volume = read_tiff(tmp_path / "t.tif", SIZE)
     np.testing.assert_array_equal(volume.array(), ramp(3, 5, 6))
@@ -254,9 +248,7 @@ def test_pages_that_differ_are_refused(tmp_path: Path) -> None:
     [{}, {"imagej": True}, {"ome": True}, {"metadata": None}, {"compression": "zlib"}, {"bigtiff": True}],
     ids=lambda options: "-".join(options) or "plain",
 )
-def test_a_file_cut_short_is_never_read_as_whole(
-    tmp_path: Path, options: dict[str, Any], kept: float
-) -> None:
+def test_a_file_cut_short_is_never_read_as_whole(tmp_path: Path, options: dict[str, Any], kept: float) -> None:
     path = tmp_path / "cut.tif"
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 9999, (6, 30, 40), np.uint16), **options)
     whole = path.read_bytes()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size
 from ctloupe.volume.errors import GeometryError, OptionError
 
 
@@ -24,28 +24,19 @@ def enhance(
     ],
     model: Annotated[str, typer.Option(help="Folder of a model package, or bicubic.")],
     scale: Annotated[int | None, typer.Option(help="In-plane enlargement; a model knows its own.")] = None,
-    mask: Annotated[
-        str, typer.Option(help="auto (lungs), none, or a mask file on the scan's grid.")
-    ] = "auto",
+    mask: Annotated[str, typer.Option(help="auto (lungs), none, or a mask file on the scan's grid.")] = "auto",
     slices: Annotated[str | None, typer.Option(help="Slices a:b to enhance.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 in voxels.")] = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Bring the scan to the model's spacing first.")
-    ] = False,
-    accept_spacing: Annotated[
-        bool, typer.Option("--accept-spacing", help="Use the model at another spacing.")
-    ] = False,
+    resample: Annotated[bool, typer.Option("--resample", help="Bring the scan to the model's spacing first.")] = False,
+    accept_spacing: Annotated[bool, typer.Option("--accept-spacing", help="Use the model at another spacing.")] = False,
     stitch: Annotated[
         str,
-        typer.Option(
-            help="calibrated; or, for comparison, slice (own statistics) or patches (as in the papers)."
-        ),
+        typer.Option(help="calibrated; or, for comparison, slice (own statistics) or patches (as in the papers)."),
     ] = "calibrated",
     series: Series = None,
+    voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[
-        int, typer.Option(help="Of the sample that normalisation statistics are taken from.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample that normalisation statistics are taken from.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
@@ -67,10 +58,8 @@ def enhance(
     if resample and accept_spacing:
         raise OptionError("--resample and --accept-spacing exclude each other")
     require_writable(out, overwrite)
-    resolver = replace(
-        load_model(model, scale, resolve_accelerator(accelerator)), statistics=stitch, seed=seed
-    )
-    volume = read(scan, series=series)
+    resolver = replace(load_model(model, scale, resolve_accelerator(accelerator)), statistics=stitch, seed=seed)
+    volume = read(scan, series=series, voxel_size=as_voxel_size(voxel_size))
     given = _mask_file(mask, volume)
     if resolver.trained_spacing is not None and not accept_spacing:
         if resample:

@@ -22,27 +22,19 @@ def evaluate(
     scan: Annotated[Path | None, typer.Option("--input", help="The clinical CT that was enhanced.")] = None,
     output: Annotated[Path | None, typer.Option(help="The enhanced volume.")] = None,
     truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Labels on the grid of the truth, for errors by tissue.")
-    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels on the grid of the truth, for errors by tissue.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Where to compare, on the grid of the input.")] = None,
     slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
-    protocol: Annotated[
-        str, typer.Option(help="truth (input, output, truth) or jmi (µCT and model).")
-    ] = "truth",
+    protocol: Annotated[str, typer.Option(help="truth (input, output, truth) or jmi (µCT and model).")] = "truth",
     micro: Annotated[Path | None, typer.Option(help="µCT volume, for --protocol jmi.")] = None,
     model: Annotated[str | None, typer.Option(help="Model package, for --protocol jmi.")] = None,
     patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi.")] = None,
-    micro_window: Annotated[
-        str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")
-    ] = None,
+    micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of patches.")] = 0,
     voxel_size: VoxelSize = None,
     series: Series = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")] = None,
     as_json: AsJson = False,
     overwrite: Overwrite = False,
 ) -> None:

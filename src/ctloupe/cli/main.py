@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli import demo, doctor, enhance, evaluate, inspect, models, phantom, prepare, train
-from ctloupe.volume.errors import CtLoupeError
+from ctloupe.volume.errors import CtLoupeError, Interrupted
 from ctloupe.volume.notice import RESEARCH_NOTICE
 
 app = typer.Typer(
@@ -54,7 +54,7 @@ def main() -> None:
         if os.environ.get("CTLOUPE_DEBUG"):
             raise
         print(f"ctloupe: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(130 if isinstance(error, Interrupted) else 2)
 
 
 if __name__ == "__main__":

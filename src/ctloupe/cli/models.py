@@ -48,9 +48,7 @@ def list_methods(
 
 def show(
     method: Annotated[str, typer.Argument(help="Name of a method.")],
-    preset: Annotated[
-        str | None, typer.Option(help="One of the method's presets; default: its first.")
-    ] = None,
+    preset: Annotated[str | None, typer.Option(help="One of the method's presets; default: its first.")] = None,
     scale: Annotated[int | None, typer.Option(help="In-plane enlargement: 2, 4, 8 or 16.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -84,9 +82,7 @@ def show(
     print(f"{kind.name}, preset {chosen}: {kind.summary} ({kind.reference})")
     for name, count in counts.items():
         print(f"  parameters  {name:<12} {count:>12,}")
-    print(
-        f"  GFLOP       one patch of {config.patch_size}×{config.patch_size} enhanced: {costs['enhance']:.3f}"
-    )
+    print(f"  GFLOP       one patch of {config.patch_size}×{config.patch_size} enhanced: {costs['enhance']:.3f}")
     print(f"  GFLOP       one training step per sample: {costs['train_step']:.1f}")
     for name, weight in weights.items():
         print(f"  loss weight {name:<22} {weight:g}")

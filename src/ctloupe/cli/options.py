@@ -9,12 +9,8 @@ import typer
 
 from ctloupe.volume.errors import OptionError
 
-Series = Annotated[
-    str | None, typer.Option(help="Number or UID of the DICOM series, where a folder holds several.")
-]
-VoxelSize = Annotated[
-    str | None, typer.Option(help="Voxel size Z,Y,X in mm, for TIFF files that do not state theirs.")
-]
+Series = Annotated[str | None, typer.Option(help="Number or UID of the DICOM series, where a folder holds several.")]
+VoxelSize = Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in mm, for TIFF files that do not state theirs.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -32,9 +28,7 @@ def numbers(text: str, option: str, count: int, example: str) -> tuple[float, ..
     except ValueError:
         values = ()
     if len(values) != count:
-        raise OptionError(
-            f"{option} {text}: expected {count} numbers separated by commas, for instance {example}"
-        )
+        raise OptionError(f"{option} {text}: expected {count} numbers separated by commas, for instance {example}")
     return values
 
 
@@ -60,9 +54,7 @@ def volume_paths(paths: list[Path]) -> list[Path]:
     for path in paths:
         inside = []
         if path.is_dir() and not path.name.endswith(".zarr"):
-            inside = sorted(
-                one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE)
-            )
+            inside = sorted(one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE))
         if inside and detect_folder(path) is None:
             found += inside
         elif path.is_dir() and detect_folder(path) is None and not inside:

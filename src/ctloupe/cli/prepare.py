@@ -17,9 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    clinical: Annotated[
-        list[Path], typer.Option(help="Clinical CTs: files, or folders of them; may be repeated.")
-    ],
+    clinical: Annotated[list[Path], typer.Option(help="Clinical CTs: files, or folders of them; may be repeated.")],
     micro: Annotated[list[Path], typer.Option(help="µCT volumes, likewise.")],
     out: Annotated[Path, typer.Option(help="Bank folder to make.")],
     scale: Annotated[int, typer.Option(help="In-plane enlargement: 2, 4, 8 or 16.")] = 8,
@@ -28,16 +26,10 @@ def prepare(
     ] = 32,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the choice of patches.")] = 0,
-    clinical_mask: Annotated[
-        str, typer.Option(help="lungs, none or a mask file (for a single volume).")
-    ] = "lungs",
-    micro_mask: Annotated[
-        str, typer.Option(help="specimen, none or a mask file (for a single volume).")
-    ] = "specimen",
+    clinical_mask: Annotated[str, typer.Option(help="lungs, none or a mask file (for a single volume).")] = "lungs",
+    micro_mask: Annotated[str, typer.Option(help="specimen, none or a mask file (for a single volume).")] = "specimen",
     clinical_window: Annotated[str, typer.Option(help="LOW,HIGH in HU.")] = "-1000,2500",
-    micro_window: Annotated[
-        str, typer.Option(help="LOW,HIGH in raw units, or percentiles as 1%,99%.")
-    ] = "0,15000",
+    micro_window: Annotated[str, typer.Option(help="LOW,HIGH in raw units, or percentiles as 1%,99%.")] = "0,15000",
     voxel_size: VoxelSize = None,
     series: Series = None,
     overwrite: Overwrite = False,

@@ -86,9 +86,7 @@ def _fresh(
         raise OptionError("--bank and --out are needed (or --resume RUN to continue a run)")
     kind = methods.get(method)
     if not kind.trainable:
-        raise OptionError(
-            f"--method {method}: there is nothing to train; 'ctloupe enhance --model {method}' uses it"
-        )
+        raise OptionError(f"--method {method}: there is nothing to train; 'ctloupe enhance --model {method}' uses it")
     changes = (read_yaml(config) if config else {}) | _pairs(set_ or [])
     chosen = preset or next(iter(kind.presets))
     resolved = kind.configure(chosen, changes)

@@ -29,7 +29,7 @@ from ctloupe.volume.formats import read, write
 
 SCALE = 8
 CLINICAL_WINDOW = (-1000.0, 400.0, False)
-MICRO_WINDOW = (2000.0, 13500.0, False)
+MICRO_WINDOW = (2500.0, 15000.0, False)
 MARKER = ".ctloupe-demo"
 
 
@@ -76,9 +76,7 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
             raise FileError(f"{out}: was not made by the demo and is left alone; give another --out")
         shutil.rmtree(out)
     out.mkdir(parents=True)
-    (out / MARKER).write_text(
-        "This folder was made by 'ctloupe demo' and may be replaced by it.\n", encoding="utf-8"
-    )
+    (out / MARKER).write_text("This folder was made by 'ctloupe demo' and may be replaced by it.\n", encoding="utf-8")
 
 
 def _phantoms(out: Path, request: DemoRequest) -> None:
@@ -130,9 +128,7 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
     found = compare_with_truth(scan, {"SR-CycleGAN (tiny)": enhanced}, truth)
     rows = {"bicubic": interpolated(scan, SCALE), "SR-CycleGAN (tiny)": enhanced}
-    tissues = tissue_errors(
-        rows, truth, labels, {int(one): one.name.lower().replace("_", " ") for one in Label}
-    )
+    tissues = tissue_errors(rows, truth, labels, {int(one): one.name.lower().replace("_", " ") for one in Label})
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
     _write_sections(report, out, found, tissues)
@@ -161,15 +157,11 @@ def _write_sections(report: Report, out: Path, found: Comparison, tissues: dict[
         "from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
     report.section("By tissue")
-    report.text(
-        "Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label."
-    )
+    report.text("Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.")
     add_tissues(report, tissues)
 
 
-def _finish(
-    out: Path, report: Report, found: Comparison, tissues: dict[str, TissueError], stages: Stages
-) -> None:
+def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, TissueError], stages: Stages) -> None:
     with (out / "run" / "metrics.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     terms = [name for name in rows[0] if name not in ("step", "epoch", "elapsed_s", "learning_rate")]

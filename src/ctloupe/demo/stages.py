@@ -48,7 +48,5 @@ def _reset_peak() -> None:
 def _peak_mb() -> float | None:
     if not _STATUS.is_file():
         return None
-    lines = dict(
-        line.split(":", 1) for line in _STATUS.read_text(encoding="utf-8").splitlines() if ":" in line
-    )
+    lines = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="utf-8").splitlines() if ":" in line)
     return int(lines["VmHWM"].split()[0]) / 1024

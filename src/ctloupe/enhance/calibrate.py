@@ -81,9 +81,7 @@ def calibrated(enhancer: nn.Module, patches: Tensor, batch_size: int = 16) -> nn
     network = copy.deepcopy(enhancer)
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.InstanceNorm2d)}
     if any(layer.affine or layer.track_running_stats for layer in layers.values()):
-        raise ValueError(
-            "only instance normalisation without affine parameters or running statistics is calibrated"
-        )
+        raise ValueError("only instance normalisation without affine parameters or running statistics is calibrated")
     moments = {name: _Moments() for name in layers}
     handles = [layer.register_forward_pre_hook(moments[name]) for name, layer in layers.items()]
     for chunk in patches.split(batch_size):

@@ -34,9 +34,7 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
         If the text is not understood, leaves the scan, or both are given.
     """
     if slices and roi:
-        raise OptionError(
-            "--slices and --roi exclude each other; put the slices into --roi z0:z1,y0:y1,x0:x1"
-        )
+        raise OptionError("--slices and --roi exclude each other; put the slices into --roi z0:z1,y0:y1,x0:x1")
     whole = [slice(0, length) for length in shape]
     if slices:
         whole[0] = _range(slices, shape[0], "slice", "--slices")
@@ -44,8 +42,5 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
         parts = roi.split(",")
         if len(parts) != 3:
             raise OptionError(f"--roi {roi}: expected three ranges z0:z1,y0:y1,x0:x1")
-        whole = [
-            _range(part, length, axis, "--roi")
-            for part, length, axis in zip(parts, shape, "zyx", strict=True)
-        ]
+        whole = [_range(part, length, axis, "--roi") for part, length, axis in zip(parts, shape, "zyx", strict=True)]
     return whole[0], whole[1], whole[2]

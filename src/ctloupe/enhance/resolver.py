@@ -130,9 +130,7 @@ class SuperResolver:
         if volume.modality == "micro":
             raise IntensityError("the input is a µCT volume; enhance takes a clinical CT in HU")
         if mask is not None and mask.shape != volume.shape:
-            raise GeometryError(
-                f"the mask has shape {mask.shape}, the scan {volume.shape}; make it on the scan's grid"
-            )
+            raise GeometryError(f"the mask has shape {mask.shape}, the scan {volume.shape}; make it on the scan's grid")
         network = self._network(volume, mask)
         part = volume.crop(*region) if region else volume
         part_mask = mask[region] if mask is not None and region else mask
@@ -144,9 +142,7 @@ class SuperResolver:
             nonlocal count
             slices = []
             for index in range(block[0].start, block[0].stop):
-                whole = self._slice(
-                    network, part.data[index], None if part_mask is None else part_mask[index]
-                )
+                whole = self._slice(network, part.data[index], None if part_mask is None else part_mask[index])
                 slices.append(whole[block[1], block[2]])
                 count += 1
                 if progress is not None:
@@ -197,9 +193,7 @@ class SuperResolver:
         return torch.from_numpy(bank.unit())
 
     @torch.no_grad()
-    def _slice(
-        self, network: nn.Module | None, image: Any, mask: NDArray[np.bool_] | None
-    ) -> NDArray[np.int16]:
+    def _slice(self, network: nn.Module | None, image: Any, mask: NDArray[np.bool_] | None) -> NDArray[np.int16]:
         hu = torch.from_numpy(np.asarray(image, dtype=np.float32))[None, None].to(self.device)
         plain = enlarge_bicubic(hu, self.scale)
         if network is None or (mask is not None and not mask.any()):
@@ -225,9 +219,7 @@ class SuperResolver:
         return out
 
 
-def load_model(
-    model: str | Path, scale: int | None = None, device: torch.device | str = "cpu"
-) -> SuperResolver:
+def load_model(model: str | Path, scale: int | None = None, device: torch.device | str = "cpu") -> SuperResolver:
     """Load a model package, or ``"bicubic"``.
 
     Parameters
@@ -249,9 +241,7 @@ def load_model(
     if str(model) in methods.names() and not path.exists():
         kind = methods.get(str(model))
         if kind.trainable:
-            raise OptionError(
-                f"--model {model}: this method needs trained weights; give the folder of a model package"
-            )
+            raise OptionError(f"--model {model}: this method needs trained weights; give the folder of a model package")
         config = kind.configure(changes={"scale": scale or 8})
         network = None if str(model) == "bicubic" else kind.make_enhancer(config).eval()
         return SuperResolver(str(model), network, config.scale, device=device)

@@ -32,9 +32,7 @@ def consistency_map(enhanced: NDArray[Any], scan: NDArray[Any], *, scale: int) -
     return block_mean(enhanced, scale) - np.asarray(scan, dtype=np.float32)
 
 
-def consistency(
-    enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_] | None = None
-) -> Consistency:
+def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_] | None = None) -> Consistency:
     """Compare an enhanced volume with the scan it came from; one slice in memory at a time.
 
     Parameters
@@ -55,9 +53,7 @@ def consistency(
     """
     z, y, x = scan.shape
     if tuple(enhanced.shape) != (z, y * scale, x * scale):
-        raise ValueError(
-            f"enhanced {tuple(enhanced.shape)} is not {scale} times the scan {tuple(scan.shape)}"
-        )
+        raise ValueError(f"enhanced {tuple(enhanced.shape)} is not {scale} times the scan {tuple(scan.shape)}")
     squares = total = largest = 0.0
     count = 0
     for index in range(z):

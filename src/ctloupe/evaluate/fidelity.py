@@ -15,9 +15,7 @@ RADIUS = 5
 JMI_CONSTANT = 1e-4
 
 
-def _difference(
-    image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
+def _difference(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     if image.shape != reference.shape:
         raise ValueError(f"image and reference differ in shape: {image.shape} and {reference.shape}")
     found = np.subtract(image, reference, dtype=np.float32)

@@ -27,9 +27,7 @@ def chosen_slice(scan: Volume, mask: NDArray[np.bool_] | None) -> int:
     return int(np.argmax(mask.sum((1, 2))))
 
 
-def chosen_box(
-    plane: NDArray[np.float32], spacing: tuple[float, float], mask: NDArray[np.bool_] | None
-) -> Box:
+def chosen_box(plane: NDArray[np.float32], spacing: tuple[float, float], mask: NDArray[np.bool_] | None) -> Box:
     """Square that is magnified: where the scan varies most inside the mask, a quarter of the shorter side long."""
     pixels = max(4, round(ZOOM_SHARE * min(plane.shape)))
     values = plane.clip(*LUNG_WINDOW)
@@ -42,9 +40,7 @@ def chosen_box(
     return Box(float(y) * spacing[0], float(x) * spacing[1], pixels * min(spacing))
 
 
-def view_of(
-    caption: str, volume: Volume, z: int, window: tuple[float, float] = LUNG_WINDOW, units: str = "HU"
-) -> View:
+def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] = LUNG_WINDOW, units: str = "HU") -> View:
     """One slice of a volume, ready to be shown."""
     return View(caption, np.asarray(volume.data[z]), (volume.spacing[1], volume.spacing[2]), window, units)
 
@@ -125,9 +121,7 @@ def in_words(comparison: Comparison, name: str) -> str:
     parts = []
     for metric in comparison.definitions:
         lower_is_better = "(HU)" in metric
-        one, other = (
-            (abs(ours[metric]), abs(plain[metric])) if lower_is_better else (ours[metric], plain[metric])
-        )
+        one, other = (abs(ours[metric]), abs(plain[metric])) if lower_is_better else (ours[metric], plain[metric])
         if np.isclose(one, other, rtol=1e-3):
             verdict = "as good as"
         else:

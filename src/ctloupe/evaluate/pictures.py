@@ -107,9 +107,7 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
     axes = figure.subplots(1, len(views), squeeze=False)[0]
     for axis, view in zip(axes, views, strict=True):
         off = np.subtract(view.image, reference.image, dtype=np.float32)
-        axis.imshow(
-            off, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased"
-        )
+        axis.imshow(off, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
         axis.set_title(f"{view.caption} − {reference.caption}", fontsize=8.5)
         axis.set_axis_off()
         _scale_bar(axis, view, colour="black")
@@ -119,9 +117,7 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
     return _png(figure)
 
 
-def loss_curves(
-    steps: Sequence[float], columns: Mapping[str, Sequence[float]], x_label: str = "step"
-) -> bytes:
+def loss_curves(steps: Sequence[float], columns: Mapping[str, Sequence[float]], x_label: str = "step") -> bytes:
     """Small multiples of loss terms, raw in grey and smoothed over 5% of the run in colour.
 
     Parameters
@@ -182,9 +178,7 @@ def _scale_bar(axis: Axes, view: View, colour: str = "white") -> None:
     outline = "black" if colour == "white" else "white"
     axis.plot([x, x + length], [y, y], color=outline, linewidth=4.5, solid_capstyle="butt")
     axis.plot([x, x + length], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt")
-    text = axis.text(
-        x + length / 2, y - 0.03 * height, f"{length:g} mm", color=colour, fontsize=7.5, ha="center"
-    )
+    text = axis.text(x + length / 2, y - 0.03 * height, f"{length:g} mm", color=colour, fontsize=7.5, ha="center")
     text.set_bbox({"facecolor": outline, "alpha": 0.45, "pad": 1, "linewidth": 0})
 
 

@@ -56,7 +56,7 @@ _CONSISTENCY = {
     "consistency bias (HU)": "mean of (mean of each s×s block of SR − scan) over the mask",
 }
 _PAIRED = {
-    "PSNR (dB)": f"10·log10(range² / MSE) against the truth over the mask, range {DATA_RANGE_HU:g} HU; higher is better",
+    "PSNR (dB)": f"10·log10(range² / MSE) against the truth over the mask, range {DATA_RANGE_HU:g} HU; more is better",
     "SSIM": "mean structural similarity, 11×11 Gaussian window σ 1.5, slice by slice against the truth, "
     f"range {DATA_RANGE_HU:g} HU; 1 is identical",
     "MAE (HU)": "mean absolute difference to the truth over the mask; 0 is perfect",
@@ -132,9 +132,7 @@ def _fidelity(volume: Volume, truth: Volume, scale: int, mask: NDArray[np.bool_]
             continue
         ours = np.asarray(volume.data[z], dtype=np.float32)
         real = np.asarray(truth.data[z], dtype=np.float32)
-        squares += (
-            count * DATA_RANGE_HU**2 / 10 ** (psnr(ours, real, data_range=DATA_RANGE_HU, mask=inside) / 10)
-        )
+        squares += count * DATA_RANGE_HU**2 / 10 ** (psnr(ours, real, data_range=DATA_RANGE_HU, mask=inside) / 10)
         absolute += count * mae(ours, real, mask=inside)
         similarity += count * ssim_windowed(ours, real, data_range=DATA_RANGE_HU, mask=inside)
         voxels += count
@@ -234,9 +232,7 @@ def compare_by_jmi(
             made = network(torch.from_numpy(np.ascontiguousarray(low))[None, None])[0, 0].numpy()
             totals[name]["PSNR peak 1 (dB)"] += jmi_psnr(made, high)
             totals[name]["SSIM one window"] += jmi_ssim(made, high)
-    rows = {
-        name: {metric: total / len(corners) for metric, total in row.items()} for name, row in totals.items()
-    }
+    rows = {name: {metric: total / len(corners) for metric, total in row.items()} for name, row in totals.items()}
     facts = {"scale": scale, "patches": len(corners), "patch_size": size, "seed": seed}
     return Comparison(f"{JMI}, version {VERSION}", rows, _JMI, facts)
 

@@ -52,9 +52,7 @@ class Report:
     def comparison(self, comparison: Comparison) -> None:
         """Add the table of a comparison, its protocol and the definition of every metric."""
         self.table(*table_of(comparison))
-        self.text(
-            f"Protocol: {comparison.protocol}. Numbers of other protocols must not be compared with these."
-        )
+        self.text(f"Protocol: {comparison.protocol}. Numbers of other protocols must not be compared with these.")
         self.terms(comparison.definitions)
 
     def html(self) -> str:

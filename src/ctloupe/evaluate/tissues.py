@@ -13,7 +13,7 @@ from ctloupe.volume.volume import Volume
 
 @dataclass(frozen=True)
 class TissueError:
-    """Over the voxels of one label, in HU: their number, mean of the truth, mean and mean absolute error of each row."""
+    """Over the voxels of one label, in HU: number, mean of the truth, mean and mean absolute error of each row."""
 
     voxels: int
     truth_hu: float
@@ -41,9 +41,7 @@ def tissue_errors(
         If the labels are not on the grid of the truth.
     """
     if labels.shape != truth.shape:
-        raise GeometryError(
-            f"--labels has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid"
-        )
+        raise GeometryError(f"--labels has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
     size = max(names) + 1
     count, total = np.zeros(size), np.zeros(size)
     bias = {name: np.zeros(size) for name in volumes}

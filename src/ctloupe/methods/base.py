@@ -106,11 +106,7 @@ class Method(nn.Module):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            hint = (
-                f"; keys are: {', '.join(cls.Config.model_fields)}"
-                if first["type"] == "extra_forbidden"
-                else ""
-            )
+            hint = f"; keys are: {', '.join(cls.Config.model_fields)}" if first["type"] == "extra_forbidden" else ""
             message = f"{first['msg']} (found {first['input']!r}){hint}"
             raise OptionError(f"configuration of {cls.name}, key '{key}': {message}") from error
 
@@ -134,9 +130,7 @@ class Method(nn.Module):
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Return a fresh optimiser for each player."""
         return {
-            player: torch.optim.Adam(
-                module.parameters(), lr=self.config.learning_rate, betas=self.config.betas
-            )
+            player: torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
             for player, module in self.players().items()
         }
 

@@ -117,18 +117,14 @@ def load_package(path: Path) -> ModelPackage:
     try:
         tensors = load_file(path / WEIGHTS_NAME)
     except (FileNotFoundError, SafetensorError, OSError) as error:
-        raise FileError(
-            f"{path / WEIGHTS_NAME}: missing or damaged ({error}); copy the model package again"
-        ) from error
+        raise FileError(f"{path / WEIGHTS_NAME}: missing or damaged ({error}); copy the model package again") from error
     try:
         enhancer.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{path}: the weights do not fit the configuration in {CARD_NAME}") from error
     bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if bad:
-        raise ModelError(
-            f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again"
-        )
+        raise ModelError(f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again")
     return ModelPackage(card, config, enhancer.eval())
 
 

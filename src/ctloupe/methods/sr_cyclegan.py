@@ -132,18 +132,19 @@ class SRCycleGAN(Method):
             "weights": {"identity_micro": 0.2, "identity_clinical": 0.02},
         },
         "tiny": {
-            "width": 32,
+            "batch_size": 2,
             "blocks": 4,
             "bicubic_skip": True,
             "shrinking": "strided",
             "shrinking_width": 32,
             "shrinking_blocks": 3,
-            "discriminator_width": 24,
+            "discriminator_width": 32,
+            "discriminator_strides": 2,
             "initialisation": "icnr",
-            "learning_rate": 4e-4,
+            "learning_rate": 6e-4,
             "epochs": 10,
             "flips": True,
-            "weights": {"downsample": 40.0, "cycle": 2.0},
+            "weights": {"downsample": 250.0, "cycle": 2.0, "adversarial_micro": 2.0},
         },
     }
 

@@ -63,9 +63,7 @@ class SubPixelGenerator(nn.Module):
             raise ValueError(f"width {width} must be divisible by the scale {scale}")
         self.scale = scale
         self.bicubic_skip = bicubic_skip
-        self.head = nn.Sequential(
-            convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU()
-        )
+        self.head = nn.Sequential(convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU())
         self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
         self.neck = nn.Sequential(convolution(width, width, 3), norm(width), nn.PReLU())
         self.tail = nn.Sequential(*(SubPixelStep(width >> step) for step in range(steps)))
@@ -81,9 +79,7 @@ class SubPixelGenerator(nn.Module):
 
 
 def _down(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        convolution(channels_in, channels_out, 3, stride=2), norm(channels_out), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(convolution(channels_in, channels_out, 3, stride=2), norm(channels_out), nn.ReLU(inplace=True))
 
 
 def _up(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -205,7 +205,7 @@ def _on_slices(
         and np.abs(index[1:] - start).max() < 0.02
         and start.min() >= 0
         and (ends <= fine.shape[1:]).all()
-        and -0.5 <= index[0]
+        and index[0] >= -0.5
         and index[0] + (shape[0] - 1) * step <= fine.shape[0] - 0.5
     )
     if not fits:

@@ -70,7 +70,7 @@ def clinical_scan(
     if any(length % factor for length, factor in zip(truth.shape, factors, strict=True)):
         near = " ".join(str(max(f, round(n / f) * f)) for n, f in zip(truth.shape, factors, strict=True))
         raise OptionError(
-            f"phantom size {' '.join(map(str, truth.shape))} cannot be divided by {factors}; the nearest that can: {near}"
+            f"phantom size {' '.join(map(str, truth.shape))} cannot be divided by {factors}; the nearest is {near}"
         )
     spacing = tuple(value * factor for value, factor in zip(truth.spacing, factors, strict=True))
     sigma = (0.9 * spacing[2] if fwhm_mm is None else fwhm_mm) / FWHM_PER_SIGMA

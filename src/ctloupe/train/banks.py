@@ -47,9 +47,7 @@ def device_bank(bank: PatchBank, device: torch.device) -> DeviceBank:
     return DeviceBank(patches, *bank.unit_line())
 
 
-def model_card(
-    settings: TrainSettings, config: MethodConfig, banks: BankPair, step: int, elapsed: float
-) -> ModelCard:
+def model_card(settings: TrainSettings, config: MethodConfig, banks: BankPair, step: int, elapsed: float) -> ModelCard:
     """Describe the model as trained so far."""
     return ModelCard(
         method=settings.method,

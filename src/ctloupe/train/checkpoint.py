@@ -46,9 +46,7 @@ def save(folder: Path, step: int, elapsed: float, method: Method, engine: Fabric
         ranks = [None] * fabric.world_size
         torch.distributed.all_gather_object(ranks, _rank_state(method))
     if fabric.is_global_zero:
-        weights = {
-            key: value for key, value in method.state_dict().items() if not key.endswith("_extra_state")
-        }
+        weights = {key: value for key, value in method.state_dict().items() if not key.endswith("_extra_state")}
         state = {
             "format_version": 1,
             "step": step,
@@ -81,9 +79,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise FileError(
-            f"{path}: not a readable checkpoint; delete it to resume from the one before"
-        ) from error
+        raise FileError(f"{path}: not a readable checkpoint; delete it to resume from the one before") from error
     if not isinstance(state, dict) or state.get("format_version") != 1:
         raise FileError(f"{path}: not a checkpoint of this version of ctloupe")
     return state

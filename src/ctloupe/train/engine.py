@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -40,12 +41,19 @@ def resolve_accelerator(asked: str) -> str:
     return asked
 
 
+def resolve_precision(settings: TrainSettings, accelerator: str) -> Literal["bf16-mixed", "32-true"]:
+    """Return the precision that was asked for; ``auto`` is bf16 where the hardware has it."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16-mixed" if hardware_has_bf16(accelerator) else "32-true"
+
+
 def make_fabric(settings: TrainSettings) -> Fabric:
     """Build the Fabric of a run: several devices are processes of their own, started here or by torchrun."""
     accelerator = resolve_accelerator(settings.accelerator)
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if hardware_has_bf16(accelerator) else "32-true"
+    precision = resolve_precision(settings, accelerator)
+    # Fabric announces its precision on every start; the manifest of the run says it once.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     strategy = "auto"
     if settings.devices > 1:
         strategy = "ddp" if TorchElasticEnvironment.detect() else "ddp_spawn"
@@ -75,9 +83,7 @@ class FabricEngine:
         optimisers = method.optimisers()
         for name, player in method.players().items():
             self._players[name], self._optimisers[name] = fabric.setup(player, optimisers[name])
-        self._rates = {
-            name: [group["lr"] for group in one.param_groups] for name, one in self._optimisers.items()
-        }
+        self._rates = {name: [group["lr"] for group in one.param_groups] for name, one in self._optimisers.items()}
 
     def forward(self, player: str, *inputs: Tensor) -> Any:
         """Run `player` under the run's precision; outputs are float32."""

@@ -21,12 +21,12 @@ from ctloupe.methods.package import save_package
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train import checkpoint
 from ctloupe.train.banks import BankPair, device_bank, load_banks, model_card
-from ctloupe.train.engine import FabricEngine, make_fabric
+from ctloupe.train.engine import FabricEngine, make_fabric, resolve_precision
 from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.errors import CtLoupeError, OptionError, TrainingError
+from ctloupe.volume.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 
 PREVIEW_PATCHES = 4
 
@@ -55,10 +55,6 @@ class Silent:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class Interrupted(CtLoupeError):
-    """The run was stopped by the user after writing a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +87,7 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     run = RunFolder(settings.out)
     kind = methods.get(settings.method)
     if not kind.trainable:
-        raise OptionError(
-            f"method {settings.method} has nothing to train; use it with 'ctloupe enhance' directly"
-        )
+        raise OptionError(f"method {settings.method} has nothing to train; use it with 'ctloupe enhance' directly")
     load_banks(settings.bank)
     fabric = make_fabric(settings)
     if not resume:
@@ -171,9 +165,7 @@ class _Training:
                     self._save(elapsed)
                     last_saved = elapsed
                 if stopping and not self._done(elapsed):
-                    raise Interrupted(
-                        f"stopped at step {self.step}; continue with: --resume {self.settings.out}"
-                    )
+                    raise Interrupted(f"stopped at step {self.step}; continue with: --resume {self.settings.out}")
 
     def _one_step(self, elapsed: float) -> tuple[float, bool]:
         rate = self.engine.scale_learning_rate(self._rate_factor(elapsed))
@@ -181,13 +173,9 @@ class _Training:
         losses = self.method.step(batch, self.engine)
         values = self._averaged(losses)
         self.step += 1
-        bad = [
-            name for name, value in values.items() if value != value or value in (float("inf"), -float("inf"))
-        ]
+        bad = [name for name, value in values.items() if value != value or value in (float("inf"), -float("inf"))]
         if bad:
-            good = (
-                f"the last good checkpoint is {self.newest}" if self.newest else "there is no checkpoint yet"
-            )
+            good = f"the last good checkpoint is {self.newest}" if self.newest else "there is no checkpoint yet"
             raise TrainingError(
                 f"loss term '{bad[0]}' became {values[bad[0]]} at step {self.step}; {good}; "
                 "lower learning_rate, or look for corrupt patches in the bank"
@@ -210,9 +198,7 @@ class _Training:
         if self.fabric.world_size == 1:
             return elapsed, self.stopping
         mine = torch.tensor([elapsed, float(self.stopping)], dtype=torch.float64)
-        torch.distributed.all_reduce(
-            both := mine.to(self.fabric.device).float(), torch.distributed.ReduceOp.MAX
-        )
+        torch.distributed.all_reduce(both := mine.to(self.fabric.device).float(), torch.distributed.ReduceOp.MAX)
         return float(both[0]), bool(both[1])
 
     def _rate_factor(self, elapsed: float) -> float:
@@ -249,7 +235,7 @@ class _Training:
         self.folder.write_manifest(
             device=str(self.fabric.device),
             devices=self.fabric.world_size,
-            precision=self.fabric._precision.precision,
+            precision=resolve_precision(self.settings, self.fabric.device.type),
             resumed_from_step=self.step,
         )
         self.log = MetricsLog(self.folder.metrics, first_step=self.step + 1)

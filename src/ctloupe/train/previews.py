@@ -43,9 +43,7 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
     clinical_range = _grey_range(batch.clinical)
     micro_range = _grey_range(batch.micro)
     rows = batch.clinical.shape[0]
-    sheet = Image.new(
-        "L", (len(columns) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP + CAPTION), color=255
-    )
+    sheet = Image.new("L", (len(columns) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP + CAPTION), color=255)
     draw = ImageDraw.Draw(sheet)
     for column, (caption, stack) in enumerate(columns.items()):
         left = column * (TILE + GAP)
@@ -58,9 +56,7 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
 
 
 def _grey_range(stack: torch.Tensor) -> tuple[float, float]:
-    low, high = torch.quantile(
-        stack.float().flatten()[:1_000_000].cpu(), torch.tensor([0.005, 0.995])
-    ).tolist()
+    low, high = torch.quantile(stack.float().flatten()[:1_000_000].cpu(), torch.tensor([0.005, 0.995])).tolist()
     return low, max(high, low + 1e-3)
 
 

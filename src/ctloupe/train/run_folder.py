@@ -125,9 +125,7 @@ class MetricsLog:
 
     def _open(self, columns: list[str]) -> tuple[csv.DictWriter[str], IO[str]]:
         if self._kept and list(self._kept[0]) != columns:
-            raise OptionError(
-                f"{self._path}: its columns are not those of this run; resume with the same settings"
-            )
+            raise OptionError(f"{self._path}: its columns are not those of this run; resume with the same settings")
         with replacing(self._path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()

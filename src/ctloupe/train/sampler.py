@@ -30,10 +30,7 @@ class DeviceBank:
         """Patches `index` cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
         chosen = self.patches[index.to(self.patches.device)]
         if self.patches.shape[-1] != size:
-            cut = [
-                patch[y : y + size, x : x + size]
-                for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)
-            ]
+            cut = [patch[y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)]
             chosen = torch.stack(cut)
         return (chosen.float() * self.gain + self.offset).clamp_(-1, 1).unsqueeze(1)
 
@@ -105,10 +102,7 @@ class UnpairedSampler:
         passes = at // count
         chosen = [self._order(which, count, int(number)) for number in passes.unique()]
         return torch.cat(
-            [
-                order[at[passes == number] % count]
-                for number, order in zip(passes.unique(), chosen, strict=True)
-            ]
+            [order[at[passes == number] % count] for number, order in zip(passes.unique(), chosen, strict=True)]
         )
 
     def _order(self, which: int, count: int, number: int) -> Tensor:

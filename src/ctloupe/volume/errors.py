@@ -35,5 +35,9 @@ class TrainingError(CtLoupeError):
     """Training cannot start or go on."""
 
 
+class Interrupted(CtLoupeError):
+    """The user stopped the work; what was done is saved and can be continued."""
+
+
 class MissingExtraError(CtLoupeError):
     """An optional part of the installation is needed and absent."""

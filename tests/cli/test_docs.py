@@ -1,0 +1,87 @@
+"""Every command shown in README and docs runs, on small data.
+
+Commands are executed as they stand, in the order of the page, in a folder that holds the files they name. Only sizes
+and durations are made smaller, by the table `SMALLER`.
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctloupe.cli.main import main
+from ctloupe.phantom.phantom import PhantomConfig, make_lung
+from ctloupe.volume.formats import write
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SMALLER = {
+    "--size 64 512 512": "--size 16 320 320",
+    "--minutes 10": "--steps 2",
+    "--minutes 20": "--steps 3",
+    "--steps 100000": "--steps 1 --set width=8 --set blocks=1 --set shrinking_width=8 --set shrinking_blocks=1",
+    "--out bank": "--out bank --per-case 12",
+    "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
+    "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
+}
+
+
+def commands(page):
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+    lines = [line.split("    #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def own(page):
+    return [line for line in commands(page) if line.startswith("ctloupe ")]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with two clinical scans, two µCT volumes, a phantom, a bank and a trained model."""
+    folder = tmp_path_factory.mktemp("workplace")
+    for number, seed in enumerate((1, 2), start=1):
+        case = make_lung((16, 320, 320), seed, PhantomConfig())
+        write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
+        write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
+    return folder
+
+
+def run(command, monkeypatch):
+    for long, short in SMALLER.items():
+        command = command.replace(long, short)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, command
+
+
+def test_every_page_has_been_thought_of():
+    shown = {line.split()[0] for page in PAGES for line in commands(page)}
+    assert shown <= {"ctloupe", "make", "pip", "PYTHON=python3.12", "python"}
+
+
+@pytest.mark.slow
+def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    for page in PAGES:
+        for command in own(page):
+            kept = [one for one in ("phantom", "evaluation", "plain.nii.gz", "enhanced.ome.zarr") if one in command]
+            overwrite = " --overwrite" if kept and page != PAGES[0] and re.search(r"(-o|--out) ", command) else ""
+            run(command + overwrite, monkeypatch)
+    assert (workplace / "evaluation" / "report.html").is_file()
+    assert len(list((workplace / "bank" / "overlays").glob("*.png"))) == 4
+    # The Python example of the README, in the same folder.
+    example = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(encoding="utf-8"), flags=re.S)
+    for code in example:
+        exec(compile(code, str(PAGES[0]), "exec"), {})
+    assert (workplace / "enhanced.nii.gz").is_file()
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} → {target}"

@@ -1,0 +1,60 @@
+"""The real chest CT, where the data lies beside the project: inspect, prepare, enhance."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctloupe.cli.main import main
+from ctloupe.evaluate.consistency import consistency
+from ctloupe.prepare.lungs import lung_mask
+from ctloupe.volume.formats import read
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+CHEST = SHARED / "chest-ct-lung-pet-ct-dx-A0001"
+BONE = SHARED / "micro-ct-qim3d" / "bone_128x128x128.tif"
+
+pytestmark = pytest.mark.skipif(not CHEST.is_dir(), reason="the real chest CT of shared/data is not here")
+
+
+@pytest.fixture
+def ctloupe(monkeypatch, capsys):
+    """A function that runs the command line and returns its standard output."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ctloupe", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as stop:
+            assert not stop.code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_inspect_knows_the_chest_ct(ctloupe):
+    facts = json.loads(ctloupe("inspect", CHEST, "--json"))
+    assert facts["shape"] == [64, 512, 512]
+    assert facts["spacing"] == pytest.approx([5.0, 0.841796875, 0.841796875])
+    assert facts["modality_guess"] == "clinical"
+    assert (facts["minimum"], facts["maximum"]) == (-1024, 2976)
+
+
+@pytest.mark.slow
+def test_prepare_and_enhance_the_chest_ct(ctloupe, tmp_path, tiny_model):
+    options = ["--scale", "2", "--patch", "32", "--per-case", "50", "--voxel-size", "0.4,0.4,0.4"]
+    windows = ["--micro-window", "1%,99%", "--micro-mask", "none"]
+    ctloupe("prepare", "--clinical", CHEST, "--micro", BONE, "--out", tmp_path / "bank", *options, *windows)
+    overlay = np.asarray(Image.open(tmp_path / "bank" / "overlays" / "clinical-01.png"))
+    assert overlay.std() > 10
+    made = tmp_path / "chest.ome.zarr"
+    ctloupe("enhance", CHEST, "-o", made, "--model", tiny_model, "--accept-spacing", "--slices", "28:36")
+    scan, fine = read(CHEST), read(made)
+    part = scan.crop(slice(28, 36))
+    assert fine.shape == (8, 4 * 512, 4 * 512)
+    assert np.allclose(fine.physical((-0.5, -0.5, -0.5)), part.physical((-0.5, -0.5, -0.5)), atol=1e-3)
+    outside = ~lung_mask(scan)[28:36]
+    assert consistency(fine.data, part.data, scale=4, mask=outside).rms_hu < 40
