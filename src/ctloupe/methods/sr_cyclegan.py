@@ -144,7 +144,7 @@ class SRCycleGAN(Method):
             "learning_rate": 6e-4,
             "epochs": 10,
             "flips": True,
-            "weights": {"downsample": 250.0, "cycle": 2.0, "adversarial_micro": 2.0},
+            "weights": {"downsample": 200.0, "cycle": 2.0, "adversarial_micro": 2.0},
         },
     }
 

@@ -240,9 +240,7 @@ def _capsule(
     low: NDArray[np.int_], high: NDArray[np.int_], start: Vector, end: Vector, first: float, last: float
 ) -> NDArray[np.float32]:
     z, y, x = np.ogrid[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    dz, dy, dx = (
-        (axis - begin).astype(np.float32) for axis, begin in zip((z, y, x), start.tolist(), strict=True)
-    )
+    dz, dy, dx = ((axis - begin).astype(np.float32) for axis, begin in zip((z, y, x), start.tolist(), strict=True))
     axis = (end - start).astype(np.float32)
     along = (dz * axis[0] + dy * axis[1] + dx * axis[2]) / max(float(axis @ axis), 1e-6)
     np.clip(along, 0, 1, out=along)

@@ -108,9 +108,7 @@ def _nearest_wall(seeds: Tensor, mark: Tensor, edge: int) -> tuple[Tensor, Tenso
     local = torch.arange(edge, dtype=torch.float32)
     grids = (local.view(-1, 1, 1, 1, 1), local.view(1, -1, 1, 1, 1), local.view(1, 1, -1, 1, 1))
     # The bisector's distance is (p2 - p1) . (midpoint - v) / |p2 - p1|.
-    along = sum(
-        (b - a).mul_((a + b).mul_(0.5).sub_(grid)) for a, b, grid in zip(*place, grids, strict=True)
-    )
+    along = sum((b - a).mul_((a + b).mul_(0.5).sub_(grid)) for a, b, grid in zip(*place, grids, strict=True))
     assert isinstance(apart, Tensor) and isinstance(along, Tensor)
     distance = along.abs_().div_(apart.sqrt_().clamp_(min=1e-3))
     return _to_image(distance), _to_image(number[0].add_(number[1]).remainder_(1.0))

@@ -183,7 +183,7 @@ def labels_on_clinical_slices(labels: Volume, clinical: Volume) -> Volume:
     """Labels of the fine slice nearest to the middle of each clinical slice; as `truth_on_clinical_slices`."""
 
     def plane(z: float, step: int) -> NDArray[np.float32]:
-        return np.asarray(labels.data[min(labels.shape[0] - 1, int(np.floor(z + 0.5)))])
+        return np.asarray(labels.data[min(labels.shape[0] - 1, int(np.floor(z + 0.5 + 1e-3)))])
 
     return _on_slices(labels, clinical, plane, labels.data.dtype, "labels at the middle of each clinical slice")
 

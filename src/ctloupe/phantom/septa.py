@@ -65,9 +65,7 @@ class Septa:
             return point
         return point + signed[0] * normal[0]
 
-    def coverage(
-        self, shape: tuple[int, int, int], spacing: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def coverage(self, shape: tuple[int, int, int], spacing: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Flat indices of the voxels that septa touch, and the share of each that they fill.
 
         Only voxels near a wall in a coarse search are looked at closely.
@@ -90,9 +88,7 @@ class Septa:
         kept = share > 0
         return flat[kept], share[kept]
 
-    def _wall(
-        self, points: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    def _wall(self, points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         bent = points + np.sin(points @ self._waves.T + self._phases) @ self._sway
         away, pair = self._tree.query(bent, k=2, workers=-1)
         between = self._seeds[pair[:, 1]] - self._seeds[pair[:, 0]]

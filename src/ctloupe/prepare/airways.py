@@ -62,23 +62,22 @@ def _trachea(air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
         height, width = (rows.stop - rows.start) * spacing[1], (columns.stop - columns.start) * spacing[2]
         short, long = min(height, width), max(height, width)
         compact = area[one] > 0.5 * height * width and long < 2.2 * short
-        cut = (
-            rows.start == 0 or columns.start == 0 or rows.stop == air.shape[1] or columns.stop == air.shape[2]
-        )
+        cut = rows.start == 0 or columns.start == 0 or rows.stop == air.shape[1] or columns.stop == air.shape[2]
         round_section[one] = compact and short > _LUMEN_SIDE_MM[0] and long < _LUMEN_SIDE_MM[1] and not cut
     columns_3d, found = ndimage.label(round_section[labels])
-    best, longest = 0, _SHORTEST_MM
-    for one, box in enumerate(ndimage.find_objects(columns_3d), start=1):
+    best: int = 0
+    longest: float = _SHORTEST_MM
+    for number, box in enumerate(ndimage.find_objects(columns_3d), start=1):
         length = (box[0].stop - box[0].start) * spacing[0]
         if length >= longest and box[0].stop > air.shape[0] / 2:
-            best, longest = one, length
+            best, longest = number, float(length)
     return columns_3d == best if found and best else np.zeros_like(air)
 
 
 def _grown(trachea: Mask, air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
     """Region growing from the trachea at rising thresholds, the last before it leaks into parenchyma."""
     lowest = int(np.flatnonzero(trachea.any(axis=(1, 2)))[0])
-    bottom = max(0, lowest - int(round(_BELOW_CARINA_MM / spacing[0])))
+    bottom = max(0, lowest - round(_BELOW_CARINA_MM / spacing[0]))
     voxel_ml = float(np.prod(spacing)) / 1000
     start = int(np.count_nonzero(trachea))
     best, size = trachea, start

@@ -80,9 +80,7 @@ def _check(request: BankRequest) -> None:
     if request.patch_size < 4 or request.per_case < 1:
         raise OptionError("--patch must be at least 4 and --per-case at least 1")
     if request.clinical_window[2]:
-        raise OptionError(
-            "--clinical-window must be in HU: the enhanced volume is turned back into HU with it"
-        )
+        raise OptionError("--clinical-window must be in HU: the enhanced volume is turned back into HU with it")
 
 
 def _bank(request: BankRequest, modality: str, out: Path, say: Callable[[str], None]) -> tuple[float, float]:
@@ -95,9 +93,7 @@ def _bank(request: BankRequest, modality: str, out: Path, say: Callable[[str], N
         volume = _read(request, path, clinical)
         mask = _mask(request, volume, modality, len(paths))
         if percent:
-            volume, note = _standardised(
-                volume, IntensityWindow.from_percentiles(volume, low, high, mask=mask)
-            )
+            volume, note = _standardised(volume, IntensityWindow.from_percentiles(volume, low, high, mask=mask))
             say(f"{path.name}: {note}")
         picture = mask_overlay_png
         target = out / "overlays" / f"{modality}-{index:02d}.png"
@@ -134,9 +130,7 @@ def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Ma
 
         return specimen_mask(volume)
     if count > 1:
-        raise OptionError(
-            f"--{modality}-mask {asked}: a mask file goes with a single volume, {count} were given"
-        )
+        raise OptionError(f"--{modality}-mask {asked}: a mask file goes with a single volume, {count} were given")
     given = read(Path(asked))
     if given.shape != volume.shape or not np.allclose(given.affine, volume.affine, atol=1e-3):
         raise GeometryError(f"--{modality}-mask {asked}: is not on the grid of the volume {volume.shape}")
@@ -158,10 +152,7 @@ def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:
 def _require_one_spacing(cases: list[tuple[str, Volume, Mask | None]], modality: str) -> None:
     first_name, first, _ = cases[0]
     for name, volume, _ in cases[1:]:
-        if (
-            max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first.spacing[1:], strict=True))
-            > SPACING_TOLERANCE
-        ):
+        if max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first.spacing[1:], strict=True)) > SPACING_TOLERANCE:
             raise GeometryError(
                 f"{modality} volumes differ in in-plane spacing by more than 10%: {first_name} has "
                 f"{first.spacing[1:]} mm, {name} has {volume.spacing[1:]} mm; resample them to one spacing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,7 @@ class IntensityWindow:
     def __post_init__(self) -> None:
         low, high = float(self.low), float(self.high)
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise OptionError(
-                f"intensity window: found {low:g} to {high:g}; the low end must be below the high one"
-            )
+            raise OptionError(f"intensity window: found {low:g} to {high:g}; the low end must be below the high one")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
@@ -51,10 +49,14 @@ class IntensityWindow:
         -------
         float32 array or tensor of the same shape, on the same device
         """
-        result = _as_float32(values)
+        result: Any = _as_float32(values)
         result -= (self.low + self.high) / 2
         result *= 2 / (self.high - self.low)
-        return result.clip(-1, 1) if not isinstance(result, np.ndarray) else result.clip(-1, 1, out=result)
+        if isinstance(result, np.ndarray):
+            np.clip(result, -1, 1, out=result)
+        else:
+            result = result.clip(-1, 1)
+        return cast(Values, result)
 
     def from_unit(self, values: Values) -> Values:
         """The inverse of `to_unit` on [−1, 1], float32; values beyond are continued linearly."""
@@ -85,9 +87,7 @@ class IntensityWindow:
             If the keys are not exactly ``low`` and ``high`` or a value is no number.
         """
         if set(values) != {"low", "high"}:
-            raise OptionError(
-                f"intensity window: expected the keys low and high, found {sorted(map(str, values))}"
-            )
+            raise OptionError(f"intensity window: expected the keys low and high, found {sorted(map(str, values))}")
         try:
             return cls(float(values["low"]), float(values["high"]))
         except (TypeError, ValueError):
@@ -162,8 +162,6 @@ def _sample(data: Any, mask: NDArray[np.bool_] | None, seed: int) -> NDArray[Any
         plane = np.asarray(data[index])
         values = plane.reshape(-1) if mask is None else plane[mask[index]].reshape(-1)
         if share < 1:
-            values = (
-                values[rng.integers(0, values.size, round(values.size * share))] if values.size else values
-            )
+            values = values[rng.integers(0, values.size, round(values.size * share))] if values.size else values
         chosen.append(values)
     return np.concatenate(chosen)

@@ -8,6 +8,7 @@ voxel by voxel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -195,9 +196,7 @@ def _filled(lung: Mask, spacing: Triple) -> Mask:
     return result
 
 
-def _redrawn(
-    volume: Volume, frame: _Frame, filled: Mask, air: Mask, barred: Mask, threshold_hu: float
-) -> Mask:
+def _redrawn(volume: Volume, frame: _Frame, filled: Mask, air: Mask, barred: Mask, threshold_hu: float) -> Mask:
     """The mask on the grid of `volume`: where the coarse rim is a step from air to tissue, voxels decide."""
     if all(len(edges) == length for edges, length in zip(frame.edges, volume.shape, strict=True)):
         return np.ascontiguousarray(frame.to_index(filled))
@@ -208,7 +207,7 @@ def _redrawn(
     sure, perhaps = frame.to_index(sure), frame.to_index(perhaps)
     mask = np.empty(volume.shape, dtype=bool)
     z_edges = [*frame.edges[0].tolist(), volume.shape[0]]
-    for block, (start, stop) in enumerate(zip(z_edges[:-1], z_edges[1:], strict=True)):
+    for block, (start, stop) in enumerate(pairwise(z_edges)):
         dark = np.asarray(volume.data[start:stop]) < threshold_hu
         drawn = expanded(sure[block], frame.edges[1:], volume.shape[1:])
         rim = expanded(perhaps[block], frame.edges[1:], volume.shape[1:])

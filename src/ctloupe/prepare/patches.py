@@ -171,9 +171,7 @@ class PatchBank:
         record_file, patches_file = path / RECORD_NAME, path / PATCHES_NAME
         for file in (record_file, patches_file):
             if not file.is_file():
-                raise FileError(
-                    f"{path}: no patch bank here ({file.name} is missing); make one with 'ctloupe prepare'"
-                )
+                raise FileError(f"{path}: no patch bank here ({file.name} is missing); make one with 'ctloupe prepare'")
         try:
             record = json.loads(record_file.read_text(encoding="utf-8"))
             patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
@@ -189,18 +187,9 @@ class PatchBank:
                 list(record["provenance"]),
             )
         except (OSError, ValueError, KeyError, TypeError, CtLoupeError) as error:
-            raise FileError(
-                f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'"
-            ) from error
-        if (
-            patches.dtype != np.int16
-            or patches.ndim != 3
-            or patches.shape[1] != patches.shape[2]
-            or not len(patches)
-        ):
-            raise FileError(
-                f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}"
-            )
+            raise FileError(f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'") from error
+        if patches.dtype != np.int16 or patches.ndim != 3 or patches.shape[1] != patches.shape[2] or not len(patches):
+            raise FileError(f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}")
         return bank
 
 
@@ -251,9 +240,7 @@ def _valid(mask: Mask, size: int) -> Mask:
         return np.zeros((0, 0), bool)
     outside = np.zeros((height + 1, width + 1), np.int32)
     np.cumsum(np.cumsum(~mask, axis=0, dtype=np.int32), axis=1, out=outside[1:, 1:])
-    return (
-        outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]
-    ) == 0
+    return (outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]) == 0
 
 
 def _places(volume: Volume, mask: Mask | None, z: int, size: int) -> int:

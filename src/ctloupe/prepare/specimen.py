@@ -20,8 +20,14 @@ _FLAT: Final = 3.0
 """A block is flat when its values spread less than this many times the noise."""
 _AIR_SHARE: Final = 0.15
 """Air reaches this far up from the air level towards the densest tissue."""
+_CONTRAST: Final = 20.0
+"""Block means of anything but noise range over at least this many of their own standard deviations."""
 _BORDER_SHARE: Final = 0.05
 """Air outside the specimen takes at least this share of the lateral border; a cut airway takes less."""
+_NARROW: Final = 3
+"""Radius in blocks: narrower air is alveoli or pores and no way out of the specimen; narrower notches are filled."""
+_ROUND: Final = 0.05
+"""A cylinder's cross-section differs from a circle, and from slice to slice, by less than this share."""
 
 
 def specimen_mask(volume: Volume) -> Mask:
@@ -30,7 +36,8 @@ def specimen_mask(volume: Volume) -> Mask:
     Worked out on blocks of voxels: air is flat and dark; what of it reaches the lateral border is outside. A wall
     of plastic around the rest shows as shells, seen from outside, that are flat and of one intensity; they are
     peeled off, with the air between them and the specimen. A volume cut out of a specimen has neither, and the
-    whole of it is the mask.
+    whole of it is the mask. A wall thinner than about a fortieth of the view, or one that the view cuts, is not
+    recognised: look at the overlay.
 
     Parameters
     ----------
@@ -46,21 +53,27 @@ def specimen_mask(volume: Volume) -> Mask:
     IntensityError
         If nothing but air is found.
     """
-    stride = max(1, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
+    stride = max(2, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
     edges = (
         block_edges(volume.shape[0], stride),
         block_edges(volume.shape[1], stride),
         block_edges(volume.shape[2], stride),
     )
     mean, spread = _block_statistics(volume.data, edges)
-    flat = spread <= _FLAT * max(float(np.percentile(spread, 5)), 1e-3 * float(np.ptp(mean)))
+    noise = float(np.percentile(spread, 5))
+    if float(np.ptp(mean)) <= _CONTRAST * noise / stride**1.5:
+        raise IntensityError("no specimen found in the µCT: it is of one intensity; give --micro-mask none or a file")
+    flat = spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(mean)))
     air = _air(mean, flat)
-    outside = _reaching(air, _lateral_border(air.shape), _BORDER_SHARE)
-    body = _largest(~outside)
-    plastic = _plastic_shells(body, mean, flat) if outside.any() else np.zeros_like(body)
+    border = _lateral_border(air.shape)
+    plastic = _plastic_shells(_largest(~_reaching(air, border, _BORDER_SHARE)), mean, flat)
     if plastic.any():
-        gap = _reaching(air & body & ~plastic, ndimage.binary_dilation(plastic), 0.0)
-        body = _largest(body & ~plastic & ~gap)
+        inside = np.stack([ndimage.binary_fill_holes(plane) for plane in plastic]) & ~plastic
+        gap = _reaching(_without_narrow(air & inside), ndimage.binary_dilation(plastic, iterations=2), 0.0)
+        # What is thinner than a disc between specimen and wall is noise in the gap.
+        body = _largest(ndimage.binary_opening(inside & ~gap, _disc()))
+    else:
+        body = _largest(~_reaching(_without_narrow(air), border, _BORDER_SHARE))
     if not body.any():
         raise IntensityError(
             "no specimen found in the µCT: it looks like air throughout; give --micro-mask none or a file"
@@ -150,12 +163,36 @@ def _largest(region: Mask) -> Mask:
     return labels == 1 + int(np.argmax(sizes))
 
 
+def _without_narrow(air: Mask) -> Mask:
+    """Air that a disc of `_NARROW` blocks fits into, slice by slice; the edge of the view closes nothing."""
+    padded = np.pad(air, ((0, 0), (_NARROW, _NARROW), (_NARROW, _NARROW)), mode="edge")
+    return ndimage.binary_opening(padded, _disc())[:, _NARROW:-_NARROW, _NARROW:-_NARROW]
+
+
+def _disc() -> Mask:
+    y, x = np.ogrid[-_NARROW : _NARROW + 1, -_NARROW : _NARROW + 1]
+    return (y**2 + x**2 <= _NARROW**2)[None]
+
+
+def _is_cylinder(solid: Mask) -> bool:
+    """Whether every slice of a filled region is the same circle."""
+    areas, shares = [], []
+    for plane in solid:
+        rows, columns = np.flatnonzero(plane.any(1)), np.flatnonzero(plane.any(0))
+        if rows.size == 0:
+            return False
+        height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        areas.append(np.count_nonzero(plane))
+        shares.append(max(abs(areas[-1] / (np.pi / 4 * height * width) - 1), abs(height / width - 1)))
+    return float(np.median(shares)) < _ROUND and float(np.std(areas) / np.mean(areas)) < _ROUND
+
+
 def _plastic_shells(body: Mask, mean: NDArray[np.float32], flat: Mask) -> Mask:
-    """Outermost shells of the filled body that are flat and of one intensity, as a moulded wall is."""
+    """Outermost shells of a cylinder that are flat and of one intensity, as a moulded wall is."""
     solid = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
-    depth = np.stack(
-        [ndimage.distance_transform_cdt(np.pad(plane, 1), "chessboard")[1:-1, 1:-1] for plane in solid]
-    )
+    if not _is_cylinder(solid):
+        return np.zeros_like(body)
+    depth = np.stack([ndimage.distance_transform_cdt(np.pad(plane, 1), "chessboard")[1:-1, 1:-1] for plane in solid])
     plastic = np.zeros_like(body)
     # The outermost shell is half air; the wall's own intensity shows in the second.
     wall = mean[(depth == 2) & flat]
@@ -173,5 +210,6 @@ def _plastic_shells(body: Mask, mean: NDArray[np.float32], flat: Mask) -> Mask:
 
 
 def _filled(body: Mask) -> Mask:
-    closed = ndimage.binary_closing(np.pad(body, 2, mode="edge"), iterations=1)[2:-2, 2:-2, 2:-2]
+    padded = np.pad(body, ((0, 0), (2 * _NARROW, 2 * _NARROW), (2 * _NARROW, 2 * _NARROW)), mode="edge")
+    closed = ndimage.binary_closing(padded, _disc())[:, 2 * _NARROW : -2 * _NARROW, 2 * _NARROW : -2 * _NARROW]
     return np.stack([ndimage.binary_fill_holes(plane) for plane in closed])

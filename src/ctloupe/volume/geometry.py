@@ -87,9 +87,7 @@ def refined_grid(spacing: Triple, origin: Triple, direction: Direction, scale: i
     return fine, _shifted(origin, direction, spacing, (1 / scale - 1) / 2)
 
 
-def coarsened_grid(
-    spacing: Triple, origin: Triple, direction: Direction, scale: int
-) -> tuple[Triple, Triple]:
+def coarsened_grid(spacing: Triple, origin: Triple, direction: Direction, scale: int) -> tuple[Triple, Triple]:
     """Spacing and origin of the grid that is `scale` times coarser in y and x: the inverse of `refined_grid`."""
     coarse = (spacing[0], spacing[1] * scale, spacing[2] * scale)
     return coarse, _shifted(origin, direction, spacing, (scale - 1) / 2)

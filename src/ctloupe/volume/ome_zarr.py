@@ -106,9 +106,7 @@ class OmeZarrWriter:
             )
             self._array = _create_level(group, "0", self.shape, self.dtype, fill_value)
         except (OSError, ValueError) as error:
-            raise FileError(
-                f"{self.path}: cannot be created ({_first_line(error)}); name a new folder"
-            ) from error
+            raise FileError(f"{self.path}: cannot be created ({_first_line(error)}); name a new folder") from error
 
     def write(self, z0: int, slab: NDArray[Any]) -> None:
         """Write `slab` of shape (k, y, x) to the slices from `z0` on.
@@ -120,11 +118,7 @@ class OmeZarrWriter:
         FileError
             If the disk refuses it.
         """
-        if (
-            slab.ndim != 3
-            or slab.shape[1:] != self.shape[1:]
-            or not 0 <= z0 <= z0 + len(slab) <= self.shape[0]
-        ):
+        if slab.ndim != 3 or slab.shape[1:] != self.shape[1:] or not 0 <= z0 <= z0 + len(slab) <= self.shape[0]:
             raise ValueError(f"slab {slab.shape} at slice {z0} does not fit a volume of {self.shape}")
         if slab.dtype.newbyteorder("=") != self.dtype:
             raise ValueError(f"slab holds {slab.dtype}, the store {self.dtype}")
@@ -132,9 +126,7 @@ class OmeZarrWriter:
         try:
             self._array[z0 : z0 + len(slab)] = slab
         except OSError as error:
-            raise FileError(
-                f"{self.path}: cannot be written ({_first_line(error)}); is the disk full?"
-            ) from error
+            raise FileError(f"{self.path}: cannot be written ({_first_line(error)}); is the disk full?") from error
 
     def close(self) -> None:
         """End writing. Each slab is in its files when `write` returns, so a store left open is whole too."""
@@ -172,9 +164,7 @@ def write_ome_zarr(volume: Volume, path: Path) -> None:
 def _plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
     plain = np.dtype(dtype).newbyteorder("=")
     if plain.kind not in "iuf":
-        raise IntensityError(
-            f"{path}: expected integer or floating voxels, found {plain}; convert them first"
-        )
+        raise IntensityError(f"{path}: expected integer or floating voxels, found {plain}; convert them first")
     return plain
 
 
@@ -316,9 +306,7 @@ def _attributes(path: Path) -> dict[str, Any]:
 def _finest(path: Path, attributes: dict[str, Any]) -> _Image:
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, dict) or not ome.get("multiscales"):
-        raise FileError(
-            f"{path}: has no multiscales attribute; name the image inside it (perhaps {path.name}/0)"
-        )
+        raise FileError(f"{path}: has no multiscales attribute; name the image inside it (perhaps {path.name}/0)")
     try:
         multiscale = ome["multiscales"][0]
         dataset = multiscale["datasets"][0]
@@ -342,9 +330,7 @@ def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice |
     except _DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({_first_line(error)}); copy it again") from error
     if len(image.axes) != array.ndim:
-        raise FileError(
-            f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again"
-        )
+        raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
     # An empty file would pass as a chunk that was never written.
     hollow = next((file for file in folder.rglob("*") if file.is_file() and file.stat().st_size == 0), None)
     if hollow is not None:
@@ -366,9 +352,7 @@ def _layout(path: Path, axes: Sequence[_Axis], stored: Sequence[int]) -> _Layout
     listed = ", ".join(f"{name} {length}" for name, length in zip(names, stored, strict=True))
     missing = [name for name in "zyx" if names.count(name) != 1]
     if missing:
-        raise GeometryError(
-            f"{path}: expected one axis each of z, y and x, found {listed}; save it as a volume"
-        )
+        raise GeometryError(f"{path}: expected one axis each of z, y and x, found {listed}; save it as a volume")
     extra = [name for name, length in zip(names, stored, strict=True) if name not in "zyx" and length > 1]
     if extra:
         raise GeometryError(
@@ -382,11 +366,7 @@ def _spacing_and_translation(path: Path, image: _Image) -> tuple[geometry.Triple
     scale, translation, scaled = np.ones(count), np.zeros(count), False
     for step in image.steps:
         kind = step.get("type")
-        values = (
-            np.asarray(step.get(str(kind), ()), dtype=np.float64)
-            if kind in ("scale", "translation")
-            else None
-        )
+        values = np.asarray(step.get(str(kind), ()), dtype=np.float64) if kind in ("scale", "translation") else None
         if kind == "identity":
             continue
         if values is None or values.shape != (count,) or not np.all(np.isfinite(values)):
@@ -399,9 +379,7 @@ def _spacing_and_translation(path: Path, image: _Image) -> tuple[geometry.Triple
         else:
             translation = translation + values
     if not scaled:
-        raise GeometryError(
-            f"{path}: states no scale, so the voxel size is unknown; write it again with a scale"
-        )
+        raise GeometryError(f"{path}: states no scale, so the voxel size is unknown; write it again with a scale")
     names = [axis.name for axis in image.axes]
     where = [names.index(name) for name in "zyx"]
     mm = [_mm_per_unit(path, image.axes[axis]) for axis in where]
@@ -428,14 +406,10 @@ def _place(
         return plain, geometry.IDENTITY, ()
     ignored = "exact matrix in the store ignored: it contradicts the OME scale or translation"
     try:
-        own_spacing, origin, direction = geometry.from_affine_lps(
-            np.asarray(ours["affine_lps"], dtype=np.float64)
-        )
+        own_spacing, origin, direction = geometry.from_affine_lps(np.asarray(ours["affine_lps"], dtype=np.float64))
     except (GeometryError, ValueError, TypeError, IndexError):
         return plain, geometry.IDENTITY, (ignored,)
     near = 1e-4 * min(spacing)
-    if np.allclose(own_spacing, spacing, rtol=1e-6, atol=0) and np.allclose(
-        origin, plain, rtol=1e-9, atol=near
-    ):
+    if np.allclose(own_spacing, spacing, rtol=1e-6, atol=0) and np.allclose(origin, plain, rtol=1e-9, atol=near):
         return origin, direction, ()
     return plain, geometry.IDENTITY, (ignored,)

@@ -272,9 +272,7 @@ def _require_greyscale(path: Path, page: tifffile.TiffPage) -> None:
         found = f"{kind} with {page.samplesperpixel} sample(s) a pixel"
         raise IntensityError(f"{path}: expected greyscale with black as zero, found {found}; convert it")
     if page.dtype is None or np.dtype(page.dtype).kind not in "iuf":
-        raise IntensityError(
-            f"{path}: expected integers or floats, found {page.dtype}; convert to 8 or 16 bit"
-        )
+        raise IntensityError(f"{path}: expected integers or floats, found {page.dtype}; convert to 8 or 16 bit")
 
 
 def _require_codec(path: Path, page: tifffile.TiffPage) -> None:
@@ -326,8 +324,7 @@ def _stack_shape(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, int,
     if series.keyframe.imagedepth > 1 or len(real) > 1:
         found = ", ".join(f"{axis} {length}" for axis, length in axes)
         raise GeometryError(
-            f"{path}: expected a stack of pages along z, found axes {found}; save one channel and one "
-            "time point alone"
+            f"{path}: expected a stack of pages along z, found axes {found}; save one channel and one time point alone"
         )
     page = series.keyframe
     return (real[0][1] if real else 1, int(page.imagelength), int(page.imagewidth))

@@ -61,9 +61,7 @@ def stated(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[tuple[State
         statements.append(_imagej_statement(tif.imagej_metadata, y, x))
     else:
         unit = _MM_PER_RESOLUTION_UNIT.get(int(page.tags.valueof("ResolutionUnit", default=2)))
-        in_plane = [
-            None if one is None or unit is None or _is_print(one * unit) else one * unit for one in (y, x)
-        ]
+        in_plane = [None if one is None or unit is None or _is_print(one * unit) else one * unit for one in (y, x)]
         statements.append(Statement("resolution tags", (None, in_plane[0], in_plane[1])))
     return tuple(one for one in statements if any(one.size)), place
 
@@ -76,10 +74,7 @@ def _ome_statement(xml: str) -> tuple[Statement, dict[str, Any]]:
     pixels = root.find(".//{*}Pixels")
     if pixels is None:
         return Statement("OME-XML", (None, None, None)), {}
-    z, y, x = (
-        _in_mm(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        for axis in "ZYX"
-    )
+    z, y, x = (_in_mm(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "ZYX")
     return Statement("OME-XML", (z, y, x)), _our_place(root, pixels)
 
 
@@ -149,9 +144,7 @@ def settle_voxel_size(
     advice = "give the true one with --voxel-size Z,Y,X in mm"
     for number, one in enumerate(statements):
         if not all(_agree(one.size, other.size, 0.01) for other in statements[number + 1 :]):
-            raise GeometryError(
-                f"{path}: voxel sizes (z, y, x) in mm contradict each other: {listed}; {advice}"
-            )
+            raise GeometryError(f"{path}: voxel sizes (z, y, x) in mm contradict each other: {listed}; {advice}")
     for statement in statements:
         z, y, x = statement.size
         if z is not None and y is not None and x is not None:

@@ -1,0 +1,84 @@
+"""From scans on disk to banks and overlays."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctloupe.phantom.phantom import PhantomConfig, make_lung
+from ctloupe.prepare.banks import BankRequest, prepare_banks
+from ctloupe.prepare.patches import PatchBank
+from ctloupe.volume.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.volume.formats import write
+from ctloupe.volume.volume import Volume
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    case = make_lung((16, 160, 160), 1, PhantomConfig(scale=4, slices=4))
+    return write(case.clinical, folder / "clinical.nii.gz"), write(case.micro, folder / "micro.nii.gz")
+
+
+def request_for(scans, **changes):
+    values = {"clinical": (scans[0],), "micro": (scans[1],), "scale": 4, "patch_size": 16, "per_case": 20}
+    return BankRequest(**(values | changes))
+
+
+def test_banks_and_overlays_appear_together(scans, tmp_path):
+    said = []
+    prepare_banks(request_for(scans), tmp_path / "bank", said.append)
+    clinical, micro = (PatchBank.load(tmp_path / "bank" / f"{name}.bank") for name in ("clinical", "micro"))
+    assert clinical.patches.shape == (20, 16, 16)
+    assert micro.patches.shape == (20, 64, 64)
+    assert clinical.spacing == pytest.approx((0.3125, 0.3125))
+    for name in ("clinical-01.png", "micro-01.png"):
+        assert np.asarray(Image.open(tmp_path / "bank" / "overlays" / name).convert("L")).std() > 5
+    assert not any("warning" in line for line in said)
+
+
+def test_voxels_of_unlike_size_are_warned_about(scans, tmp_path):
+    said = []
+    prepare_banks(request_for(scans, scale=2), tmp_path / "bank", said.append)
+    assert any("warning" in line and "divided by 2" in line for line in said)
+
+
+def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_path):
+    from ctloupe.volume.formats import read
+
+    micro = read(scans[1])
+    other = write(micro.with_data((micro.array() // 10).astype(np.int16)), tmp_path / "dim.nii.gz")
+    asked = request_for(scans, micro=(scans[1], other), micro_window=(1.0, 99.0, True), micro_mask="none")
+    prepare_banks(asked, tmp_path / "bank")
+    bank = PatchBank.load(tmp_path / "bank" / "micro.bank")
+    first, second = bank.patches[:20].mean(), bank.patches[20:].mean()
+    assert second == pytest.approx(first, rel=0.15)
+    assert "taken as" in bank.provenance[1]["history"][-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"patch_size": 200}, "no patch"),
+        ({"scale": 3}, "--scale"),
+        ({"per_case": 0}, "--per-case"),
+        ({"clinical_window": (1.0, 99.0, True)}, "HU"),
+    ],
+)
+def test_a_request_that_cannot_be_met_leaves_nothing(scans, tmp_path, changes, word):
+    with pytest.raises(CtLoupeError, match=word):
+        prepare_banks(request_for(scans, **changes), tmp_path / "bank")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_file_must_lie_on_the_grid_and_go_with_one_volume(scans, tmp_path):
+    other = write(Volume(np.ones((2, 3, 4), np.uint8), (1, 1, 1)), tmp_path / "mask.nii.gz")
+    with pytest.raises(GeometryError, match="grid"):
+        prepare_banks(request_for(scans, clinical_mask=str(other)), tmp_path / "bank")
+    with pytest.raises(OptionError, match="single volume"):
+        prepare_banks(request_for(scans, micro=(scans[1], scans[1]), micro_mask=str(other)), tmp_path / "bank")
+
+
+def test_volumes_of_one_modality_must_share_their_spacing(scans, tmp_path):
+    coarse = write(Volume(np.full((2, 40, 40), -850, np.int16), (1, 0.9, 0.9)), tmp_path / "coarse.nii.gz")
+    with pytest.raises(GeometryError, match=r"coarse\.nii\.gz"):
+        prepare_banks(request_for(scans, clinical=(scans[0], coarse), clinical_mask="none"), tmp_path / "bank")

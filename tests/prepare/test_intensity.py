@@ -1,0 +1,65 @@
+"""Windows between a scanner's values and the networks' range."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
+from ctloupe.volume.errors import OptionError
+from ctloupe.volume.volume import Volume
+
+windows = st.tuples(st.floats(-5000, 5000), st.floats(1, 20000)).map(lambda t: IntensityWindow(t[0], t[0] + t[1]))
+
+
+@given(window=windows, share=st.floats(0, 1))
+def test_values_inside_the_window_come_back(window, share):
+    value = np.array([window.low + share * (window.high - window.low)], np.float32)
+    unit = window.to_unit(value)
+    assert -1 <= unit[0] <= 1
+    assert unit[0] == pytest.approx(2 * share - 1, abs=1e-2)
+    assert window.from_unit(unit)[0] == pytest.approx(value[0], abs=2e-3 * max(1, abs(window.low)))
+
+
+def test_the_ends_map_to_minus_one_and_one_and_beyond_is_clipped():
+    values = np.array([-2000, -1000, 750, 2500, 4000], np.int16)
+    assert CLINICAL.to_unit(values).tolist() == [-1, -1, 0, 1, 1]
+    assert CLINICAL.clipped_fraction(values) == pytest.approx(2 / 5)
+    assert (MICRO.low, MICRO.high) == (0, 15000)
+
+
+def test_tensors_give_the_same_as_arrays_and_neither_input_changes():
+    values = np.random.default_rng(0).normal(0, 1500, (4, 5)).astype(np.float32)
+    kept, tensor = values.copy(), torch.from_numpy(values.copy())
+    assert np.allclose(CLINICAL.to_unit(tensor).numpy(), CLINICAL.to_unit(values))
+    assert np.allclose(CLINICAL.from_unit(tensor).numpy(), CLINICAL.from_unit(values))
+    assert np.array_equal(values, kept)
+    assert np.array_equal(tensor.numpy(), kept)
+
+
+def test_percentiles_are_taken_once_inside_the_mask():
+    values = np.arange(1000.0).reshape(1, 20, 50)
+    mask = values < 500
+    window = IntensityWindow.from_percentiles(Volume(values, (1, 1, 1)), 0, 100, mask=mask)
+    assert (window.low, window.high) == (0, 499)
+    assert IntensityWindow.from_percentiles(values, 10, 90).low == pytest.approx(99.9)
+
+
+@pytest.mark.parametrize("ends", [(5, 5), (7, 3), (float("nan"), 1), (0, float("inf"))])
+def test_a_window_of_no_width_is_refused(ends):
+    with pytest.raises(OptionError):
+        IntensityWindow(*ends)
+
+
+def test_percentiles_that_meet_or_are_out_of_order_are_refused():
+    with pytest.raises(OptionError):
+        IntensityWindow.from_percentiles(np.zeros((2, 3, 4)), 1, 99)
+    with pytest.raises(OptionError):
+        IntensityWindow.from_percentiles(np.arange(24.0).reshape(2, 3, 4), 99, 1)
+
+
+def test_a_window_survives_json_and_unknown_keys_are_refused():
+    assert IntensityWindow.from_dict(MICRO.to_dict()) == MICRO
+    with pytest.raises(OptionError):
+        IntensityWindow.from_dict({"low": 0, "hihg": 1})

@@ -1,0 +1,87 @@
+"""The lung mask on a built thorax, a phantom and the real chest CT."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from ctloupe.phantom.phantom import make_lung
+from ctloupe.prepare.lungs import lung_mask
+from ctloupe.volume.errors import IntensityError
+from ctloupe.volume.formats import read
+from ctloupe.volume.volume import Volume
+
+CHEST = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
+SPACING = (4.0, 1.6, 1.6)
+
+
+def thorax():
+    """HU of a thorax (z upwards, y to the back), and where what lies."""
+    z, y, x = np.meshgrid(np.arange(40), np.arange(160), np.arange(200), indexing="ij")
+    hu = np.full(z.shape, -1000, np.int16)
+    hu[((y - 80) / 70) ** 2 + ((x - 100) / 96) ** 2 < 1] = 40
+    hu[(y > 154) & (y < 158)] = 200
+    where = {}
+    dome = 8 + z * 0
+    right = ((y - 82) / 48) ** 2 + ((x - 52) / 36) ** 2 < 1
+    left = ((y - 82) / 48) ** 2 + ((x - 146) / 36) ** 2 < 1
+    # A bridge of lung in front of the heart, as where both lungs touch.
+    bridge = (abs(y - 45) < 3) & (x > 80) & (x < 120) & (abs(z - 20) < 4)
+    where["lungs"] = (right | left | bridge) & (z > dome) & (z < 34)
+    noise = np.random.default_rng(0).normal(0, 15, z.shape)
+    hu[where["lungs"]] = (-850 + noise)[where["lungs"]].astype(np.int16)
+    where["vessel"] = ((y - 80) ** 2 + (x - 50) ** 2 < 9) & where["lungs"]
+    where["nodule"] = ((y - 82) ** 2 + (x - 19) ** 2 + (2.5 * (z - 20)) ** 2 < 20) & where["lungs"]
+    where["trachea"] = ((y - 75) ** 2 + (x - 99) ** 2 < 30) & (z > 18)
+    where["bowel"] = ((y - 60) ** 2 + (x - 130) ** 2 < 60) & (z < 5)
+    for name, value in (("vessel", 30), ("nodule", 20), ("trachea", -990), ("bowel", -980)):
+        hu[where[name]] = value
+    return hu, where
+
+
+def test_lungs_are_kept_whole_and_everything_else_is_left_out():
+    hu, where = thorax()
+    mask = lung_mask(Volume(hu, SPACING, units="HU"))
+    assert mask[where["lungs"]].mean() > 0.97
+    assert mask[where["vessel"]].mean() > 0.9
+    assert mask[where["nodule"]].mean() > 0.7
+    assert mask[where["trachea"]].mean() < 0.05
+    assert not mask[where["bowel"]].any()
+    assert mask[~where["lungs"] & ~where["trachea"]].mean() < 0.01
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (1, 2)])
+def test_a_scan_stored_the_other_way_round_gives_the_mask_the_other_way_round(axes):
+    hu, _ = thorax()
+    straight = lung_mask(Volume(hu, SPACING, units="HU"))
+    signs = [-1.0 if 2 - axis in axes else 1.0 for axis in range(3)]
+    turned = Volume(np.flip(hu, axes).copy(), SPACING, direction=np.diag(signs), units="HU")
+    agree = np.flip(lung_mask(turned), axes)
+    assert np.count_nonzero(agree != straight) < 0.005 * np.count_nonzero(straight)
+
+
+def test_a_view_that_lies_wholly_inside_the_lung_is_nearly_all_mask():
+    assert lung_mask(make_lung((16, 320, 320), 4).clinical).mean() > 0.9
+
+
+def test_a_scan_without_lungs_says_so_and_what_to_do():
+    with pytest.raises(IntensityError, match="--mask none"):
+        lung_mask(Volume(np.full((8, 64, 64), 40, np.int16), SPACING, units="HU"))
+
+
+@pytest.mark.skipif(not CHEST.is_dir(), reason="the real chest CT of shared/data is not here")
+def test_the_real_chest_ct_has_two_lungs_of_a_plausible_size_without_trachea():
+    scan = read(CHEST)
+    mask = lung_mask(scan)
+    litres = mask.sum() * np.prod(scan.spacing) / 1e6
+    assert 4.5 < litres < 6.5
+    sizes = np.bincount(ndimage.label(mask)[0].ravel())[1:]
+    assert sorted(sizes)[-1] + (sorted(sizes)[-2] if len(sizes) > 1 else 0) > 0.99 * mask.sum()
+    # The trachea above the carina: the round section of air nearest to the midline.
+    for z in (48, 50, 52):
+        labels, count = ndimage.label(scan.data[z, 200:330, 200:312] < -900)
+        found = [one for one in range(1, count + 1) if 100 < np.count_nonzero(labels == one) < 900]
+        middle = min(found, key=lambda one: abs(ndimage.center_of_mass(labels == one)[1] - 56))
+        assert mask[z, 200:330, 200:312][labels == middle].mean() < 0.05
+    assert not mask[:, :60].any()
