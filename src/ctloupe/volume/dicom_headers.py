@@ -1,0 +1,266 @@
+"""DICOM files found and parsed into records of plain values; no patient field is read."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from ctloupe.volume.errors import FileError
+
+DAMAGE = (BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error)
+
+
+# Only these are read, so no patient field ever enters memory.
+_TAGS = [
+    *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "NumberOfFrames"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "RescaleType"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one file says of all its frames."""
+
+    path: Path
+    label: str
+    uid: str
+    number: int | None
+    modality: str
+    syntax: UID | None
+    matrix: tuple[int, int]
+    greyscale: str
+    bits: tuple[int | None, int | None, int | None, int | None]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What a file, or one frame of it, says of one slice; None where it says nothing usable."""
+
+    header: Header
+    frame: int | None
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing: tuple[float, ...] | None
+    thickness: float | None
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+
+    @property
+    def label(self) -> str:
+        """File name for messages, with the frame where a file holds several."""
+        return self.header.label if self.frame is None else f"{self.header.label} frame {self.frame + 1}"
+
+
+def visible_files(entries: Iterable[Path]) -> Iterator[Path]:
+    """Files of a folder in order of name, without hidden ones and DICOMDIR."""
+    for file in sorted(entries):
+        if not file.name.startswith(".") and file.name.upper() != "DICOMDIR" and file.is_file():
+            yield file
+
+
+def has_magic(path: Path) -> bool:
+    """Whether the file carries the mark of DICOM."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileError(f"{path}: no such file or folder; give a DICOM file or the folder of a series")
+    try:
+        for level in (path.iterdir(), path.rglob("*")):
+            # A .dcm file without the magic is kept, to be reported: it may be a slice that was damaged.
+            files = [file for file in visible_files(level) if file.suffix.lower() == ".dcm" or has_magic(file)]
+            if files:
+                return files
+    except OSError as error:
+        raise FileError(f"{error.filename}: cannot be read; check its permissions") from error
+    raise FileError(f"{path}: no DICOM file in this folder or below it; give the folder of a CT series")
+
+
+def grouped_series(path: Path) -> list[list[Slice]]:
+    """Slices of each series under `path`, in the order of their numbers."""
+    files = _files(path)
+    groups: dict[str, list[Slice]] = {}
+    for file in files:
+        for one in _read_header(file, file.name if file == path else str(file.relative_to(path))):
+            groups.setdefault(one.header.uid, []).append(one)
+    if not groups:
+        raise FileError(
+            f"{path}: no image in any of its {len(files)} DICOM files "
+            f"({named_files(file.name for file in files)}); give the folder of a CT series"
+        )
+
+    def rank(group: list[Slice]) -> tuple[bool, int, str]:
+        header = group[0].header
+        return header.number is None, header.number or 0, header.uid
+
+    return sorted(groups.values(), key=rank)
+
+
+def _read_header(path: Path, label: str) -> list[Slice]:
+    """The slices of a file, or none when it is no image."""
+    damaged = f"{label}: damaged or truncated DICOM file; copy it again from its source"
+    try:
+        # The library's warnings quote header values, which may be a patient's.
+        with path.open("rb") as stream, warnings.catch_warnings(action="ignore"):
+            data = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
+            matrix = (_whole(data, "Rows"), _whole(data, "Columns"))
+            if matrix[0] is None or matrix[1] is None:
+                if _lost_its_image(data, path.stat().st_size):
+                    raise FileError(damaged)
+                return []
+            complete = _pixels_complete(stream, data, path.stat().st_size)
+            header = _header(path, label, data, (matrix[0], matrix[1]), complete)
+            return _frames(header, data)
+    except InvalidDicomError as error:
+        raise FileError(f"{label}: not a DICOM file (no DICM mark at byte 128); remove it or copy it again") from error
+    except PermissionError as error:
+        raise FileError(f"{label}: cannot be read; check its permissions") from error
+    except DAMAGE as error:
+        raise FileError(damaged) from error
+
+
+def _lost_its_image(data: Dataset, size: int) -> bool:
+    """Whether a file without an image was meant to have one, or is too short to tell."""
+    meta_end = 144 + int(data.file_meta.get("FileMetaInformationGroupLength") or 0)
+    kind = data.file_meta.get("MediaStorageSOPClassUID") or data.get("SOPClassUID")
+    return size < meta_end or not kind or "Image Storage" in UID(kind).name
+
+
+def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], complete: bool) -> Header:
+    samples = _whole(data, "SamplesPerPixel")
+    photometric = str(data.get("PhotometricInterpretation") or "")
+    layout = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+    bits = tuple(_whole(data, keyword) for keyword in layout)
+    return Header(
+        path=path,
+        label=label,
+        uid=str(data.get("SeriesInstanceUID") or ""),
+        number=_whole(data, "SeriesNumber"),
+        modality=str(data.get("Modality") or ""),
+        syntax=data.file_meta.get("TransferSyntaxUID"),
+        matrix=matrix,
+        greyscale=photometric if samples == 1 else f"{photometric} with {samples} samples per pixel",
+        bits=(bits[0], bits[1], bits[2], bits[3]),
+        complete=complete,
+    )
+
+
+def _frames(header: Header, data: Dataset) -> list[Slice]:
+    per_frame = data.get("PerFrameFunctionalGroupsSequence") or []
+    count = _whole(data, "NumberOfFrames") or 1
+    if count == 1 and not per_frame:
+        return [_slice(header, None, data, data, data, data)]
+    shared = (data.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    slices = []
+    for index in range(count):
+        own = per_frame[index] if len(per_frame) == count else Dataset()
+        names = ("PlanePosition", "PlaneOrientation", "PixelMeasures", "PixelValueTransformation")
+        groups = [own.get(f"{name}Sequence") or shared.get(f"{name}Sequence") for name in names]
+        slices.append(_slice(header, index, *(group[0] if group else Dataset() for group in groups)))
+    return slices
+
+
+def _slice(
+    header: Header,
+    frame: int | None,
+    position: Dataset,
+    orientation: Dataset,
+    measures: Dataset,
+    transform: Dataset,
+) -> Slice:
+    thickness = _numbers(measures, "SliceThickness", 1) or _numbers(measures, "SpacingBetweenSlices", 1)
+    pixel = _numbers(measures, "PixelSpacing", 2)
+    return Slice(
+        header=header,
+        frame=frame,
+        position=_numbers(position, "ImagePositionPatient", 3),
+        orientation=_numbers(orientation, "ImageOrientationPatient", 6),
+        pixel_spacing=pixel if pixel and min(pixel) > 0 else None,
+        thickness=thickness[0] if thickness and thickness[0] > 0 else None,
+        slope=_scaling(transform, "RescaleSlope"),
+        intercept=_scaling(transform, "RescaleIntercept"),
+        rescale_type=str(transform.get("RescaleType") or "").upper(),
+    )
+
+
+def _scaling(transform: Dataset, keyword: str) -> float | None:
+    """The value, NaN where the tag is there and unreadable, None where it is absent."""
+    if keyword not in transform:
+        return None
+    number = _numbers(transform, keyword, 1)
+    return number[0] if number else float("nan")
+
+
+def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    try:
+        value = data.get(keyword)
+        numbers = tuple(float(number) for number in ([value] if count == 1 else value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+
+
+def _whole(data: Dataset, keyword: str) -> int | None:
+    number = _numbers(data, keyword, 1)
+    return int(number[0]) if number else None
+
+
+def _pixels_complete(stream: BinaryIO, data: Dataset, size: int) -> bool:
+    """Whether the file goes on for as long as its header promises; `stream` stands before the pixel data."""
+    syntax = data.file_meta.get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return True  # the inflater itself notices a cut
+    implicit, little = data.original_encoding
+    head = stream.read(8 if implicit else 12)
+    if len(head) < 8:
+        return False
+    order = "<" if little else ">"
+    if syntax is not None and syntax.is_compressed:
+        return _fragments_complete(stream, size)
+    (length,) = struct.unpack(f"{order}I", head[-4:])
+    promised = _whole(data, "BitsAllocated") or 0
+    for keyword in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"):
+        promised *= _whole(data, keyword) or 1
+    return bool(8 * min(length, size - stream.tell()) >= promised)
+
+
+def _fragments_complete(stream: BinaryIO, size: int) -> bool:
+    while len(item := stream.read(8)) == 8:
+        group, element, length = struct.unpack("<HHI", item)
+        if (group, element) != (0xFFFE, 0xE000):
+            return (group, element) == (0xFFFE, 0xE0DD)
+        if stream.seek(length, 1) > size:
+            return False
+    # Some writers leave out the closing mark; what is whole up to the end is for the decoder to judge.
+    return not item
+
+
+def named_files(labels: Iterable[str]) -> str:
+    """At most three names, and how many more."""
+    names = list(dict.fromkeys(labels))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def at_fault(slices: Iterable[Slice]) -> str:
+    """Names of the files that hold `slices`."""
+    return named_files(one.label for one in slices)
