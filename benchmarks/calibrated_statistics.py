@@ -8,11 +8,13 @@ Writes ``images/calibrated-statistics.png`` under --out and prints a Markdown ta
 from __future__ import annotations
 
 import argparse
+import io
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ctloupe.enhance.resolver import STATISTICS, load_model
 from ctloupe.evaluate.page import view_of
@@ -45,7 +47,7 @@ def main() -> None:
         rows = compare_with_truth(case.clinical, made, truth).rows
         volumes = {"bicubic": interpolated(case.clinical, resolver.scale)} | made | {"truth": truth}
         for name, volume in volumes.items():
-            found[name]["seam visibility"].append(seam_visibility(np.asarray(volume.data), period))
+            found[name]["seam visibility"].append(seam_visibility(np.asarray(volume.data), period, resolver.scale))
             for metric, value in rows.get(name, {}).items():
                 found[name][metric].append(value)
         if seed == options.seeds[0]:
@@ -65,7 +67,8 @@ def write_picture(path, made, truth, period) -> None:
     views = [view_of(name, volume, z) for name, volume in [*made.items(), ("truth", truth)]]
     # The magnified square is centred on a corner where four patches meet.
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(panel(views, zoom=Box(side - 6, side - 6, 12)))
+    picture = Image.open(io.BytesIO(panel(views, zoom=Box(side - 6, side - 6, 12))))
+    picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(path, optimize=True)
 
 
 if __name__ == "__main__":

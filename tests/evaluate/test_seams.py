@@ -29,3 +29,9 @@ def test_the_value_is_the_ratio_of_mean_steps():
 def test_an_image_smaller_than_a_patch_is_refused():
     with pytest.raises(ValueError, match="no border"):
         seam_visibility(np.zeros((8, 8)), 16)
+
+
+def test_steps_between_pixels_of_the_scan_are_compared_with_each_other():
+    coarse = np.random.default_rng(0).normal(size=(32, 32)).repeat(8, 0).repeat(8, 1)
+    assert seam_visibility(coarse, 64) > 5
+    assert seam_visibility(coarse, 64, phase=8) == pytest.approx(1, abs=0.1)

@@ -192,12 +192,11 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
 
 
 def test_minutes_end_a_run_and_the_learning_rate_falls_with_time(settings):
-    made = settings(steps=None, minutes=0.03)
+    made = settings(steps=None, minutes=0.03, config={"constant_fraction": 0.0})
     train(made)
     rates = [float(row["learning_rate"]) for row in rows(made.out)]
     assert rates[0] == pytest.approx(6e-4)
-    assert rates[-1] < 3e-4
-    assert sorted(rates, reverse=True) == rates
+    assert sorted(set(rates), reverse=True) == rates
 
 
 def test_a_second_run_in_the_same_folder_is_refused(settings):

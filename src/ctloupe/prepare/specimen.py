@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.stats import chi2
 from skimage.filters import threshold_otsu
 
 from ctloupe.prepare.morphology import block_edges, expanded
@@ -16,7 +17,7 @@ from ctloupe.volume.volume import Volume
 Mask = NDArray[np.bool_]
 
 _BLOCKS_ACROSS: Final = 128
-_FLAT: Final = 3.0
+_FLAT: Final = 2.0
 """A block is flat when its values spread less than this many times the noise."""
 _AIR_SHARE: Final = 0.15
 """Air reaches this far up from the air level towards the densest tissue."""
@@ -60,7 +61,7 @@ def specimen_mask(volume: Volume) -> Mask:
         block_edges(volume.shape[2], stride),
     )
     mean, spread = _block_statistics(volume.data, edges)
-    noise = float(np.percentile(spread, 5))
+    noise = _noise(volume.data)
     if float(np.ptp(mean)) <= _CONTRAST * noise / stride**1.5:
         raise IntensityError("no specimen found in the µCT: it is of one intensity; give --micro-mask none or a file")
     flat = spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(mean)))
@@ -130,6 +131,19 @@ def _block_statistics(data: Any, edges: Any) -> tuple[NDArray[np.float32], NDArr
         means.append(mean)
         spreads.append(np.sqrt(np.maximum(sums[1] / (area * depth) - mean**2, 0)))
     return np.stack(means).astype(np.float32), np.stack(spreads).astype(np.float32)
+
+
+def _noise(data: Any) -> float:
+    """Standard deviation of the noise, from the quietest of the smallest blocks: those within one pore or wall."""
+    deviations = []
+    for z in np.unique(np.linspace(0, max(0, data.shape[0] - 2), 8).astype(int)):
+        slab = np.asarray(data[int(z) : int(z) + 2], dtype=np.float32)
+        depth, height, width = slab.shape[0], slab.shape[1] // 2, slab.shape[2] // 2
+        blocks = slab[:, : 2 * height, : 2 * width].reshape(depth, height, 2, width, 2)
+        deviations.append(blocks.std((0, 2, 4)).ravel())
+    count = 4 * depth
+    # What the hundredth quietest block shows of pure noise: variances of `count` values follow a χ² distribution.
+    return float(np.percentile(np.concatenate(deviations), 1) / np.sqrt(chi2.ppf(0.01, count - 1) / count))
 
 
 def _air(mean: NDArray[np.float32], flat: Mask) -> Mask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from ctloupe.volume.errors import FileError
 
 _TWO_PART_SUFFIXES = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
+
+_REMOVAL_TRIES = 20
+_REMOVAL_SECONDS = 0.1
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -167,10 +171,15 @@ def _flush_entry(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    # A writer with threads of its own may go on adding files for a moment after its first failure got here.
+    for _ in range(_REMOVAL_TRIES):
+        shutil.rmtree(path, ignore_errors=True)
+        time.sleep(_REMOVAL_SECONDS)
+        if not path.exists():
+            return
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""What the choices of the tiny preset cost: seconds a training step, in one run, as ratios to the preset.
+
+python benchmarks/tiny_preset.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from contextlib import nullcontext
+
+import torch
+
+from ctloupe import methods
+from ctloupe.methods.base import Batch
+from ctloupe.methods.cost import gflop
+
+CHOICES = {
+    "tiny": {},
+    "tiny, G2 as in the paper (width 16)": {"shrinking": "paper", "shrinking_width": 16},
+    "tiny, G2 as in the paper (width 64)": {"shrinking": "paper", "shrinking_width": 64, "shrinking_blocks": 9},
+    "tiny, discriminators as in the paper": {"discriminator_width": 64, "discriminator_strides": 3},
+    "tiny, batch 4": {"batch_size": 4},
+}
+
+
+class Engine:
+    def __init__(self, method, half):
+        self.players, self.optimisers, self.half = method.players(), method.optimisers(), half
+
+    def autocast(self):
+        return torch.autocast("cpu", torch.bfloat16) if self.half else nullcontext()
+
+    def forward(self, player, *inputs):
+        with self.autocast():
+            found = self.players[player](*inputs)
+        if isinstance(found, dict):
+            return {name: image.float() for name, image in found.items()}
+        return tuple(logits.float() for logits in found)
+
+    def update(self, player, loss):
+        self.optimisers[player].zero_grad()
+        loss.backward()
+        self.optimisers[player].step()
+
+
+def seconds(kind, changes, half, repeats=7):
+    torch.manual_seed(0)
+    config = kind.configure("tiny", changes)
+    method = kind(config).to(memory_format=torch.channels_last)
+    engine = Engine(method, half)
+    size = config.patch_size
+    low = torch.rand(config.batch_size, 1, size, size) * 2 - 1
+    high = torch.rand(config.batch_size, 1, size * config.scale, size * config.scale) * 2 - 1
+    taken = []
+    for _ in range(repeats + 2):
+        begun = time.perf_counter()
+        method.step(Batch(low, high), engine)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken[2:]), gflop(kind, config)["train_step"] * config.batch_size
+
+
+def main() -> None:
+    kind = methods.get("sr-cyclegan")
+    base = None
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    print("| configuration | precision | GFLOP a step | s a step | ratio to tiny in bf16 |")
+    print("|---|---|---|---|---|")
+    for name, changes in CHOICES.items():
+        for half in (True, False) if name == "tiny" else (True,):
+            taken, work = seconds(kind, changes, half)
+            base = base or taken
+            precision = "bf16" if half else "float32"
+            print(f"| {name} | {precision} | {work:.1f} | {taken:.3f} | {taken / base:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
