@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.evaluate.page import add_pictures, chosen_box, chosen_slice, in_words
+from ctloupe.evaluate.page import add_pictures, chosen_box, chosen_slice, in_words, tissues_in_words
 from ctloupe.evaluate.pictures import Box, View, difference_panel, loss_curves, panel
 from ctloupe.evaluate.protocols import Comparison, compare_with_truth, interpolated
 from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.tissues import TissueError
 from ctloupe.volume.errors import FileError
 from ctloupe.volume.volume import Volume
 
@@ -105,3 +106,10 @@ def test_the_slice_and_the_region_shown_follow_a_rule():
     assert box.top + box.side >= 29 * 0.5
     assert box.left <= 10 * 0.5
     assert box.left + box.side >= 14 * 0.5
+
+
+def test_words_on_tissues_name_those_that_gain_and_those_that_lose():
+    one = TissueError(10, 0.0, {}, {"bicubic": 5.0, "mine": 3.0})
+    other = TissueError(10, 0.0, {}, {"bicubic": 5.0, "mine": 8.0})
+    text = tissues_in_words({"artery": one, "parenchyma": other}, "mine")
+    assert "smaller in artery; larger in parenchyma" in text

@@ -79,7 +79,7 @@ def _truth(
     series: str | None,
 ) -> Any:
     from ctloupe.enhance.region import parse_region
-    from ctloupe.evaluate.page import add_pictures, add_tissues, in_words
+    from ctloupe.evaluate.page import add_pictures, add_tissues, in_words, tissues_in_words
     from ctloupe.evaluate.protocols import compare_with_truth, interpolated, scale_between
     from ctloupe.evaluate.tissues import tissue_errors
     from ctloupe.phantom.anatomy import Label
@@ -111,8 +111,10 @@ def _truth(
     if labels is not None and real is not None:
         names = {int(label): label.name.lower().replace("_", " ") for label in Label}
         marked = labels_on_clinical_slices(read(labels), low)
+        tissues = tissue_errors(rows, real, marked, names)
         report.section("By tissue")
-        add_tissues(report, tissue_errors(rows, real, marked, names))
+        report.text(tissues_in_words(tissues, "enhanced"))
+        add_tissues(report, tissues)
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ctloupe import methods
 from ctloupe.demo.stages import Stages
 from ctloupe.enhance.resolver import load_model
-from ctloupe.evaluate.page import add_pictures, add_tissues, in_words, view_of
+from ctloupe.evaluate.page import add_pictures, add_tissues, in_words, tissues_in_words, view_of
 from ctloupe.evaluate.pictures import loss_curves
 from ctloupe.evaluate.protocols import Comparison, compare_with_truth, interpolated
 from ctloupe.evaluate.report import Report
@@ -31,6 +31,7 @@ SCALE = 8
 CLINICAL_WINDOW = (-1000.0, 400.0, False)
 MICRO_WINDOW = (2500.0, 15000.0, False)
 MARKER = ".ctloupe-demo"
+ROW = "SR-CycleGAN (tiny)"
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     enhanced = read(out / "enhanced.ome.zarr")
     truth = truth_on_clinical_slices(read(held_out / "truth.nii.gz"), scan)
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
-    found = compare_with_truth(scan, {"SR-CycleGAN (tiny)": enhanced}, truth)
-    rows = {"bicubic": interpolated(scan, SCALE), "SR-CycleGAN (tiny)": enhanced}
+    found = compare_with_truth(scan, {ROW: enhanced}, truth)
+    rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
     tissues = tissue_errors(rows, truth, labels, {int(one): one.name.lower().replace("_", " ") for one in Label})
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
@@ -146,7 +147,7 @@ def _write_sections(report: Report, out: Path, found: Comparison, tissues: dict[
         "fifth anatomy, whose true structure is known because it is a phantom."
     )
     report.section("Result")
-    report.text(in_words(found, "SR-CycleGAN (tiny)"))
+    report.text(in_words(found, ROW))
     report.comparison(found)
     report.text(
         "How to read this. PSNR, SSIM and MAE reward an image for being right on average, voxel by voxel, and a "
@@ -157,6 +158,7 @@ def _write_sections(report: Report, out: Path, found: Comparison, tissues: dict[
         "from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
     report.section("By tissue")
+    report.text(tissues_in_words(tissues, ROW))
     report.text("Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.")
     add_tissues(report, tissues)
 

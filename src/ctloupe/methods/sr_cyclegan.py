@@ -256,7 +256,7 @@ class SRCycleGAN(Method):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return SR, the clinical image after its cycle, and the µCT patch made clinical."""
         sr, shrunk = self.generators.g1(batch.clinical), self.generators.g2(batch.micro)
-        return {"SR": sr, "cycle G2(G1(x))": self.generators.g2(sr), "G2(µCT)": shrunk}
+        return {"SR": sr, "cycle G2(G1(x))": self.generators.g2(sr), "G2(micro-CT)": shrunk}
 
 
 def _shrinking(config: SRCycleGANConfig) -> nn.Module:

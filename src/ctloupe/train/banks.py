@@ -42,9 +42,11 @@ def load_banks(path: Path) -> BankPair:
 
 
 def device_bank(bank: PatchBank, device: torch.device) -> DeviceBank:
-    """Copy a bank to `device` as stored, with the map from its integers to [−1, 1]."""
-    patches = torch.from_numpy(np.array(bank.patches, dtype=np.int16)).to(device)
-    return DeviceBank(patches, *bank.unit_line())
+    """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory."""
+    patches = torch.from_numpy(np.array(bank.patches, dtype=np.int16))
+    gain, offset = bank.unit_line()
+    fits = device.type != "cuda" or 2 * patches.nbytes < torch.cuda.mem_get_info(device)[0]
+    return DeviceBank(patches.to(device) if fits else patches, gain, offset, device)
 
 
 def model_card(settings: TrainSettings, config: MethodConfig, banks: BankPair, step: int, elapsed: float) -> ModelCard:

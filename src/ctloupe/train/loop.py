@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ from lightning_fabric import Fabric
 from ctloupe import methods
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
-from ctloupe.prepare.patches import PatchBank
 from ctloupe.train import checkpoint
 from ctloupe.train.banks import BankPair, device_bank, load_banks, model_card
 from ctloupe.train.engine import FabricEngine, make_fabric, resolve_precision
@@ -257,8 +256,7 @@ class _Training:
 
     def _preview(self) -> None:
         # Always the same patches, and no random number taken from the training.
-        sampler = _sampler(self.banks, self.config, 0, self.fabric.device, PREVIEW_PATCHES, self.sampler)
-        batch = sampler.batch(0)
+        batch = replace(self.sampler, batch_size=PREVIEW_PATCHES, seed=0, flips=False).batch(0)
         with torch.random.fork_rng(), self.engine.autocast():
             self.method.eval()
             images = self.method.preview(batch)
@@ -281,23 +279,15 @@ class _Training:
         self.fabric.barrier()
 
 
-def _sampler(
-    banks: BankPair,
-    config: MethodConfig,
-    seed: int,
-    device: torch.device,
-    batch_size: int | None = None,
-    like: UnpairedSampler | None = None,
-) -> UnpairedSampler:
-    clinical: PatchBank = banks.clinical
+def _sampler(banks: BankPair, config: MethodConfig, seed: int, device: torch.device) -> UnpairedSampler:
     return UnpairedSampler(
-        like.clinical if like else device_bank(clinical, device),
-        like.micro if like else device_bank(banks.micro, device),
+        device_bank(banks.clinical, device),
+        device_bank(banks.micro, device),
         config.patch_size,
         config.scale,
-        batch_size or config.batch_size,
+        config.batch_size,
         seed,
-        config.flips and batch_size is None,
+        config.flips,
     )
 
 

@@ -16,6 +16,7 @@ from ctloupe.volume.atomic import replacing
 TILE = 256
 CAPTION = 16
 GAP = 4
+MICRO_CAPTION = "micro-CT (another specimen)"
 
 
 def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], step: int) -> None:
@@ -37,10 +38,10 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
         f"clinical (step {step})": batch.clinical,
         "bicubic": enlarge_bicubic(batch.clinical.float(), scale),
         **images,
-        "µCT (another patient)": batch.micro,
+        MICRO_CAPTION: batch.micro,
     }
     # One grey scale for everything that shows the clinical scene, another for the µCT patch: their units differ.
-    clinical_range = _grey_range(batch.clinical)
+    clinical_range = _grey_range(batch.clinical, *images.values())
     micro_range = _grey_range(batch.micro)
     rows = batch.clinical.shape[0]
     sheet = Image.new("L", (len(columns) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP + CAPTION), color=255)
@@ -48,15 +49,17 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
     for column, (caption, stack) in enumerate(columns.items()):
         left = column * (TILE + GAP)
         draw.text((left + 2, 2), caption, fill=0)
-        grey = micro_range if caption.startswith("µCT") else clinical_range
+        grey = micro_range if caption == MICRO_CAPTION else clinical_range
         for row, image in enumerate(stack[:, 0].float().cpu().numpy()):
             sheet.paste(_tile(image, grey), (left, CAPTION + row * (TILE + GAP)))
     with replacing(path, overwrite=True) as temporary:
         sheet.save(temporary, format="PNG")
 
 
-def _grey_range(stack: torch.Tensor) -> tuple[float, float]:
-    low, high = torch.quantile(stack.float().flatten()[:1_000_000].cpu(), torch.tensor([0.005, 0.995])).tolist()
+def _grey_range(*stacks: torch.Tensor) -> tuple[float, float]:
+    """Black and white that keep all but half a percent of each stack inside."""
+    ends = [torch.quantile(one.float().flatten()[:1_000_000].cpu(), torch.tensor([0.005, 0.995])) for one in stacks]
+    low, high = min(float(end[0]) for end in ends), max(float(end[1]) for end in ends)
     return low, max(high, low + 1e-3)
 
 

@@ -13,18 +13,21 @@ from ctloupe.volume.errors import OptionError
 
 @dataclass(frozen=True)
 class DeviceBank:
-    """Patches on the training device and the map from stored integers to [−1, 1].
+    """Patches, on the training device where they fit, and the map from stored integers to [−1, 1].
 
     Attributes
     ----------
     patches : int16 (n, p, p)
     gain, offset
         ``unit = clip(gain * stored + offset)``.
+    device
+        Where batches go.
     """
 
     patches: Tensor
     gain: float
     offset: float
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def unit(self, index: Tensor, size: int, corner: Tensor) -> Tensor:
         """Patches `index` cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
@@ -32,7 +35,7 @@ class DeviceBank:
         if self.patches.shape[-1] != size:
             cut = [patch[y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)]
             chosen = torch.stack(cut)
-        return (chosen.float() * self.gain + self.offset).clamp_(-1, 1).unsqueeze(1)
+        return (chosen.to(self.device).float() * self.gain + self.offset).clamp_(-1, 1).unsqueeze(1)
 
 
 @dataclass

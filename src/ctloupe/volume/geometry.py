@@ -38,8 +38,12 @@ def as_direction(matrix: Sequence[Sequence[float]] | NDArray[np.floating]) -> Di
             "direction is not orthonormal (a sheared or scaled affine); resample the volume to an orthogonal "
             "grid first, for instance with SimpleITK's Resample"
         )
-    rows = [tuple(float(value) for value in row) for row in array]
-    return (rows[0], rows[1], rows[2])  # type: ignore[return-value]
+    return _triple(array[0]), _triple(array[1]), _triple(array[2])
+
+
+def _triple(values: Sequence[float] | NDArray[np.floating]) -> Triple:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 def affine_lps(spacing: Triple, origin: Triple, direction: Direction) -> NDArray[np.float64]:
@@ -68,9 +72,7 @@ def from_affine_lps(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direc
     if not np.all(np.isfinite(matrix)) or np.any(lengths <= 0):
         raise GeometryError("affine has a zero or non-finite column; the voxel size cannot be known")
     direction = as_direction(matrix[:3, :3] / lengths)
-    spacing = (float(lengths[2]), float(lengths[1]), float(lengths[0]))
-    origin = (float(matrix[0, 3]), float(matrix[1, 3]), float(matrix[2, 3]))
-    return spacing, origin, direction
+    return _triple(lengths[::-1]), _triple(matrix[:3, 3]), direction
 
 
 def from_affine_ras(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direction]:
@@ -95,14 +97,14 @@ def coarsened_grid(spacing: Triple, origin: Triple, direction: Direction, scale:
 
 def _shifted(origin: Triple, direction: Direction, spacing: Triple, voxels: float) -> Triple:
     offset = np.asarray(direction) @ np.array([voxels * spacing[2], voxels * spacing[1], 0.0])
-    return (float(origin[0] + offset[0]), float(origin[1] + offset[1]), float(origin[2] + offset[2]))
+    return _triple(np.asarray(origin) + offset)
 
 
 def cropped_origin(spacing: Triple, origin: Triple, direction: Direction, start: Sequence[int]) -> Triple:
     """Origin of the sub-volume whose first voxel has index `start` ``(z, y, x)``."""
     index = np.asarray(start, dtype=np.float64)[::-1]
     offset = np.asarray(direction) @ (index * np.asarray(spacing[::-1]))
-    return (float(origin[0] + offset[0]), float(origin[1] + offset[1]), float(origin[2] + offset[2]))
+    return _triple(np.asarray(origin) + offset)
 
 
 def orientation_code(direction: Direction) -> str:
