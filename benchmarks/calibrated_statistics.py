@@ -21,7 +21,7 @@ from ctloupe.evaluate.page import view_of
 from ctloupe.evaluate.pictures import Box, panel
 from ctloupe.evaluate.protocols import compare_with_truth, interpolated
 from ctloupe.evaluate.seams import seam_visibility
-from ctloupe.phantom.phantom import make_lung, truth_on_clinical_slices
+from ctloupe.phantom.phantom import PhantomConfig, make_lung, truth_on_clinical_slices
 
 LABELS = {
     "patches": "(a) independent patches",
@@ -41,7 +41,7 @@ def main() -> None:
     period = resolver.patch_size * resolver.scale
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in options.seeds:
-        case = make_lung(tuple(options.size), seed)
+        case = make_lung(tuple(options.size), seed, PhantomConfig(scale=resolver.scale))
         truth = truth_on_clinical_slices(case.truth, case.clinical)
         made = {LABELS[way]: replace(resolver, statistics=way).enhance(case.clinical) for way in reversed(STATISTICS)}
         rows = compare_with_truth(case.clinical, made, truth).rows

@@ -5,6 +5,7 @@ python benchmarks/tiny_preset.py
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from contextlib import nullcontext
@@ -44,7 +45,7 @@ class Engine:
         self.optimisers[player].step()
 
 
-def seconds(kind, changes, half, repeats=7):
+def seconds(kind, changes, half, repeats):
     torch.manual_seed(0)
     config = kind.configure("tiny", changes)
     method = kind(config).to(memory_format=torch.channels_last)
@@ -61,6 +62,9 @@ def seconds(kind, changes, half, repeats=7):
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=7)
+    repeats = parser.parse_args().repeats
     kind = methods.get("sr-cyclegan")
     base = None
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -68,7 +72,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name, changes in CHOICES.items():
         for half in (True, False) if name == "tiny" else (True,):
-            taken, work = seconds(kind, changes, half)
+            taken, work = seconds(kind, changes, half, repeats)
             base = base or taken
             precision = "bf16" if half else "float32"
             print(f"| {name} | {precision} | {work:.1f} | {taken:.3f} | {taken / base:.2f} |")

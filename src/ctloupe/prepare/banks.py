@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,28 +84,37 @@ def _check(request: BankRequest) -> None:
 
 
 def _bank(request: BankRequest, modality: str, out: Path, say: Callable[[str], None]) -> tuple[float, float]:
-    paths = request.clinical if modality == "clinical" else request.micro
     clinical = modality == "clinical"
     low, high, percent = request.clinical_window if clinical else request.micro_window
     window = MICRO if percent else IntensityWindow(low, high)
-    cases = []
+    size = request.patch_size * (1 if clinical else request.scale)
+    cases = _cases(request, modality, window, out, say)
+    bank = PatchBank.sample(cases, size, per_volume=request.per_case, window=window, seed=request.seed)
+    bank.save(out / f"{modality}.bank")
+    return float(bank.spacing[0]), float(bank.spacing[1])
+
+
+def _cases(
+    request: BankRequest, modality: str, window: IntensityWindow, out: Path, say: Callable[[str], None]
+) -> Iterator[tuple[str, Volume, Mask | None]]:
+    """One volume after the other with its mask, so that they need not all be in memory at once."""
+    clinical = modality == "clinical"
+    paths = request.clinical if clinical else request.micro
+    low, high, percent = request.clinical_window if clinical else request.micro_window
+    first: tuple[str, Triple] | None = None
     for index, path in enumerate(paths, start=1):
         volume = _read(request, path, clinical)
+        first = first or (path.name, volume.spacing)
+        _require_like_spacing(first, path.name, volume, modality)
         mask = _mask(request, volume, modality, len(paths))
         if percent:
             volume, note = _standardised(volume, IntensityWindow.from_percentiles(volume, low, high, mask=mask))
             say(f"{path.name}: {note}")
-        picture = mask_overlay_png
         target = out / "overlays" / f"{modality}-{index:02d}.png"
-        picture(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
+        mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
         share = 100.0 if mask is None else 100 * float(mask.mean())
         say(f"{path.name}: {'×'.join(map(str, volume.shape))} voxels, mask {share:.1f}%")
-        cases.append((path.name, volume, mask))
-    _require_one_spacing(cases, modality)
-    size = request.patch_size * (1 if clinical else request.scale)
-    bank = PatchBank.sample(cases, size, per_volume=request.per_case, window=window, seed=request.seed)
-    bank.save(out / f"{modality}.bank")
-    return float(bank.spacing[0]), float(bank.spacing[1])
+        yield path.name, volume, mask
 
 
 def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
@@ -149,11 +158,9 @@ def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:
     return volume.with_data(LazyArray(volume.shape, np.int16, read_block, "µCT volume"), note), note
 
 
-def _require_one_spacing(cases: list[tuple[str, Volume, Mask | None]], modality: str) -> None:
-    first_name, first, _ = cases[0]
-    for name, volume, _ in cases[1:]:
-        if max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first.spacing[1:], strict=True)) > SPACING_TOLERANCE:
-            raise GeometryError(
-                f"{modality} volumes differ in in-plane spacing by more than 10%: {first_name} has "
-                f"{first.spacing[1:]} mm, {name} has {volume.spacing[1:]} mm; resample them to one spacing"
-            )
+def _require_like_spacing(first: tuple[str, Triple], name: str, volume: Volume, modality: str) -> None:
+    if max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first[1][1:], strict=True)) > SPACING_TOLERANCE:
+        raise GeometryError(
+            f"{modality} volumes differ in in-plane spacing by more than 10%: {first[0]} has {first[1][1:]} mm, "
+            f"{name} has {volume.spacing[1:]} mm; resample them to one spacing"
+        )
