@@ -1,14 +1,12 @@
 """The real chest CT, where the data lies beside the project: inspect, prepare, enhance."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.cli.main import main
 from ctloupe.evaluate.consistency import consistency
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
@@ -18,21 +16,6 @@ CHEST = SHARED / "chest-ct-lung-pet-ct-dx-A0001"
 BONE = SHARED / "micro-ct-qim3d" / "bone_128x128x128.tif"
 
 pytestmark = pytest.mark.skipif(not CHEST.is_dir(), reason="the real chest CT of shared/data is not here")
-
-
-@pytest.fixture
-def ctloupe(monkeypatch, capsys):
-    """A function that runs the command line and returns its standard output."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ctloupe", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as stop:
-            assert not stop.code, capsys.readouterr().err
-        return capsys.readouterr().out
-
-    return call
 
 
 def test_inspect_knows_the_chest_ct(ctloupe):

@@ -7,25 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from ctloupe.cli.main import main
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
-
-
-@pytest.fixture
-def ctloupe(monkeypatch, capsys):
-    """A function that runs the command line and returns its standard output."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ctloupe", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as stop:
-            assert not stop.code, capsys.readouterr().err
-        return capsys.readouterr().out
-
-    return call
-
 
 VERBS = ["demo", "doctor", "inspect", "phantom", "prepare", "train", "enhance", "evaluate", "models"]
 
