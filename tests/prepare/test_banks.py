@@ -7,8 +7,8 @@ from PIL import Image
 from ctloupe.phantom.phantom import PhantomConfig, make_lung
 from ctloupe.prepare.banks import BankRequest, prepare_banks
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.errors import CtLoupeError, GeometryError, OptionError
-from ctloupe.volume.formats import write
+from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
+from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
 
@@ -43,8 +43,6 @@ def test_voxels_of_unlike_size_are_warned_about(scans, tmp_path):
 
 
 def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_path):
-    from ctloupe.volume.formats import read
-
     micro = read(scans[1])
     other = write(micro.with_data((micro.array() // 10).astype(np.int16)), tmp_path / "dim.nii.gz")
     asked = request_for(scans, micro=(scans[1], other), micro_window=(1.0, 99.0, True), micro_mask="none")
@@ -68,6 +66,35 @@ def test_a_request_that_cannot_be_met_leaves_nothing(scans, tmp_path, changes, w
     with pytest.raises(CtLoupeError, match=word):
         prepare_banks(request_for(scans, **changes), tmp_path / "bank")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_file_says_where_patches_come_from(scans, tmp_path):
+    clinical = read(scans[0])
+    given = np.zeros(clinical.shape, np.uint8)
+    given[1, 10:27, 20:37] = 1
+    mask = write(clinical.with_data(given), tmp_path / "mask.nii.gz")
+    prepare_banks(request_for(scans, clinical_mask=str(mask)), tmp_path / "bank")
+    bank = PatchBank.load(tmp_path / "bank" / "clinical.bank")
+    assert bank.provenance[0]["places"] == 4
+    assert np.isin(bank.patches, clinical.array()[1, 10:27, 20:37]).all()
+
+
+def test_a_mask_that_leaves_out_everything_leaves_nothing_behind(scans, tmp_path):
+    clinical = read(scans[0])
+    mask = write(clinical.with_data(np.zeros(clinical.shape, np.uint8)), tmp_path / "mask.nii.gz")
+    with pytest.raises(IntensityError, match=r"clinical\.nii\.gz: no patch"):
+        prepare_banks(request_for(scans, clinical_mask=str(mask)), tmp_path / "bank")
+    assert list(tmp_path.iterdir()) == [mask]
+
+
+def test_banks_that_exist_are_kept_unless_they_may_be_replaced(scans, tmp_path):
+    prepare_banks(request_for(scans, seed=1), tmp_path / "bank")
+    kept = (tmp_path / "bank" / "clinical.bank" / "patches.npy").read_bytes()
+    with pytest.raises(FileError, match="overwrite"):
+        prepare_banks(request_for(scans, seed=2), tmp_path / "bank")
+    assert (tmp_path / "bank" / "clinical.bank" / "patches.npy").read_bytes() == kept
+    prepare_banks(request_for(scans, seed=2), tmp_path / "bank", overwrite=True)
+    assert (tmp_path / "bank" / "clinical.bank" / "patches.npy").read_bytes() != kept
 
 
 def test_a_mask_file_must_lie_on_the_grid_and_go_with_one_volume(scans, tmp_path):

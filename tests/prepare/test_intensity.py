@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
 from ctloupe.volume.errors import OptionError
-from ctloupe.volume.volume import Volume
+from ctloupe.volume.volume import LazyArray, Volume
 
 windows = st.tuples(st.floats(-5000, 5000), st.floats(1, 20000)).map(lambda t: IntensityWindow(t[0], t[0] + t[1]))
 
@@ -19,13 +19,27 @@ def test_values_inside_the_window_come_back(window, share):
     unit = window.to_unit(value)
     assert -1 <= unit[0] <= 1
     assert unit[0] == pytest.approx(2 * share - 1, abs=1e-2)
-    assert window.from_unit(unit)[0] == pytest.approx(value[0], abs=2e-3 * max(1, abs(window.low)))
+    assert window.from_unit(unit)[0] == pytest.approx(value[0], abs=1e-6 * (1 + abs(window.low) + abs(window.high)))
+
+
+@given(window=windows, values=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20))
+def test_values_beyond_the_window_come_back_as_its_ends(window, values):
+    array = np.array(values, np.float32)
+    unit = window.to_unit(array)
+    assert unit.dtype == np.float32
+    assert np.abs(unit).max() <= 1
+    slack = 1e-6 * (1 + abs(window.low) + abs(window.high))
+    assert np.allclose(window.from_unit(unit), array.clip(window.low, window.high), rtol=0, atol=slack)
+    low, high = np.float32(window.low), np.float32(window.high)
+    outside = sum(not low <= value <= high for value in array)
+    assert window.clipped_fraction(array) == pytest.approx(outside / len(values))
 
 
 def test_the_ends_map_to_minus_one_and_one_and_beyond_is_clipped():
     values = np.array([-2000, -1000, 750, 2500, 4000], np.int16)
     assert CLINICAL.to_unit(values).tolist() == [-1, -1, 0, 1, 1]
     assert CLINICAL.clipped_fraction(values) == pytest.approx(2 / 5)
+    assert CLINICAL.clipped_fraction(values[:0]) == 0
     assert (MICRO.low, MICRO.high) == (0, 15000)
 
 
@@ -38,12 +52,35 @@ def test_tensors_give_the_same_as_arrays_and_neither_input_changes():
     assert np.array_equal(tensor.numpy(), kept)
 
 
+@pytest.mark.parametrize("kind", [torch.int16, torch.float16, torch.float32, torch.float64])
+def test_tensors_of_any_type_become_float32(kind):
+    unit = MICRO.to_unit(torch.tensor([0, 7500, 15000], dtype=kind))
+    assert unit.dtype == torch.float32
+    assert unit.tolist() == pytest.approx([-1, 0, 1])
+
+
 def test_percentiles_are_taken_once_inside_the_mask():
     values = np.arange(1000.0).reshape(1, 20, 50)
     mask = values < 500
     window = IntensityWindow.from_percentiles(Volume(values, (1, 1, 1)), 0, 100, mask=mask)
     assert (window.low, window.high) == (0, 499)
     assert IntensityWindow.from_percentiles(values, 10, 90).low == pytest.approx(99.9)
+
+
+def test_percentiles_of_a_large_lazily_read_volume_come_from_a_seeded_sample():
+    values = np.random.default_rng(0).permutation(np.arange(5 * 1000 * 1000) % 10_000).astype(np.int16)
+    values = values.reshape(5, 1000, 1000)
+    volume = Volume(LazyArray(values.shape, np.int16, values.__getitem__, "v"), (1, 1, 1))
+    one, same = (IntensityWindow.from_percentiles(volume, 10, 90, seed=4) for _ in range(2))
+    assert one == same
+    assert one.low == pytest.approx(1000, abs=20)
+    assert one.high == pytest.approx(9000, abs=20)
+
+
+@pytest.mark.parametrize("mask", [np.zeros((2, 3, 4), bool), np.ones((2, 3, 5), bool)])
+def test_percentiles_need_a_mask_of_the_same_shape_that_holds_something(mask):
+    with pytest.raises(OptionError, match="mask"):
+        IntensityWindow.from_percentiles(np.arange(24.0).reshape(2, 3, 4), 1, 99, mask=mask)
 
 
 @pytest.mark.parametrize("ends", [(5, 5), (7, 3), (float("nan"), 1), (0, float("inf"))])

@@ -19,16 +19,17 @@ SPACING = (4.0, 1.6, 1.6)
 def thorax():
     """HU of a thorax (z upwards, y to the back), and where what lies."""
     z, y, x = np.meshgrid(np.arange(40), np.arange(160), np.arange(200), indexing="ij")
+    where = {}
     hu = np.full(z.shape, -1000, np.int16)
     hu[((y - 80) / 70) ** 2 + ((x - 100) / 96) ** 2 < 1] = 40
-    hu[(y > 154) & (y < 158)] = 200
-    where = {}
-    dome = 8 + z * 0
+    where["table"] = (y > 154) & (y < 158)
+    where["outside"] = (hu == -1000) & ~where["table"]
+    hu[where["table"]] = 200
     right = ((y - 82) / 48) ** 2 + ((x - 52) / 36) ** 2 < 1
     left = ((y - 82) / 48) ** 2 + ((x - 146) / 36) ** 2 < 1
     # A bridge of lung in front of the heart, as where both lungs touch.
     bridge = (abs(y - 45) < 3) & (x > 80) & (x < 120) & (abs(z - 20) < 4)
-    where["lungs"] = (right | left | bridge) & (z > dome) & (z < 34)
+    where["lungs"] = (right | left | bridge) & (z > 8) & (z < 34)
     noise = np.random.default_rng(0).normal(0, 15, z.shape)
     hu[where["lungs"]] = (-850 + noise)[where["lungs"]].astype(np.int16)
     where["vessel"] = ((y - 80) ** 2 + (x - 50) ** 2 < 9) & where["lungs"]
@@ -40,34 +41,73 @@ def thorax():
     return hu, where
 
 
-def test_lungs_are_kept_whole_and_everything_else_is_left_out():
-    hu, where = thorax()
-    mask = lung_mask(Volume(hu, SPACING, units="HU"))
+@pytest.fixture(scope="module")
+def straight():
+    """The mask of the thorax as it is built."""
+    return lung_mask(Volume(thorax()[0], SPACING, units="HU"))
+
+
+def test_lungs_are_kept_whole_and_everything_else_is_left_out(straight):
+    _, where = thorax()
+    mask = straight
     assert mask[where["lungs"]].mean() > 0.97
     assert mask[where["vessel"]].mean() > 0.9
     assert mask[where["nodule"]].mean() > 0.7
     assert mask[where["trachea"]].mean() < 0.05
-    assert not mask[where["bowel"]].any()
+    for name in ("bowel", "table", "outside"):
+        assert not mask[where[name]].any(), name
     assert mask[~where["lungs"] & ~where["trachea"]].mean() < 0.01
 
 
-@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (1, 2)])
-def test_a_scan_stored_the_other_way_round_gives_the_mask_the_other_way_round(axes):
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,)])
+def test_a_scan_stored_the_other_way_round_gives_the_mask_the_other_way_round(axes, straight):
     hu, _ = thorax()
-    straight = lung_mask(Volume(hu, SPACING, units="HU"))
     signs = [-1.0 if 2 - axis in axes else 1.0 for axis in range(3)]
     turned = Volume(np.flip(hu, axes).copy(), SPACING, direction=np.diag(signs), units="HU")
     agree = np.flip(lung_mask(turned), axes)
     assert np.count_nonzero(agree != straight) < 0.005 * np.count_nonzero(straight)
 
 
+@pytest.mark.parametrize(("order", "flips"), [((1, 0, 2), ()), ((2, 1, 0), (0, 2))])
+def test_a_coronal_or_sagittal_scan_gives_the_mask_with_its_axes_exchanged(order, flips, straight):
+    hu, _ = thorax()
+    # Columns of a direction are the index axes x, y, z: array axis k is column 2 − k.
+    columns = [np.eye(3)[:, 2 - old] * (-1 if new in flips else 1) for new, old in enumerate(order)]
+    turned = Volume(
+        np.flip(hu.transpose(order), flips).copy(),
+        tuple(SPACING[old] for old in order),
+        direction=np.column_stack(columns[::-1]),
+        units="HU",
+    )
+    agree = np.flip(lung_mask(turned), flips).transpose(np.argsort(order))
+    assert np.count_nonzero(agree != straight) < 0.005 * np.count_nonzero(straight)
+
+
+def test_smaller_pixels_give_the_same_mask_whichever_way_they_are_stored(straight):
+    hu, _ = thorax()
+    # An odd number of columns, so that the blocks of the search do not meet the far side.
+    hu, coarse = (np.repeat(np.repeat(one, 2, 1), 2, 2)[:, :, :-1] for one in (hu, straight))
+    spacing = (SPACING[0], SPACING[1] / 2, SPACING[2] / 2)
+    fine = lung_mask(Volume(hu, spacing, units="HU"))
+    assert np.count_nonzero(fine != coarse) < 0.03 * np.count_nonzero(coarse)
+    mirrored = Volume(hu[:, :, ::-1].copy(), spacing, direction=np.diag([-1.0, 1.0, 1.0]), units="HU")
+    assert np.array_equal(lung_mask(mirrored)[:, :, ::-1], fine)
+
+
+def test_noise_does_not_pierce_the_mask_of_a_small_view_inside_the_lung():
+    values = np.random.default_rng(0).normal(-850, 60, (8, 64, 64)).astype(np.int16)
+    values[:, 20:24, 40:44] = 30
+    assert lung_mask(Volume(values, (0.625, 0.625, 0.625), units="HU")).mean() > 0.98
+
+
 def test_a_view_that_lies_wholly_inside_the_lung_is_nearly_all_mask():
     assert lung_mask(make_lung((16, 320, 320), 4).clinical).mean() > 0.9
 
 
-def test_a_scan_without_lungs_says_so_and_what_to_do():
+@pytest.mark.parametrize("value", [40, -1000], ids=["tissue", "air"])
+def test_a_scan_without_lungs_says_so_and_what_to_do(value):
     with pytest.raises(IntensityError, match="--mask none"):
-        lung_mask(Volume(np.full((8, 64, 64), 40, np.int16), SPACING, units="HU"))
+        lung_mask(Volume(np.full((8, 64, 64), value, np.int16), SPACING, units="HU"))
 
 
 @pytest.mark.skipif(not CHEST.is_dir(), reason="the real chest CT of shared/data is not here")

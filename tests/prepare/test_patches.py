@@ -58,6 +58,41 @@ def test_with_as_many_patches_as_places_each_is_taken_once():
     assert len(set(corners(bank, shape))) == 60
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_place_inside_the_mask_is_reached_and_no_other(seed):
+    shape, size = (3, 9, 11), 3
+    mask = np.random.default_rng(seed).random(shape) < 0.9
+    mask[1] = False
+    places = {
+        (z, y, x)
+        for z, y, x in np.ndindex(shape[0], shape[1] - size + 1, shape[2] - size + 1)
+        if mask[z, y : y + size, x : x + size].all()
+    }
+    bank = PatchBank.sample([("v", Volume(numbered(shape), (1, 1, 1)), mask)], size, len(places), WIDE, seed)
+    assert set(corners(bank, shape)) == places
+
+
+def test_places_are_drawn_evenly_over_slices_of_unlike_mask():
+    shape = (2, 20, 20)
+    mask = np.ones(shape, bool)
+    mask[1, 11:] = False
+    bank = PatchBank.sample([("v", Volume(numbered(shape), (1, 1, 1)), mask)], 2, 20_000, WIDE)
+    lower = sum(z == 0 for z, _, _ in corners(bank, shape)) / 20_000
+    assert lower == pytest.approx(19 * 19 / (19 * 19 + 10 * 19), abs=0.015)
+
+
+def test_each_volume_is_recorded_with_its_own_share():
+    whole, half = np.ones((1, 20, 20), bool), np.zeros((1, 20, 20), bool)
+    half[:, :10] = True
+    volume = Volume(numbered((1, 20, 20)), (2, 0.5, 0.25), history=("cropped",))
+    bank = PatchBank.sample([("a", volume, whole), ("b", volume, half)], 8, 10, WIDE, 3)
+    assert [one["name"] for one in bank.provenance] == ["a", "b"]
+    assert [one["mask_share"] for one in bank.provenance] == [1, 0.5]
+    assert [one["places"] for one in bank.provenance] == [13 * 13, 3 * 13]
+    assert all(one["seed"] == 3 and one["history"] == ["cropped"] for one in bank.provenance)
+    assert not np.array_equal(bank.patches[:10], bank.patches[10:])
+
+
 def test_the_same_seed_gives_the_same_patches_and_another_seed_others():
     case = [("v", Volume(numbered((2, 40, 40)), (1, 0.5, 0.25)), None)]
     one, same, other = (PatchBank.sample(case, 8, 20, WIDE, seed) for seed in (1, 1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import chi2
 from skimage.filters import threshold_otsu
+from skimage.morphology import convex_hull_image
 
-from ctloupe.prepare.morphology import block_edges, expanded
+from ctloupe.prepare.morphology import Edges, block_edges, expanded
 from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.volume import Volume
 
@@ -34,11 +36,11 @@ _ROUND: Final = 0.05
 def specimen_mask(volume: Volume) -> Mask:
     """Find the specimen in a µCT volume; its inner air spaces belong to it.
 
-    Worked out on blocks of voxels: air is flat and dark; what of it reaches the lateral border is outside. A wall
-    of plastic around the rest shows as shells, seen from outside, that are flat and of one intensity; they are
-    peeled off, with the air between them and the specimen. A volume cut out of a specimen has neither, and the
-    whole of it is the mask. A wall thinner than about a fortieth of the view, or one that the view cuts, is not
-    recognised: look at the overlay.
+    Worked out on blocks of voxels: air is flat and dark; what of it reaches the lateral border, and does not lie
+    in a hollow of the specimen that the view cuts, is outside. A wall of plastic around the rest shows as shells,
+    seen from outside, that are flat and of one intensity; they are peeled off, with the air between them and the
+    specimen. A volume cut out of a specimen has neither, and the whole of it is the mask. A wall thinner than
+    about a fortieth of the view, or one that the view cuts, is not recognised: look at the overlay.
 
     Parameters
     ----------
@@ -55,31 +57,24 @@ def specimen_mask(volume: Volume) -> Mask:
         If nothing but air is found.
     """
     stride = max(2, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
-    edges = (
-        block_edges(volume.shape[0], stride),
-        block_edges(volume.shape[1], stride),
-        block_edges(volume.shape[2], stride),
-    )
-    mean, spread = _block_statistics(volume.data, edges)
     noise = _noise(volume.data)
-    if float(np.ptp(mean)) <= _CONTRAST * noise / stride**1.5:
+    blocks = _Blocks.of(volume, (stride, stride, stride), noise)
+    if float(np.ptp(blocks.mean)) <= _CONTRAST * noise / stride**1.5:
         raise IntensityError("no specimen found in the µCT: it is of one intensity; give --micro-mask none or a file")
-    flat = spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(mean)))
-    air = _air(mean, flat)
-    border = _lateral_border(air.shape)
-    plastic = _plastic_shells(_largest(~_reaching(air, border, _BORDER_SHARE)), mean, flat)
-    if plastic.any():
-        inside = np.stack([ndimage.binary_fill_holes(plane) for plane in plastic]) & ~plastic
-        gap = _reaching(_without_narrow(air & inside), ndimage.binary_dilation(plastic, iterations=2), 0.0)
-        # What is thinner than a disc between specimen and wall is noise in the gap.
-        body = _largest(ndimage.binary_opening(inside & ~gap, _disc()))
-    else:
-        body = _largest(~_reaching(_without_narrow(air), border, _BORDER_SHARE))
+    cylinder = _cylinder(blocks)
+    plastic = _plastic_shells(cylinder, blocks)
+    if cylinder.any() and not plastic.any():
+        # A wall of one or two blocks holds none that is all wall. It is the same in every slice: long, slim blocks fit.
+        slim = _Blocks.of(volume, (2 * stride, -(-stride // 2), -(-stride // 2)), noise)
+        thin = _plastic_shells(_cylinder(slim), slim)
+        if thin.any():
+            blocks, plastic = slim, thin
+    body = _within(plastic, blocks.air) if plastic.any() else _largest(~_outside(blocks.air))
     if not body.any():
         raise IntensityError(
             "no specimen found in the µCT: it looks like air throughout; give --micro-mask none or a file"
         )
-    return expanded(_filled(body), edges, volume.shape).astype(bool)
+    return expanded(_filled(body), blocks.edges, volume.shape).astype(bool)
 
 
 def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice, slice, slice]:
@@ -116,7 +111,24 @@ def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice
     return box[0], box[1], box[2]
 
 
-def _block_statistics(data: Any, edges: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+@dataclass(frozen=True)
+class _Blocks:
+    """What is known of each block of voxels: its mean, whether it holds one material, whether that is air."""
+
+    edges: tuple[Edges, Edges, Edges]
+    mean: NDArray[np.float32]
+    flat: Mask
+    air: Mask
+
+    @classmethod
+    def of(cls, volume: Volume, strides: tuple[int, int, int], noise: float) -> _Blocks:
+        z, y, x = (block_edges(length, stride) for length, stride in zip(volume.shape, strides, strict=True))
+        mean, spread = _block_statistics(volume.data, (z, y, x))
+        flat = spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(mean)))
+        return cls((z, y, x), mean, flat, _air(mean, flat))
+
+
+def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation of each block; one layer of blocks is read at a time."""
     means, spreads = [], []
     _, rows, columns = edges
@@ -169,6 +181,28 @@ def _reaching(region: Mask, start: Mask, share: float) -> Mask:
     return ndimage.binary_propagation(seeds, mask=region)
 
 
+def _outside(air: Mask) -> Mask:
+    """Air around a specimen that stands free, without the hollows of a specimen that the view cuts."""
+    reaching = _reaching(_without_narrow(air), _lateral_border(air.shape), _BORDER_SHARE)
+    labels, count = ndimage.label(reaching)
+    if count == 0:
+        return reaching
+    solid = _largest(~air)
+    hull = np.stack([convex_hull_image(plane) if plane.any() else plane for plane in solid])
+    inside = np.asarray(ndimage.mean(hull, labels, np.arange(count + 1)))
+    free = inside < 0.5
+    free[0] = False
+    return free[labels]
+
+
+def _within(plastic: Mask, air: Mask) -> Mask:
+    """What a plastic wall holds, without the air next to the wall."""
+    inside = _holes_filled(plastic) & ~plastic
+    gap = _reaching(_without_narrow(air & inside), ndimage.binary_dilation(plastic, iterations=2), 0.0)
+    # What is thinner than a disc between specimen and wall is noise in the gap.
+    return _largest(ndimage.binary_opening(inside & ~gap, _disc()))
+
+
 def _largest(region: Mask) -> Mask:
     labels, count = ndimage.label(region)
     if count == 0:
@@ -201,29 +235,38 @@ def _is_cylinder(solid: Mask) -> bool:
     return float(np.median(shares)) < _ROUND and float(np.std(areas) / np.mean(areas)) < _ROUND
 
 
-def _plastic_shells(body: Mask, mean: NDArray[np.float32], flat: Mask) -> Mask:
+def _cylinder(blocks: _Blocks) -> Mask:
+    """What stands in the air, filled slice by slice, if that is a cylinder; nothing otherwise."""
+    air = _reaching(blocks.air, _lateral_border(blocks.air.shape), _BORDER_SHARE)
+    solid = _holes_filled(_largest(~air))
+    return solid if _is_cylinder(solid) else np.zeros_like(solid)
+
+
+def _plastic_shells(solid: Mask, blocks: _Blocks) -> Mask:
     """Outermost shells of a cylinder that are flat and of one intensity, as a moulded wall is."""
-    solid = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
-    if not _is_cylinder(solid):
-        return np.zeros_like(body)
+    plastic = np.zeros_like(solid)
     depth = np.stack([ndimage.distance_transform_cdt(np.pad(plane, 1), "chessboard")[1:-1, 1:-1] for plane in solid])
-    plastic = np.zeros_like(body)
     # The outermost shell is half air; the wall's own intensity shows in the second.
-    wall = mean[(depth == 2) & flat]
-    if wall.size < 0.6 * np.count_nonzero(depth == 2):
+    wall = blocks.mean[(depth == 2) & blocks.flat]
+    if wall.size == 0 or wall.size < 0.6 * np.count_nonzero(depth == 2):
         return plastic
-    level, tolerance = float(np.median(wall)), 0.1 * float(np.ptp(mean))
+    level, tolerance = float(np.median(wall)), 0.1 * float(np.ptp(blocks.mean))
     for shell in range(2, int(depth.max()) // 2):
         here = depth == shell
-        like = here & flat & (np.abs(mean - level) < tolerance)
+        like = here & blocks.flat & (np.abs(blocks.mean - level) < tolerance)
         if like.sum() < 0.6 * here.sum():
             # The shell where the wall ends is half wall.
             return plastic | (depth == 1) | here if plastic.any() else plastic
         plastic |= here
-    return plastic
+    # A wall without an end is a solid rod.
+    return np.zeros_like(solid)
+
+
+def _holes_filled(region: Mask) -> Mask:
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in region])
 
 
 def _filled(body: Mask) -> Mask:
     padded = np.pad(body, ((0, 0), (2 * _NARROW, 2 * _NARROW), (2 * _NARROW, 2 * _NARROW)), mode="edge")
     closed = ndimage.binary_closing(padded, _disc())[:, 2 * _NARROW : -2 * _NARROW, 2 * _NARROW : -2 * _NARROW]
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in closed])
+    return _holes_filled(closed)
