@@ -1,7 +1,5 @@
 """SR-CycleGAN: presets, cost, loss weights, and a step that learns."""
 
-from contextlib import nullcontext
-
 import pytest
 import torch
 
@@ -10,39 +8,14 @@ from ctloupe.losses.mmsr import f_down
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, parameters
 from ctloupe.volume.errors import OptionError
+from plain_engine import PlainEngine, random_batch
 from small_config import SMALL
-
-
-class PlainEngine:
-    """Eager float32 on one device."""
-
-    def __init__(self, method):
-        self.players, self.optimisers = method.players(), method.optimisers()
-
-    def forward(self, player, *inputs):
-        return self.players[player](*inputs)
-
-    def autocast(self):
-        return nullcontext()
-
-    def update(self, player, loss):
-        self.optimisers[player].zero_grad()
-        loss.backward()
-        self.optimisers[player].step()
 
 
 def build(preset="tiny", **changes):
     kind = methods.get("sr-cyclegan")
     torch.manual_seed(0)
     return kind(kind.configure(preset, SMALL | changes))
-
-
-def make_batch(method, n=2, seed=0):
-    random = torch.Generator().manual_seed(seed)
-    size = method.config.patch_size
-    low = torch.rand(n, 1, size, size, generator=random) - 0.5
-    high = torch.rand(n, 1, 4 * size, 4 * size, generator=random) - 0.5
-    return Batch(low, high)
 
 
 def test_the_reference_preset_has_the_papers_parameters():
@@ -104,7 +77,7 @@ def test_dotted_changes_keep_the_rest_of_the_preset():
 
 def test_total_is_the_weighted_sum_of_the_terms():
     method = build()
-    losses = method.step(make_batch(method), PlainEngine(method))
+    losses = method.step(random_batch(method), PlainEngine(method))
     weights = method.loss_weights()
     expected = sum(weights[name] * value.item() for name, value in losses.items() if name in weights)
     assert losses["total"].item() == pytest.approx(expected, rel=1e-5)
@@ -114,7 +87,7 @@ def test_total_is_the_weighted_sum_of_the_terms():
 def test_a_step_changes_every_network():
     method = build()
     before = {name: [p.clone() for p in network.parameters()] for name, network in method.networks().items()}
-    method.step(make_batch(method), PlainEngine(method))
+    method.step(random_batch(method), PlainEngine(method))
     for name, network in method.networks().items():
         assert any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters(), strict=True)), name
 
@@ -130,12 +103,12 @@ def test_the_generators_step_leaves_no_gradient_in_the_discriminators():
             else:
                 super().update(player, loss)
 
-    method.step(make_batch(method), Watching(method))
+    method.step(random_batch(method), Watching(method))
 
 
 def test_training_lowers_the_consistency_terms():
     method = build(learning_rate=2e-3)
-    engine, batch = PlainEngine(method), make_batch(method)
+    engine, batch = PlainEngine(method), random_batch(method)
     losses = [method.step(batch, engine) for _ in range(40)]
     assert losses[-1]["cycle"] < 0.8 * losses[0]["cycle"]
     assert losses[-1]["ssim_clinical"] <= losses[0]["ssim_clinical"] + 0.02
@@ -143,14 +116,14 @@ def test_training_lowers_the_consistency_terms():
 
 def test_the_released_codes_identity_terms_history_and_mixed_input_run():
     method = build("jmi2022-code", mixed_input=2, history=3, patch_size=16)
-    losses = method.step(make_batch(method), PlainEngine(method))
+    losses = method.step(random_batch(method), PlainEngine(method))
     assert {"identity_micro", "identity_clinical"} < set(losses)
 
 
 @pytest.mark.parametrize("every", [2, 3, 4])
 def test_every_nth_clinical_patch_is_a_shrunk_micro_patch_whatever_the_batch(every):
     method = build("jmi2022-code", mixed_input=every)
-    whole = make_batch(method, n=6)
+    whole = random_batch(method, n=6)
     mixed = method._mixed(whole)
     shrunk = f_down(whole.micro, 4)
     for index in range(6):

@@ -24,11 +24,14 @@ class Batch:
     micro : (n, 1, s·p, s·p)
     position
         Number of patches of each modality shown before this batch's first, over all steps and ranks.
+    micro_thick : (n, 1, s·p, s·p), optional
+        The same places as `micro`, averaged over the thickness of a clinical slice; absent where the bank has none.
     """
 
     clinical: Tensor
     micro: Tensor
     position: int = 0
+    micro_thick: Tensor | None = None
 
 
 class Engine(Protocol):
@@ -74,18 +77,36 @@ class Method(nn.Module):
     ----------
     config
         An instance of the subclass's ``Config``.
+
+    Notes
+    -----
+    A method that is trained in several steps names them in `stages`; the trainer runs one after the other and calls
+    `enter` at the start of each, after which `players`, `optimisers`, `loss_weights` and `step` are those of that
+    stage.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     reference: ClassVar[str] = ""
     trainable: ClassVar[bool] = True
+    stages: ClassVar[tuple[str, ...]] = ("whole",)
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
         self.config = config
+        self.stage = self.stages[0]
+
+    def enter(self, stage: str) -> None:
+        """Make `stage`, one of `stages`, the one that is trained."""
+        self.stage = stage
+
+    def examine(self, sample: Batch) -> None:
+        """Look at a sample of the training patches once, before the first step.
+
+        What is found belongs into buffers, so that checkpoints keep it.
+        """
 
     @classmethod
     def configure(cls, preset: str | None = None, changes: dict[str, Any] | None = None) -> MethodConfig:

@@ -44,7 +44,8 @@ def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
     -------
     dict
         ``enhance``: the enhancer on one clinical patch; ``train_step``: a whole training step for one patch of
-        each modality, backward passes included (0 for a method without training).
+        each modality, backward passes included (0 for a method without training). A method of several stages has
+        ``train_step`` of its last one and a ``train_step_NAME`` for each.
     """
     with torch.device("meta"):
         method = kind(config)
@@ -52,9 +53,12 @@ def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
         high = torch.empty(1, 1, config.patch_size * config.scale, config.patch_size * config.scale)
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         method.enhancer()(low)
-    step = 0.0
-    if kind.trainable:
-        with FlopCounterMode(display=False) as counter:
+    found = {"enhance": forward.get_total_flops() / 1e9, "train_step": 0.0}
+    for stage in kind.stages if kind.trainable else ():
+        method.enter(stage)
+        with FlopCounterMode(display=False) as counter, torch.device("meta"):
             method.step(Batch(low, high), _CountingEngine(method))
-        step = counter.get_total_flops() / 1e9
-    return {"enhance": forward.get_total_flops() / 1e9, "train_step": step}
+        found["train_step"] = counter.get_total_flops() / 1e9
+        if len(kind.stages) > 1:
+            found[f"train_step_{stage}"] = found["train_step"]
+    return found
