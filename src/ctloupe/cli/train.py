@@ -29,6 +29,11 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes of training.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Run folder to continue.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage of a method that has several.")] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Run folder to take networks from: finished stages, or weights to start with."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random (0 when not given).")] = None,
     accelerator: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.")] = None,
@@ -42,6 +47,7 @@ def train(
 
     Example: ctloupe train --bank bank --preset tiny --minutes 10 --out runs/first
     Example: ctloupe train --resume runs/first
+    Example: ctloupe train --bank bank --method synth-srgan --from runs/pairs --out runs/second
     """
     from ctloupe.cli.progress import ConsoleProgress, say
     from ctloupe.train.loop import train as run
@@ -61,10 +67,16 @@ def train(
     }
     changed = {key: value for key, value in given.items() if value is not None}
     if resume is not None:
-        settings = _continued(RunFolder(resume).settings(), changed, out, bank, set_, config, preset)
+        fixed = (out, bank, set_, config, preset, stage, start_from)
+        settings = _continued(RunFolder(resume).settings(), changed, *fixed)
     else:
+        changed |= {"stage": stage, "start_from": start_from.resolve() if start_from else None}
         settings = _fresh(bank, out, method, preset, set_, config, changed, deterministic)
     model = run(settings, ConsoleProgress(), resume=resume is not None)
+    if not model.is_dir():
+        say(f"trained stage {settings.stage}; train the next one with --from {settings.out}")
+        print(settings.out)
+        return
     say(f"trained; model package: {model}")
     print(model)
 
@@ -108,7 +120,8 @@ def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
 
     if any(value is not None for value in fixed):
         raise OptionError(
-            "--resume continues a run as it was set up; leave --bank, --out, --set, --config and --preset out"
+            "--resume continues a run as it was set up; leave --bank, --out, --set, --config, --preset, --stage and "
+            "--from out"
         )
     if "seed" in changed:
         raise OptionError("--resume continues with the seed of the run; leave --seed out")

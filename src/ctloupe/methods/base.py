@@ -169,6 +169,16 @@ class Method(nn.Module):
         """
         raise OptionError(f"method {self.name} has nothing to train")
 
+    def clinical_like(self, micro: Tensor) -> Tensor:
+        """Return what µCT patches ``(n, 1, s·h, s·w)`` would look like on a clinical scanner, ``(n, 1, h, w)``.
+
+        Raises
+        ------
+        OptionError
+            If the method has no such network.
+        """
+        raise OptionError(f"method {self.name} does not turn µCT into clinical-like images")
+
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return images ``(n, 1, h, w)`` in [−1, 1] that show the state of the training, by caption."""

@@ -19,7 +19,10 @@ GROUP = "ctloupe.methods"
 
 _BUILT_IN = {
     "bicubic": "ctloupe.methods.bicubic:BicubicMethod",
+    "nearest": "ctloupe.methods.nearest:NearestMethod",
+    "lanczos": "ctloupe.methods.lanczos:LanczosMethod",
     "sr-cyclegan": "ctloupe.methods.sr_cyclegan:SRCycleGAN",
+    "cyclegan": "ctloupe.methods.cyclegan:CycleGAN",
 }
 
 

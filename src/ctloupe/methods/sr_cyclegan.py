@@ -13,9 +13,13 @@ from ctloupe.losses.history import HistoryBuffer
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down, f_up, mmsr_terms
 from ctloupe.losses.ssim import SSIMKind
 from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.networks.blocks import initialise_icnr, initialise_normal
+from ctloupe.networks.blocks import initialise_icnr, initialise_normal, steps_of_two
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, StridedGenerator, SubPixelGenerator
+from ctloupe.networks.translation import TranslationGenerator
+
+DOWNBLOCKS = {"upblocks": 2, "downblocks": 3}
+"""Downblocks of the generators that have some."""
 
 
 class LossWeights(BaseModel):
@@ -46,6 +50,9 @@ class LossWeights(BaseModel):
 class SRCycleGANConfig(MethodConfig):
     """Networks, losses and optimisation of SR-CycleGAN."""
 
+    generator: Literal["subpixel", "upblocks", "downblocks"] = "subpixel"
+    """G1: sub-pixel steps; CycleGAN's generator with further upblocks (Network1 and 3 of JMI 2022); or the same one
+    downblock and upblock deeper, which takes 32×32 to 4×4 inside (SPIE 2020; JMI 2022, Fig. 17a)."""
     width: int = Field(64, ge=4)
     """Feature maps of G1 at LR size."""
     blocks: int = Field(9, ge=1)
@@ -123,6 +130,7 @@ class SRCycleGAN(Method):
     config: SRCycleGANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "jmi2022": {},
+        "paper": {},
         "jmi2022-code": {
             "adversarial": "least-squares",
             "distance": "l1",
@@ -130,6 +138,10 @@ class SRCycleGAN(Method):
             "history": 50,
             "mixed_input": 4,
             "weights": {"identity_micro": 0.2, "identity_clinical": 0.02},
+        },
+        "spie2020": {
+            "generator": "downblocks",
+            "weights": {"ssim_clinical": 2.0, "ssim_micro": 1.0, "downsample": 1.0, "upsample": 1.0},
         },
         "tiny": {
             "batch_size": 2,
@@ -164,15 +176,25 @@ class SRCycleGAN(Method):
         self.past_clinical = HistoryBuffer(config.history, seed=2)
 
     @classmethod
-    def make_enhancer(cls, config: SRCycleGANConfig) -> SubPixelGenerator:
+    def make_enhancer(cls, config: SRCycleGANConfig) -> nn.Module:
         """Build G1."""
-        return SubPixelGenerator(
-            config.scale,
+        if config.generator == "subpixel":
+            return SubPixelGenerator(
+                config.scale,
+                config.width,
+                config.blocks,
+                config.first_kernel,
+                config.last_kernel,
+                config.bicubic_skip,
+            )
+        return TranslationGenerator(
             config.width,
             config.blocks,
+            DOWNBLOCKS[config.generator],
+            steps_of_two(config.scale),
             config.first_kernel,
             config.last_kernel,
-            config.bicubic_skip,
+            skip=config.bicubic_skip,
         )
 
     def enhancer(self) -> nn.Module:
@@ -199,6 +221,10 @@ class SRCycleGAN(Method):
             for group in found["discriminators"].param_groups:
                 group["lr"] = self.config.discriminator_learning_rate
         return found
+
+    def clinical_like(self, micro: Tensor) -> Tensor:
+        """Return G2(y)."""
+        return self.generators.g2(micro)
 
     def loss_weights(self) -> dict[str, float]:
         """Return λ by term."""

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ctloupe.networks.dropout import MonteCarloDropout
+
 Padding = Literal["reflect", "zeros"]
 
 
@@ -36,14 +38,17 @@ class ResidualBlock(nn.Module):
     ----------
     channels
         Width of input and output.
+    dropout
+        Probability of Monte-Carlo dropout between the two convolutions, as in CycleGAN.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.body = nn.Sequential(
             convolution(channels, channels, 3, padding="reflect"),
             norm(channels),
             nn.ReLU(inplace=True),
+            *([MonteCarloDropout(dropout)] if dropout else []),
             convolution(channels, channels, 3, padding="reflect"),
             norm(channels),
         )
@@ -72,6 +77,20 @@ class SubPixelStep(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to ``(n, c / 2, 2h, 2w)``."""
         return self.activation(self.shuffle(self.norm(self.convolution(features))))
+
+
+def downblock(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3×3 convolution of stride 2, norm, ReLU (JMI 2022, Fig. 3c)."""
+    return nn.Sequential(convolution(channels_in, channels_out, 3, stride=2), norm(channels_out), nn.ReLU(inplace=True))
+
+
+def upblock(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3×3 transposed convolution of stride 2, norm, ReLU (JMI 2022, Fig. 3c)."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1),
+        norm(channels_out),
+        nn.ReLU(inplace=True),
+    )
 
 
 def steps_of_two(scale: int) -> int:

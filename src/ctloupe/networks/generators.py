@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution, norm, steps_of_two
+from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution, downblock, norm, steps_of_two, upblock
 
 
 def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
@@ -78,18 +78,6 @@ class SubPixelGenerator(nn.Module):
         return (enlarge_bicubic(image.float(), self.scale) + detail).clamp(-1, 1)
 
 
-def _down(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(convolution(channels_in, channels_out, 3, stride=2), norm(channels_out), nn.ReLU(inplace=True))
-
-
-def _up(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1),
-        norm(channels_out),
-        nn.ReLU(inplace=True),
-    )
-
-
 class ShrinkingGenerator(nn.Module):
     """HR to LR: the G2 of JMI 2022 (Fig. 3b), 12,936,769 parameters at its defaults.
 
@@ -116,12 +104,12 @@ class ShrinkingGenerator(nn.Module):
             convolution(1, width, first_kernel, padding="reflect"),
             norm(width),
             nn.ReLU(inplace=True),
-            _down(width, 2 * width),
-            _down(2 * width, 4 * width),
+            downblock(width, 2 * width),
+            downblock(2 * width, 4 * width),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
-            _up(4 * width, 2 * width),
-            _up(2 * width, width),
-            *(_down(before, after) for before, after in pairwise(widths)),
+            upblock(4 * width, 2 * width),
+            upblock(2 * width, width),
+            *(downblock(before, after) for before, after in pairwise(widths)),
             convolution(widths[-1], 1, last_kernel, padding="reflect"),
             nn.Tanh(),
         )
@@ -154,7 +142,7 @@ class StridedGenerator(nn.Module):
         steps = steps_of_two(scale)
         widths = [1, *(max(8, width >> (steps - 1 - step)) for step in range(steps))]
         self.layers = nn.Sequential(
-            *(_down(before, after) for before, after in pairwise(widths)),
+            *(downblock(before, after) for before, after in pairwise(widths)),
             *(ResidualBlock(widths[-1]) for _ in range(blocks)),
             convolution(widths[-1], 1, last_kernel, padding="reflect"),
             nn.Tanh(),

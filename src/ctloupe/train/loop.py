@@ -25,9 +25,12 @@ from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings
+from ctloupe.train.stages import StagePlan, plan_of, start_with
 from ctloupe.volume.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 
 PREVIEW_PATCHES = 4
+SAMPLE_PATCHES = 256
+"""Patches of each modality that a method may look at before the first step."""
 
 
 class Progress(Protocol):
@@ -87,25 +90,38 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     kind = methods.get(settings.method)
     if not kind.trainable:
         raise OptionError(f"method {settings.method} has nothing to train; use it with 'ctloupe enhance' directly")
+    planned = plan_of(settings, kind)
     load_banks(settings.bank)
-    fabric = make_fabric(settings)
+    make_fabric(settings)
     if not resume:
         run.create(settings)
-    if settings.devices > 1:
-        launch: Any = fabric.launch  # its annotation leaves out the arguments it passes on
-        result = launch(_rank, settings, progress or Silent(), resume)
-    else:
-        fabric.launch()
-        result = _rank(fabric, settings, progress or Silent(), resume)
-    if isinstance(result, _Failure):
-        raise result.kind(result.message)
+    for one in planned:
+        # A last stage that has reached its end may be given a later one; the others must stay what was built upon.
+        if one is planned[-1] or not (resume and RunFolder(one.folder).finished):
+            _launch(settings, one, progress or Silent(), resume)
     return run.model
 
 
-def _rank(fabric: Fabric, settings: TrainSettings, progress: Progress, resume: bool) -> _Failure | None:
+def _launch(settings: TrainSettings, plan: StagePlan, progress: Progress, resume: bool) -> None:
+    """Train one stage, in this process or in one for each device."""
+    fabric = make_fabric(settings)
+    RunFolder(plan.folder).make()
+    if settings.devices > 1:
+        launch: Any = fabric.launch  # its annotation leaves out the arguments it passes on
+        result = launch(_rank, settings, plan, progress, resume)
+    else:
+        fabric.launch()
+        result = _rank(fabric, settings, plan, progress, resume)
+    if isinstance(result, _Failure):
+        raise result.kind(result.message)
+
+
+def _rank(
+    fabric: Fabric, settings: TrainSettings, plan: StagePlan, progress: Progress, resume: bool
+) -> _Failure | None:
     """Run one process's share; expected errors are returned, since a child process can only raise tracebacks."""
     try:
-        with _Training(fabric, settings, progress) as training:
+        with _Training(fabric, settings, plan, progress) as training:
             training.run(resume)
     except CtLoupeError as error:
         return _Failure(type(error), str(error))
@@ -113,21 +129,24 @@ def _rank(fabric: Fabric, settings: TrainSettings, progress: Progress, resume: b
 
 
 class _Training:
-    """One rank of a run."""
+    """One rank of one stage of a run."""
 
-    def __init__(self, fabric: Fabric, settings: TrainSettings, progress: Progress) -> None:
-        self.fabric, self.settings, self.progress = fabric, settings, progress
-        self.folder = RunFolder(settings.out)
+    def __init__(self, fabric: Fabric, settings: TrainSettings, plan: StagePlan, progress: Progress) -> None:
+        self.fabric, self.settings, self.plan, self.progress = fabric, settings, plan, progress
+        self.folder = RunFolder(plan.folder, plan.model)
         torch.use_deterministic_algorithms(settings.deterministic)
         torch.manual_seed(settings.seed)
         kind = methods.get(settings.method)
         self.config: MethodConfig = kind.Config.model_validate(settings.config)
         self.method: Method = kind(self.config)
+        if plan.start_from is not None:
+            start_with(self.method, plan.start_from, plan.finished)
+        self.method.enter(plan.stage)
         self.engine = FabricEngine(fabric, self.method, settings.channels_last)
         self.banks = load_banks(settings.bank)
         self.sampler = _sampler(self.banks, self.config, settings.seed, fabric.device)
         epochs = settings.epochs or self.config.epochs
-        own = [settings.steps, None if settings.minutes and not settings.epochs else self._steps_of(epochs)]
+        own = [settings.steps, None if plan.minutes and not settings.epochs else self._steps_of(epochs)]
         self.total_steps = min((steps for steps in own if steps is not None), default=None)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.newest: Path | None = None
@@ -148,8 +167,8 @@ class _Training:
 
     def run(self, resume: bool) -> None:
         """Take every step that is left."""
-        if resume:
-            self._restore()
+        if not (resume and self._restored()):
+            self.method.examine(replace(self.sampler, batch_size=SAMPLE_PATCHES, flips=False).batch(0))
         if self.fabric.is_global_zero:
             self._open_records()
         self.started = time.monotonic()
@@ -207,7 +226,7 @@ class _Training:
 
     def _fraction(self, elapsed: float) -> float:
         by_steps = self.step / self.total_steps if self.total_steps else 0.0
-        by_time = elapsed / (60 * self.settings.minutes) if self.settings.minutes else 0.0
+        by_time = elapsed / (60 * self.plan.minutes) if self.plan.minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def _done(self, elapsed: float) -> bool:
@@ -219,14 +238,16 @@ class _Training:
     def _stop(self) -> None:
         self.stopping = True
 
-    def _restore(self) -> None:
+    def _restored(self) -> bool:
+        """Go back to the newest checkpoint, if there is one."""
         saved = checkpoint.found(self.folder.checkpoints)
         if not saved:
-            return
+            return False
         self.newest = saved[-1]
         state = checkpoint.read(self.newest)
         checkpoint.restore(state, self.method, self.engine)
         self.step, self.elapsed_before = int(state["step"]), float(state["elapsed"])
+        return True
 
     def _open_records(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -239,7 +260,7 @@ class _Training:
         )
         self.log = MetricsLog(self.folder.metrics, first_step=self.step + 1)
         self.writer = SummaryWriter(str(self.folder.events), purge_step=self.step + 1)
-        self.progress.start("training", 1.0)
+        self.progress.start(self.plan.title, 1.0)
 
     def _record(self, values: dict[str, float], rate: float, elapsed: float) -> None:
         assert self.log is not None
@@ -274,8 +295,11 @@ class _Training:
         )
         if self.fabric.is_global_zero:
             card = model_card(self.settings, self.config, self.banks, self.step, elapsed)
-            save_package(self.folder.model, self.method.enhancer(), card)
-            self.folder.write_manifest(steps=self.step, training_seconds=round(elapsed, 1))
+            if self.plan.ships:
+                save_package(self.folder.model, self.method.enhancer(), card)
+            self.folder.write_manifest(
+                steps=self.step, training_seconds=round(elapsed, 1), finished=self._done(elapsed)
+            )
         self.fabric.barrier()
 
 

@@ -28,9 +28,11 @@ class RunFolder:
     ----------
     path
         Of the folder; `create` makes it, `settings` reads it.
+    model
+        Where the model package goes; default: ``model`` in the folder.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: Path | None = None) -> None:
         self.path = path
         self.config = path / "config.yaml"
         self.checkpoints = path / "checkpoints"
@@ -38,7 +40,7 @@ class RunFolder:
         self.previews = path / "previews"
         self.events = path / "events"
         self.manifest = path / "manifest.json"
-        self.model = path / "model"
+        self.model = model or path / "model"
 
     def create(self, settings: TrainSettings) -> None:
         """Make the folder and write the resolved configuration.
@@ -52,14 +54,26 @@ class RunFolder:
             raise FileError(
                 f"{self.path}: holds a training run already; continue it with --resume, or give another --out"
             )
+        self.make()
+        with replacing(self.config, overwrite=True) as temporary:
+            text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+            temporary.write_text(text, encoding="utf-8")
+
+    def make(self) -> None:
+        """Make the folder and those inside it, where they are not there yet."""
         try:
             for folder in (self.checkpoints, self.previews, self.events):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.path}: cannot make the run folder ({error.strerror})") from error
-        with replacing(self.config, overwrite=True) as temporary:
-            text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-            temporary.write_text(text, encoding="utf-8")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training in this folder has reached its end."""
+        return bool(self._manifest().get("finished"))
+
+    def _manifest(self) -> dict[str, Any]:
+        return json.loads(self.manifest.read_text(encoding="utf-8")) if self.manifest.is_file() else {}
 
     def settings(self) -> TrainSettings:
         """Read the configuration back.
@@ -75,7 +89,7 @@ class RunFolder:
 
     def write_manifest(self, **facts: Any) -> None:
         """Add `facts` to the manifest: who ran what, where and when."""
-        old = json.loads(self.manifest.read_text(encoding="utf-8")) if self.manifest.is_file() else {}
+        old = self._manifest()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         new = {
             "notice": RESEARCH_NOTICE,

@@ -18,7 +18,8 @@ class TrainSettings(BaseModel):
     """A training run; unknown keys are errors.
 
     The run ends when the first of `epochs` (or the method's own number), `steps` and `minutes` is reached, and
-    the learning rate falls to zero towards that end.
+    the learning rate falls to zero towards that end. Of a method with several stages, `epochs` and `steps` are those
+    of each stage, and the stages share `minutes` equally.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +32,10 @@ class TrainSettings(BaseModel):
     """Folder written by ``ctloupe prepare``."""
     out: Path
     """Run folder."""
+    stage: str | None = None
+    """Train only this stage of a method that has several."""
+    start_from: Path | None = None
+    """Run folder whose networks the training starts with."""
     seed: int = Field(0, ge=0)
     epochs: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1)

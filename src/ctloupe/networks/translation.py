@@ -1,0 +1,83 @@
+"""CycleGAN's translation network, of the same size or enlarging."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, upblock
+from ctloupe.networks.generators import enlarge_bicubic
+
+NARROWEST = 8
+"""Feature maps that repeated upblocks do not fall below."""
+
+
+class TranslationGenerator(nn.Module):
+    """7×7 convolution, downblocks, residual blocks, upblocks, 7×7 convolution, tanh.
+
+    With two of each it is CycleGAN's generator. `further` upblocks enlarge the output by ``2^further``: three of
+    them make the "CycleGAN with upblocks" of JMI 2022 (Fig. 7a).
+
+    Parameters
+    ----------
+    width
+        Feature maps of the first convolution; each downblock doubles, each upblock halves them.
+    blocks
+        Residual blocks.
+    downs
+        Downblocks, and as many upblocks to come back to the size of the input.
+    further
+        Upblocks beyond that.
+    first_kernel, last_kernel
+        Odd sizes of the outer convolutions.
+    dropout
+        Probability of Monte-Carlo dropout inside the residual blocks.
+    skip
+        Add the (bicubically enlarged) input to the output. Not in the papers.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 9,
+        downs: int = 2,
+        further: int = 0,
+        first_kernel: int = 7,
+        last_kernel: int = 7,
+        dropout: float = 0.0,
+        skip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.enlargement = 1 << further
+        self.skip = skip
+        self._multiple = 1 << downs
+        down_widths = [width << step for step in range(downs + 1)]
+        bottom = down_widths[-1]
+        narrowest = min(NARROWEST, width)
+        up_widths = [max(narrowest, bottom >> step) for step in range(downs + further + 1)]
+        self.layers = nn.Sequential(
+            convolution(1, width, first_kernel, padding="reflect"),
+            norm(width),
+            nn.ReLU(inplace=True),
+            *(downblock(before, after) for before, after in pairwise(down_widths)),
+            *(ResidualBlock(bottom, dropout) for _ in range(blocks)),
+            *(upblock(before, after) for before, after in pairwise(up_widths)),
+            convolution(up_widths[-1], 1, last_kernel, padding="reflect"),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, f·h, f·w)`` in [−1, 1], f = ``2^further``.
+
+        A size that the downblocks cannot halve is made larger by reflection at the far ends and cut back.
+        """
+        height, width = image.shape[-2:]
+        below, right = -height % self._multiple, -width % self._multiple
+        padded = F.pad(image, (0, right, 0, below), mode="reflect") if below or right else image
+        result = torch.tanh(self.layers(padded)[..., : height * self.enlargement, : width * self.enlargement])
+        if not self.skip:
+            return result
+        base = enlarge_bicubic(image.float(), self.enlargement) if self.enlargement > 1 else image
+        return (base + result).clamp(-1, 1)
