@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import nn
 
@@ -15,9 +15,8 @@ from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.errors import FileError, OptionError
 
 
-@dataclass(frozen=True)
-class StagePlan:
-    """One stage of a run.
+class StagePlan(NamedTuple):
+    """One stage of a run; a tuple, since Fabric does not hand frozen dataclasses to other processes.
 
     Attributes
     ----------
