@@ -23,6 +23,9 @@ _BUILT_IN = {
     "lanczos": "ctloupe.methods.lanczos:LanczosMethod",
     "sr-cyclegan": "ctloupe.methods.sr_cyclegan:SRCycleGAN",
     "cyclegan": "ctloupe.methods.cyclegan:CycleGAN",
+    "synth-srgan": "ctloupe.methods.synth_srgan:SynthSRGAN",
+    "bayes-cyclegan": "ctloupe.methods.bayes_cyclegan:BayesCycleGAN",
+    "srgan": "ctloupe.methods.srgan:SRGAN",
 }
 
 

@@ -59,23 +59,28 @@ class ResidualBlock(nn.Module):
 
 
 class SubPixelStep(nn.Module):
-    """Doubles the size and halves the width: 3×3 conv c→2c, norm, PixelShuffle(2), PReLU (JMI 2022, Fig. 3).
+    """Doubles the size: 3×3 convolution, norm, PixelShuffle(2), PReLU (JMI 2022, Fig. 3; SRGAN without the norm).
 
     Parameters
     ----------
     channels
-        Width of the input; the output has ``channels // 2``.
+        Width of the input.
+    channels_out
+        Width of the output; default: half, as in JMI 2022.
+    normalised
+        Whether there is a norm.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, channels_out: int | None = None, normalised: bool = True) -> None:
         super().__init__()
-        self.convolution = convolution(channels, 2 * channels, 3)
-        self.norm = norm(2 * channels)
+        wide = 4 * (channels // 2 if channels_out is None else channels_out)
+        self.convolution = convolution(channels, wide, 3)
+        self.norm = norm(wide) if normalised else nn.Identity()
         self.shuffle = nn.PixelShuffle(2)
         self.activation = nn.PReLU()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map ``(n, c, h, w)`` to ``(n, c / 2, 2h, 2w)``."""
+        """Map ``(n, c, h, w)`` to ``(n, c_out, 2h, 2w)``."""
         return self.activation(self.shuffle(self.norm(self.convolution(features))))
 
 

@@ -1,0 +1,98 @@
+"""The training step of a CycleGAN between two domains of one image size, shared by the methods that have one inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
+from ctloupe.losses.mmsr import DistanceKind, distance
+from ctloupe.methods.base import Engine
+from ctloupe.networks.discriminators import PatchDiscriminator
+
+
+class Translators(nn.Module):
+    """Both directions with one forward for everything a step needs of them.
+
+    Parameters
+    ----------
+    forth, back
+        Networks from domain a to b and from b to a.
+    """
+
+    def __init__(self, forth: nn.Module, back: nn.Module) -> None:
+        super().__init__()
+        self.forth, self.back = forth, back
+
+    def forward(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+        """Translate both ways and back again."""
+        b_of_a, a_of_b = self.forth(a), self.back(b)
+        return {"b_of_a": b_of_a, "a_of_b": a_of_b, "a_cycle": self.back(b_of_a), "b_cycle": self.forth(a_of_b)}
+
+
+class TwoJudges(nn.Module):
+    """A PatchGAN for each domain.
+
+    Parameters
+    ----------
+    width, strides
+        Of both.
+    """
+
+    def __init__(self, width: int, strides: int) -> None:
+        super().__init__()
+        self.a = PatchDiscriminator(width, strides)
+        self.b = PatchDiscriminator(width, strides)
+
+    def forward(self, a: Tensor, a_of_b: Tensor, b: Tensor, b_of_a: Tensor) -> tuple[Tensor, ...]:
+        """Logits of real and generated images of a, then of b."""
+        return self.a(a), self.a(a_of_b), self.b(b), self.b(b_of_a)
+
+
+def cycle_step(
+    engine: Engine,
+    judges: TwoJudges,
+    a: Tensor,
+    b: Tensor,
+    weights: dict[str, float],
+    *,
+    cycle: DistanceKind = "l1",
+    adversarial: AdversarialKind = "least-squares",
+    more: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda images: {},
+) -> dict[str, Tensor]:
+    """Update the players ``generators`` (`Translators`) and ``discriminators`` (`judges`).
+
+    Parameters
+    ----------
+    a, b : (n, 1, h, w)
+    weights
+        Of ``adversarial_a``, ``adversarial_b``, ``cycle`` and every term of `more`.
+    more
+        Further terms of the translated images.
+
+    Returns
+    -------
+    dict
+        Each unweighted term, detached, and ``total``.
+    """
+    judges.requires_grad_(False)
+    images = engine.forward("generators", a, b)
+    with engine.autocast():
+        fooled_a, fooled_b = judges.a(images["a_of_b"]), judges.b(images["b_of_a"])
+    terms = {
+        "adversarial_a": generator_loss(fooled_a.float(), adversarial),
+        "adversarial_b": generator_loss(fooled_b.float(), adversarial),
+        "cycle": distance(a, images["a_cycle"], cycle) + distance(b, images["b_cycle"], cycle),
+    } | more(images)
+    total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    engine.update("generators", total)
+    judges.requires_grad_(True)
+    logits = engine.forward("discriminators", a, images["a_of_b"].detach(), b, images["b_of_a"].detach())
+    found = {
+        "discriminator_a": discriminator_loss(logits[0], logits[1], adversarial),
+        "discriminator_b": discriminator_loss(logits[2], logits[3], adversarial),
+    }
+    engine.update("discriminators", found["discriminator_a"] + found["discriminator_b"])
+    return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}

@@ -1,0 +1,84 @@
+"""The training step that all methods with pairs share: a pixel term, an adversarial term, and what else they add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
+from ctloupe.losses.mmsr import DistanceKind, distance
+from ctloupe.methods.base import Engine
+from ctloupe.networks.discriminators import PatchDiscriminator
+from ctloupe.networks.srresnet import ImageDiscriminator
+
+DiscriminatorKind = Literal["image", "patch"]
+
+
+class Judge(nn.Module):
+    """A discriminator with one forward for a real and a generated batch.
+
+    Parameters
+    ----------
+    kind
+        ``image``: SRGAN's, one logit an image; ``patch``: PatchGAN.
+    width, strides
+        Of the discriminator; `strides` of ``patch`` only.
+    """
+
+    def __init__(self, kind: DiscriminatorKind, width: int, strides: int) -> None:
+        super().__init__()
+        self.network = ImageDiscriminator(width) if kind == "image" else PatchDiscriminator(width, strides)
+
+    def forward(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of both."""
+        return self.network(real), self.network(fake)
+
+
+def paired_step(
+    engine: Engine,
+    judge: Judge,
+    low: Tensor,
+    high: Tensor,
+    weights: dict[str, float],
+    *,
+    pixel: DistanceKind = "l2",
+    adversarial: AdversarialKind = "log",
+    more: Callable[[Tensor], dict[str, Tensor]] = lambda sr: {},
+) -> dict[str, Tensor]:
+    """Update the players ``generator`` and ``discriminator`` on LR images `low` and what they should become, `high`.
+
+    Without an adversarial weight the discriminator is not run at all.
+
+    Parameters
+    ----------
+    judge
+        The player ``discriminator``.
+    weights
+        Of ``pixel``, ``adversarial`` and every term of `more`.
+    more
+        Further terms of the SR image.
+
+    Returns
+    -------
+    dict
+        Each unweighted term, detached, and ``total``.
+    """
+    sr = engine.forward("generator", low)
+    terms = {"pixel": distance(sr, high, pixel)} | more(sr)
+    if weights["adversarial"]:
+        judge.requires_grad_(False)
+        with engine.autocast():
+            fooled = judge.network(sr)
+        terms["adversarial"] = generator_loss(fooled.float(), adversarial)
+    total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    engine.update("generator", total)
+    found: dict[str, Tensor] = {}
+    if weights["adversarial"]:
+        judge.requires_grad_(True)
+        real, fake = engine.forward("discriminator", high, sr.detach())
+        found["discriminator"] = discriminator_loss(real, fake, adversarial)
+        engine.update("discriminator", found["discriminator"])
+    return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}

@@ -1,0 +1,112 @@
+"""The generator and the discriminator of SRGAN (Ledig et al. 2017, arXiv:1609.04802)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ctloupe.networks.blocks import SubPixelStep, convolution, steps_of_two
+from ctloupe.networks.generators import enlarge_bicubic
+
+
+class BatchNormBlock(nn.Module):
+    """3×3, batch norm, PReLU, 3×3, batch norm, plus the input (SRGAN, Fig. 4).
+
+    Parameters
+    ----------
+    channels
+        Width of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(channels, channels, 3),
+            nn.BatchNorm2d(channels),
+            nn.PReLU(),
+            convolution(channels, channels, 3),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to the same shape."""
+        return features + self.body(features)
+
+
+class SRResNet(nn.Module):
+    """9×9 convolution, residual blocks under one long skip, sub-pixel steps, 9×9 convolution, tanh.
+
+    Parameters
+    ----------
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps.
+    blocks
+        Residual blocks at LR size.
+    narrowing
+        Halve the width at each sub-pixel step, as JMI 2022 does, instead of keeping it; far cheaper.
+    bicubic_skip
+        Add the bicubic enlargement of the input to the output. Not in the paper.
+    """
+
+    def __init__(
+        self, scale: int = 8, width: int = 64, blocks: int = 16, narrowing: bool = False, bicubic_skip: bool = False
+    ) -> None:
+        super().__init__()
+        steps = steps_of_two(scale)
+        if narrowing and width % scale:
+            raise ValueError(f"width {width} must be divisible by the scale {scale}")
+        widths = [width >> step if narrowing else width for step in range(steps + 1)]
+        self.scale = scale
+        self.bicubic_skip = bicubic_skip
+        self.head = nn.Sequential(convolution(1, width, 9), nn.PReLU())
+        self.trunk = nn.Sequential(
+            *(BatchNormBlock(width) for _ in range(blocks)), convolution(width, width, 3), nn.BatchNorm2d(width)
+        )
+        self.tail = nn.Sequential(
+            *(SubPixelStep(widths[step], widths[step + 1], normalised=False) for step in range(steps))
+        )
+        self.last = convolution(widths[-1], 1, 9)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        features = self.head(image)
+        detail = torch.tanh(self.last(self.tail(features + self.trunk(features))))
+        if not self.bicubic_skip:
+            return detail
+        return (enlarge_bicubic(image.float(), self.scale) + detail).clamp(-1, 1)
+
+
+class ImageDiscriminator(nn.Module):
+    """SRGAN's discriminator: eight 3×3 convolutions, then two dense layers to one logit an image.
+
+    The paper flattens the last feature maps, which fixes the patch size and, at 256×256, costs 134 million
+    parameters; here they are averaged first.
+
+    Parameters
+    ----------
+    width
+        Feature maps of the first convolution; the last has eight times as many.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [convolution(1, width, 3), nn.LeakyReLU(0.2, inplace=True)]
+        before = width
+        for index in range(1, 8):
+            after = width << (index // 2)
+            layers += [
+                nn.Conv2d(before, after, 3, 2 if index % 2 else 1, 1),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+            before = after
+        self.features = nn.Sequential(*layers)
+        self.judge = nn.Sequential(
+            nn.Linear(before, 2 * before), nn.LeakyReLU(0.2, inplace=True), nn.Linear(2 * before, 1)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` to logits ``(n, 1)``; positive means real."""
+        return self.judge(self.features(image).mean((2, 3)))
