@@ -22,7 +22,7 @@ def enhance(
         Path,
         typer.Option("-o", "--out", help="Output; the suffix says the format (.ome.zarr, .nii.gz, .mha …)."),
     ],
-    model: Annotated[str, typer.Option(help="Folder of a model package, or bicubic.")],
+    model: Annotated[str, typer.Option(help="Folder of a model package; or bicubic, nearest, lanczos.")],
     scale: Annotated[int | None, typer.Option(help="In-plane enlargement; a model knows its own.")] = None,
     mask: Annotated[str, typer.Option(help="auto (lungs), none, or a mask file on the scan's grid.")] = "auto",
     slices: Annotated[str | None, typer.Option(help="Slices a:b to enhance.")] = None,
@@ -33,6 +33,18 @@ def enhance(
         str,
         typer.Option(help="calibrated; or, for comparison, slice (own statistics) or patches (as in the papers)."),
     ] = "calibrated",
+    match_histograms: Annotated[
+        bool,
+        typer.Option("--match-histograms", help="With --stitch patches: each patch gets the histogram of its input."),
+    ] = False,
+    median: Annotated[int, typer.Option(help="With --stitch patches: median filter of so many pixels (odd).")] = 1,
+    samples: Annotated[
+        int, typer.Option(help="Passes with dropout to average, for models that have it; also writes an uncertainty.")
+    ] = 0,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(help="Where the uncertainty goes; default: the output's name with -uncertainty."),
+    ] = None,
     series: Series = None,
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -42,6 +54,7 @@ def enhance(
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
 
     Example: ctloupe enhance scan/ -o enhanced.ome.zarr --model runs/first/model
+    Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
     from dataclasses import replace
@@ -51,14 +64,29 @@ def enhance(
     from ctloupe.enhance.resolver import STATISTICS, load_model
     from ctloupe.enhance.spacing import require_spacing, resample_in_plane
     from ctloupe.train.engine import resolve_accelerator
+    from ctloupe.volume.atomic import full_suffix
     from ctloupe.volume.formats import read, require_writable
 
     if stitch not in STATISTICS:
         raise OptionError(f"--stitch {stitch}: expected one of {', '.join(STATISTICS)}")
     if resample and accept_spacing:
         raise OptionError("--resample and --accept-spacing exclude each other")
-    require_writable(out, overwrite)
-    resolver = replace(load_model(model, scale, resolve_accelerator(accelerator)), statistics=stitch, seed=seed)
+    if samples < 0 or (uncertainty is not None and not samples):
+        raise OptionError("--samples must not be negative, and --uncertainty needs --samples")
+    if samples and uncertainty is None:
+        suffix = full_suffix(out)
+        uncertainty = out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
+    for path in (out, uncertainty):
+        if path is not None:
+            require_writable(path, overwrite)
+    resolver = replace(
+        load_model(model, scale, resolve_accelerator(accelerator)),
+        statistics=stitch,
+        seed=seed,
+        samples=samples,
+        match_histograms=match_histograms,
+        median=median,
+    )
     volume = read(scan, series=series, voxel_size=as_voxel_size(voxel_size))
     given = _mask_file(mask, volume)
     if resolver.trained_spacing is not None and not accept_spacing:
@@ -70,7 +98,7 @@ def enhance(
             volume = resample_in_plane(volume, resolver.trained_spacing)
         require_spacing(volume, resolver.trained_spacing, model)
     region = parse_region(volume.shape, slices, roi)
-    if mask == "auto" and model != "bicubic":
+    if mask == "auto" and resolver.trained_spacing is not None:
         from ctloupe.prepare.lungs import lung_mask
 
         say("finding the lungs")
@@ -79,10 +107,10 @@ def enhance(
     progress = ConsoleProgress()
     progress.start("enhancing", region[0].stop - region[0].start)
     try:
-        resolver.enhance_to(volume, out, given, region, progress.update, overwrite)
+        resolver.enhance_to(volume, out, given, region, progress.update, overwrite, uncertainty)
     finally:
         progress.close()
-    say(f"wrote {out}")
+    say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
     print(out)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -16,7 +18,10 @@ from torch import Tensor, nn
 from ctloupe import methods
 from ctloupe.enhance.calibrate import calibrated
 from ctloupe.enhance.region import Region
+from ctloupe.enhance.samples import Spool, sampled
+from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.methods.package import load_package
+from ctloupe.networks.dropout import is_stochastic, sampling
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
 from ctloupe.prepare.patches import PatchBank
@@ -56,7 +61,12 @@ class SuperResolver:
         ``calibrated``: normalisation statistics once per volume (the default); ``slice``: each slice's own;
         ``patches``: independent patches, as in the papers, for comparison.
     seed
-        Of the calibration sample.
+        Of the calibration sample and of dropout.
+    samples
+        Passes with different dropout masks that are averaged; 0: one pass without dropout.
+    match_histograms, median
+        Of ``patches``: give each generated patch the histogram of its enlarged clinical patch, and a median filter
+        of so many pixels over each slice (1: none), as ISBI 2021 hides the grid.
     """
 
     name: str
@@ -68,6 +78,20 @@ class SuperResolver:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     statistics: Statistics = "calibrated"
     seed: int = 0
+    samples: int = 0
+    match_histograms: bool = False
+    median: int = 1
+
+    def __post_init__(self) -> None:
+        if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
+            raise OptionError(
+                f"--samples {self.samples}: model {self.name} has no dropout, so that all its passes are equal; "
+                "leave --samples out, or train bayes-cyclegan"
+            )
+        if (self.match_histograms or self.median > 1) and self.statistics != "patches":
+            raise OptionError("--match-histograms and --median belong to --stitch patches; without it there is no grid")
+        if self.median < 1 or self.median % 2 == 0:
+            raise OptionError(f"--median {self.median}: expected an odd number of pixels, for instance 3")
 
     def enhance(
         self,
@@ -88,11 +112,25 @@ class SuperResolver:
         region: Region | None = None,
         progress: Callable[[int], None] | None = None,
         overwrite: bool = False,
+        uncertainty: Path | None = None,
     ) -> Path:
-        """Enhance `volume` slice by slice into the file or store `path`; its suffix says the format."""
+        """Enhance `volume` slice by slice into the file or store `path`; its suffix says the format.
+
+        With `samples`, `uncertainty` is a second one, with the standard deviation of the passes in HU. While the
+        first is written its slices wait on disk, next to `path`.
+        """
         from ctloupe.volume.formats import write
 
-        return write(self.enhanced_lazily(volume, mask, region, progress), path, overwrite=overwrite)
+        if uncertainty is None:
+            return write(self.enhanced_lazily(volume, mask, region, progress), path, overwrite=overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent) as file:
+            spool = Spool(file)
+            lazy = self.enhanced_lazily(volume, mask, region, progress, spool.keep)
+            written = write(lazy, path, overwrite=overwrite)
+            done = f"standard deviation of {self.samples} passes with dropout. {RESEARCH_NOTICE}"
+            write(lazy.with_data(spool.data(lazy.shape), done), uncertainty, overwrite=overwrite)
+        return written
 
     def enhanced_lazily(
         self,
@@ -100,6 +138,7 @@ class SuperResolver:
         mask: Mask | None = None,
         region: Region | None = None,
         progress: Callable[[int], None] | None = None,
+        keep_deviation: Callable[[int, NDArray[np.float32]], None] | None = None,
     ) -> Volume:
         """Describe the enhanced volume; each slice is computed when it is read.
 
@@ -114,6 +153,8 @@ class SuperResolver:
             a region equals the same part of the whole (``slice`` and ``patches`` depend on the crop).
         progress
             Called with the number of slices after each slice.
+        keep_deviation
+            Given, with `samples`, the index of each slice and its standard deviation in HU.
 
         Returns
         -------
@@ -136,21 +177,26 @@ class SuperResolver:
         part_mask = mask[region] if mask is not None and region else mask
         spacing, origin = refined_grid(part.spacing, part.origin, part.direction, self.scale)
         z, y, x = part.shape
+        first = region[0].start if region else 0
         count = 0
 
         def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
             nonlocal count
             slices = []
             for index in range(block[0].start, block[0].stop):
-                whole = self._slice(network, part.data[index], None if part_mask is None else part_mask[index])
+                inside = None if part_mask is None else part_mask[index]
+                whole, deviation = self._slice(network, part.data[index], inside, self.seed * 1_000_003 + first + index)
                 slices.append(whole[block[1], block[2]])
+                if keep_deviation is not None:
+                    keep_deviation(index, deviation)
                 count += 1
                 if progress is not None:
                     progress(count)
             return np.stack(slices) if slices else np.empty((0, y * self.scale, x * self.scale), np.int16)
 
         data = LazyArray((z, y * self.scale, x * self.scale), np.int16, read, "enhanced volume")
-        done = f"enhanced ×{self.scale} in-plane with {self.name}, statistics: {self.statistics}. {RESEARCH_NOTICE}"
+        how = f"statistics: {self.statistics}" + (f", mean of {self.samples} passes" if self.samples else "")
+        done = f"enhanced ×{self.scale} in-plane with {self.name}, {how}. {RESEARCH_NOTICE}"
         return part.with_data(data, done, spacing=spacing, origin=origin, modality="clinical", units="HU")
 
     @torch.no_grad()
@@ -168,7 +214,13 @@ class SuperResolver:
             return None
         network = self.enhancer
         if self.statistics == "calibrated" and _normalises(network):
-            network = calibrated(network, self._calibration_patches(volume, mask))
+            patches = self._calibration_patches(volume, mask)
+            if self.samples:
+                with torch.random.fork_rng(), sampling(network):
+                    torch.manual_seed(self.seed)
+                    network = calibrated(network, patches)
+            else:
+                network = calibrated(network, patches)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _calibration_patches(self, volume: Volume, mask: Mask | None) -> Tensor:
@@ -193,17 +245,32 @@ class SuperResolver:
         return torch.from_numpy(bank.unit())
 
     @torch.no_grad()
-    def _slice(self, network: nn.Module | None, image: Any, mask: NDArray[np.bool_] | None) -> NDArray[np.int16]:
+    def _slice(
+        self, network: nn.Module | None, image: Any, mask: NDArray[np.bool_] | None, seed: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Enhanced slice in HU, and the standard deviation of its passes (empty without `samples`)."""
         hu = torch.from_numpy(np.asarray(image, dtype=np.float32))[None, None].to(self.device)
         plain = enlarge_bicubic(hu, self.scale)
         if network is None or (mask is not None and not mask.any()):
-            return _to_int16(plain)
+            return _to_int16(plain), np.zeros(plain.shape[2:] if self.samples else (0, 0), np.float32)
+        weight = None if mask is None or mask.all() else _weight(mask, self.scale, self.device)
+
+        def one_pass(unit: Tensor) -> Tensor:
+            detail = self._patchwise(network, unit) if self.statistics == "patches" else network(unit)
+            return self.window.from_unit(detail.float())
+
         unit = self.window.to_unit(hu)
-        detail = self._patchwise(network, unit) if self.statistics == "patches" else network(unit)
-        result = self.window.from_unit(detail.float())
-        if mask is not None and not mask.all():
-            result = torch.lerp(plain, result, _weight(mask, self.scale, self.device))
-        return _to_int16(result)
+        if not self.samples:
+            result = one_pass(unit)
+            return _to_int16(result if weight is None else torch.lerp(plain, result, weight)), np.empty(
+                (0, 0), np.float32
+            )
+        with sampling(network):
+            moments = sampled(one_pass, unit, self.samples, seed)
+        mean, deviation = moments.mean, moments.deviation
+        if weight is not None:
+            mean, deviation = torch.lerp(plain, mean, weight), deviation * weight
+        return _to_int16(mean), deviation[0, 0].cpu().numpy()
 
     def _patchwise(self, network: nn.Module, image: Tensor) -> Tensor:
         """Independent patches of the training size, side by side; the last ones are aligned with the edge."""
@@ -214,9 +281,12 @@ class SuperResolver:
         out = image.new_empty(1, 1, height * scale, width * scale)
         for top in [*range(0, height - size, size), height - size]:
             for left in [*range(0, width - size, size), width - size]:
-                patch = network(image[..., top : top + size, left : left + size])
+                low = image[..., top : top + size, left : left + size]
+                patch = network(low)
+                if self.match_histograms:
+                    patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
                 out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
-        return out
+        return out if self.median == 1 else _on_numpy(partial(median_filtered, size=self.median), out)
 
 
 def load_model(model: str | Path, scale: int | None = None, device: torch.device | str = "cpu") -> SuperResolver:
@@ -271,6 +341,12 @@ def _weight(mask: NDArray[np.bool_], scale: int, device: torch.device) -> Tensor
     coarse = torch.from_numpy(mask)[None, None].to(device, torch.float32)
     fine = F.interpolate(coarse, scale_factor=float(scale), mode="bilinear", align_corners=False)
     return fine.sub_(0.5).mul_(2).clamp_(0, 1)
+
+
+def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:
+    """Apply a function of 2-D arrays to images ``(1, 1, h, w)``."""
+    made = function(*(image[0, 0].float().cpu().numpy() for image in images))
+    return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))[None, None].to(images[0].device)
 
 
 def _to_int16(image: Tensor) -> NDArray[np.int16]:

@@ -1,0 +1,87 @@
+"""Mean and spread of repeated stochastic passes, without keeping the passes (ISBI 2021, Eq. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ctloupe.volume.volume import LazyArray
+
+
+class RunningMoments:
+    """Mean and variance of images that come one after the other (Welford 1962, doi:10.1080/00401706.1962.10490022).
+
+    Only the mean and the sum of squared differences are kept, however many images there are.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean: Tensor | None = None
+        self._squares: Tensor | None = None
+
+    def add(self, image: Tensor) -> None:
+        """Take one more image of the same shape into account."""
+        self.count += 1
+        if self._mean is None or self._squares is None:
+            self._mean, self._squares = image.float().clone(), torch.zeros_like(image, dtype=torch.float32)
+            return
+        difference = image - self._mean
+        self._mean.add_(difference, alpha=1 / self.count)
+        self._squares.addcmul_(difference, image - self._mean)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the images so far."""
+        if self._mean is None:
+            raise ValueError("no image was added")
+        return self._mean
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation about the mean, divided by the number of images as in the paper."""
+        if self._squares is None:
+            raise ValueError("no image was added")
+        return (self._squares / self.count).sqrt()
+
+
+def sampled(network: Callable[[Tensor], Tensor], image: Tensor, samples: int, seed: int) -> RunningMoments:
+    """Run a stochastic `network` on `image` so many times.
+
+    The random numbers are a function of `seed` alone, and the caller's random state is left as it was.
+    """
+    moments = RunningMoments()
+    devices = [image.device] if image.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        for _ in range(samples):
+            moments.add(network(image))
+    return moments
+
+
+class Spool:
+    """Slices that wait in a temporary file.
+
+    Parameters
+    ----------
+    file
+        Open for reading and writing; whoever opened it closes it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def keep(self, index: int, plane: NDArray[np.float32]) -> None:
+        """Put slice `index` into the file; all are of one size."""
+        self._file.seek(index * plane.nbytes)
+        self._file.write(np.ascontiguousarray(plane, dtype=np.float32).tobytes())
+
+    def data(self, shape: tuple[int, int, int]) -> LazyArray:
+        """Describe the slices as a volume that is read from the file."""
+        self._file.flush()
+        stored = np.memmap(self._file, np.float32, "r", shape=shape)
+        return LazyArray(shape, np.float32, lambda block: np.array(stored[block]), "spooled slices")
