@@ -26,6 +26,7 @@ _BUILT_IN = {
     "synth-srgan": "ctloupe.methods.synth_srgan:SynthSRGAN",
     "bayes-cyclegan": "ctloupe.methods.bayes_cyclegan:BayesCycleGAN",
     "srgan": "ctloupe.methods.srgan:SRGAN",
+    "physics-srgan": "ctloupe.methods.physics_srgan:PhysicsSRGAN",
 }
 
 

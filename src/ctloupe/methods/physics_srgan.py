@@ -1,0 +1,194 @@
+"""Physics-SRGAN: estimate the clinical scanner from its scans, degrade µCT with it, and learn the way back."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ctloupe.losses.adversarial import AdversarialKind
+from ctloupe.losses.mmsr import DistanceKind, distance, f_down
+from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
+from ctloupe.methods.paired import DiscriminatorKind, Judge, paired_step
+from ctloupe.networks.blocks import initialise_icnr
+from ctloupe.networks.plain import PlainSRNet
+from ctloupe.prepare.scanner import ScannerEstimate, estimate_scanner, noise_amplitude
+
+_PARAMETERS = ("blur", "noise", "rise", "roll_off", "gain", "offset", "misfit")
+
+
+class PhysicsWeights(BaseModel):
+    """Weights of the loss terms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pixel: float = Field(1.0, ge=0)
+    """d(y, SR(LR))."""
+    adversarial: float = Field(1e-3, ge=0)
+    """−log D(SR(LR))."""
+    consistency: float = Field(1.0, ge=0)
+    """‖LR − f↓(SR(LR))‖²."""
+
+
+class PhysicsSRGANConfig(MethodConfig):
+    """Network, degradation and losses of Physics-SRGAN."""
+
+    width: int = Field(64, ge=4)
+    """Feature maps at LR size."""
+    blocks: int = Field(16, ge=1)
+    """Residual blocks."""
+    corrections: int = Field(1, ge=0, le=8)
+    """Back-projections at the end of the network, which bring f↓(SR) to the scan."""
+    correction_strength: float = Field(1.0, ge=0, le=1)
+    """Share of the difference that each of them adds."""
+    blur_range: float = Field(0.2, ge=0, lt=1)
+    """Relative half-width of the random blur around the estimate."""
+    noise_range: float = Field(0.5, ge=0, le=1)
+    """Relative half-width of the random noise level around the estimate."""
+    intensity_jitter: float = Field(0.02, ge=0, lt=1)
+    """Standard deviation of random gain (relative) and offset around the estimate."""
+    discriminator: DiscriminatorKind = "patch"
+    discriminator_width: int = Field(64, ge=4)
+    discriminator_strides: int = Field(3, ge=1, le=4)
+    weights: PhysicsWeights = PhysicsWeights()
+    pixel: DistanceKind = "l2"
+    adversarial: AdversarialKind = "log"
+
+
+class PhysicsSRGAN(Method):
+    """Supervised on pairs that an estimated scanner makes of µCT; no translation network is trained.
+
+    Parameters
+    ----------
+    config
+        See `PhysicsSRGANConfig`.
+    """
+
+    name = "physics-srgan"
+    summary = "pairs by a scanner estimated from the clinical scans; supervised and consistent with the scan"
+    reference = "this project"
+    Config = PhysicsSRGANConfig
+    config: PhysicsSRGANConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"learning_rate": 2e-4, "betas": (0.9, 0.999), "batch_size": 16, "epochs": 200, "flips": True},
+        "tiny": {
+            "batch_size": 4,
+            "blocks": 6,
+            "discriminator_width": 32,
+            "discriminator_strides": 2,
+            "learning_rate": 1e-3,
+            "betas": (0.9, 0.999),
+            "epochs": 20,
+            "flips": True,
+        },
+    }
+    scanner: Tensor
+    noise_shape: Tensor
+
+    def __init__(self, config: PhysicsSRGANConfig) -> None:
+        super().__init__(config)
+        self.generator = self.make_enhancer(config)
+        initialise_icnr(self.generator)
+        self.judge = Judge(config.discriminator, config.discriminator_width, config.discriminator_strides)
+        # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
+        start = ScannerEstimate(0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0)
+        self.register_buffer("scanner", torch.tensor([getattr(start, name) for name in _PARAMETERS]))
+        self.register_buffer("noise_shape", self._noise_shape(start))
+
+    @classmethod
+    def make_enhancer(cls, config: PhysicsSRGANConfig) -> PlainSRNet:
+        """Build the generator."""
+        return PlainSRNet(config.scale, config.width, config.blocks, config.corrections, config.correction_strength)
+
+    def enhancer(self) -> nn.Module:
+        """Return the generator."""
+        return self.generator
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return G and D."""
+        return {"G": self.generator, "D": self.judge}
+
+    def players(self) -> dict[str, nn.Module]:
+        """Return the generator and the discriminator."""
+        return {"generator": self.generator, "discriminator": self.judge}
+
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weight of each term."""
+        return self.config.weights.model_dump()
+
+    def examine(self, sample: Batch) -> None:
+        """Estimate the scanner from clinical and µCT patches, and keep it in a buffer."""
+        micro = sample.micro if sample.micro_thick is None else sample.micro_thick
+        found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), micro[:, 0].cpu().numpy(), self.config.scale)
+        values = torch.tensor([getattr(found, name) for name in _PARAMETERS])
+        self.scanner.copy_(values)
+        self.noise_shape.copy_(self._noise_shape(found))
+
+    def estimate(self) -> ScannerEstimate:
+        """Return the scanner that pairs are made with."""
+        return ScannerEstimate(*self.scanner.tolist())
+
+    def _noise_shape(self, scanner: ScannerEstimate) -> Tensor:
+        return torch.tensor(noise_amplitude(self.config.patch_size, scanner.rise, scanner.roll_off))
+
+    def degraded(self, thick: Tensor) -> Tensor:
+        """Scan µCT patches ``(n, 1, s·p, s·p)``, already in clinical intensities, with a scanner near the estimate."""
+        config, count = self.config, len(thick)
+        blur = self.scanner[0] * config.scale * (1 + config.blur_range * _spread(thick, count))
+        noise = self.scanner[1] * (1 + config.noise_range * _spread(thick, count))
+        low = f_down(_blurred(thick, blur, 5 * config.scale), config.scale)
+        spectrum = torch.fft.rfft2(torch.randn_like(low)) * self.noise_shape
+        return (low + noise * torch.fft.irfft2(spectrum, s=low.shape[-2:])).clamp(-1, 1)
+
+    def clinical_intensities(self, micro: Tensor, gain: Tensor | float = 1.0, offset: Tensor | float = 0.0) -> Tensor:
+        """Map µCT in [−1, 1] to the intensities it would have in the clinical scan."""
+        return (micro * (self.scanner[4] * gain) + (self.scanner[5] + offset)).clamp(-1, 1)
+
+    def clinical_like(self, micro: Tensor) -> Tensor:
+        """Return µCT scanned with the estimated scanner."""
+        return self.degraded(self.clinical_intensities(micro))
+
+    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+        """Update the generator, then the discriminator."""
+        jitter, count = self.config.intensity_jitter, len(batch.micro)
+        gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
+        offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
+        high = self.clinical_intensities(batch.micro, gain, offset)
+        thick = high if batch.micro_thick is None else self.clinical_intensities(batch.micro_thick, gain, offset)
+        low = self.degraded(thick)
+        return paired_step(
+            engine,
+            self.judge,
+            low,
+            high,
+            self.loss_weights(),
+            pixel=self.config.pixel,
+            adversarial=self.config.adversarial,
+            more=lambda sr: {"consistency": distance(low, f_down(sr, self.config.scale))},
+        )
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Return SR of the clinical patch, and a µCT patch scanned and brought back."""
+        like = self.clinical_like(batch.micro if batch.micro_thick is None else batch.micro_thick)
+        return {"SR": self.generator(batch.clinical), "SR of scanned micro-CT": self.generator(like)}
+
+
+def _spread(like: Tensor, count: int) -> Tensor:
+    """Uniform random numbers in [−1, 1], one a patch."""
+    return 2 * torch.rand(count, 1, 1, 1, device=like.device) - 1
+
+
+def _blurred(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Gaussian blur with a standard deviation of its own for each image ``(n, 1, h, w)``; `sigma` is (n, 1, 1, 1)."""
+    radius = min(radius, images.shape[-1] - 1)
+    at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    taps = torch.exp(-0.5 * (at / sigma.view(-1, 1).clamp_min(1e-3)).square())
+    taps = taps / taps.sum(1, keepdim=True)
+    count = len(images)
+    stacked = F.pad(images.transpose(0, 1), (radius,) * 4, mode="replicate")
+    rows = F.conv2d(stacked, taps.view(count, 1, -1, 1), groups=count)
+    return F.conv2d(rows, taps.view(count, 1, 1, -1), groups=count).transpose(0, 1)

@@ -1,0 +1,77 @@
+"""A super-resolution network without normalisation, whose last step keeps its output consistent with its input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ctloupe.losses.mmsr import f_down
+from ctloupe.networks.blocks import SubPixelStep, convolution, steps_of_two
+from ctloupe.networks.generators import enlarge_bicubic
+
+
+class PlainBlock(nn.Module):
+    """3×3, PReLU, 3×3, scaled, plus the input (EDSR, Lim et al. 2017, arXiv:1707.02921).
+
+    Parameters
+    ----------
+    channels
+        Width of input and output.
+    scaling
+        Of the block's own contribution.
+    """
+
+    def __init__(self, channels: int, scaling: float) -> None:
+        super().__init__()
+        self.scaling = scaling
+        self.body = nn.Sequential(convolution(channels, channels, 3), nn.PReLU(), convolution(channels, channels, 3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``(n, c, h, w)`` to the same shape."""
+        return torch.add(features, self.body(features), alpha=self.scaling)
+
+
+class PlainSRNet(nn.Module):
+    """LR to HR without any normalisation, so that every output depends on its receptive field alone.
+
+    First convolution, residual blocks under one long skip, sub-pixel steps that halve the width, last convolution; the
+    result is added to the bicubic enlargement. Then, `corrections` times, what f↓(SR) lacks of the input is enlarged
+    and added (iterated back-projection, Irani and Peleg 1991, doi:10.1016/1049-9652(91)90045-L).
+
+    Parameters
+    ----------
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps at LR size; must be divisible by `scale`.
+    blocks
+        Residual blocks.
+    corrections
+        Back-projections after the network.
+    strength
+        Share of the missing difference that each of them adds, in [0, 1].
+    """
+
+    def __init__(
+        self, scale: int = 8, width: int = 64, blocks: int = 8, corrections: int = 0, strength: float = 1.0
+    ) -> None:
+        super().__init__()
+        steps = steps_of_two(scale)
+        if width % scale:
+            raise ValueError(f"width {width} must be divisible by the scale {scale}")
+        self.scale, self.corrections, self.strength = scale, corrections, strength
+        self.head = convolution(1, width, 3)
+        self.trunk = nn.Sequential(*(PlainBlock(width, 0.5) for _ in range(blocks)), convolution(width, width, 3))
+        self.tail = nn.Sequential(*(SubPixelStep(width >> step, normalised=False) for step in range(steps)))
+        self.last = convolution(width >> steps, 1, 5)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        features = self.head(image)
+        detail = self.last(self.tail(features + self.trunk(features))).float()
+        low = image.float()
+        result = enlarge_bicubic(low, self.scale) + detail
+        for _ in range(self.corrections):
+            missing = low - f_down(result, self.scale)
+            result = torch.add(result, enlarge_bicubic(missing, self.scale), alpha=self.strength)
+        return result.clamp(-1, 1)
