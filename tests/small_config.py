@@ -1,13 +1,23 @@
-"""A configuration of SR-CycleGAN small enough for tests."""
+"""Configurations of every method small enough for tests: scale 4, patches of 12 pixels, a few feature maps."""
 
-SMALL = {
-    "scale": 4,
-    "patch_size": 12,
-    "batch_size": 2,
-    "width": 8,
-    "blocks": 1,
-    "shrinking_width": 8,
-    "shrinking_blocks": 1,
-    "discriminator_width": 4,
-    "discriminator_strides": 2,
+_COMMON = {"scale": 4, "patch_size": 12, "batch_size": 2}
+_JUDGE = {"discriminator_width": 4, "discriminator_strides": 2}
+_GENERATOR = {"width": 8, "blocks": 1}
+
+SMALL = _COMMON | _JUDGE | _GENERATOR | {"shrinking_width": 8, "shrinking_blocks": 1}
+"""Of SR-CycleGAN."""
+
+SMALL_BY_METHOD = {
+    "bicubic": {"scale": 4},
+    "nearest": {"scale": 4},
+    "lanczos": {"scale": 4},
+    "sr-cyclegan": SMALL,
+    "cyclegan": SMALL,
+    "synth-srgan": _COMMON
+    | _JUDGE
+    | _GENERATOR
+    | {"translation_width": 4, "translation_blocks": 1, "judge_width": 4, "judge_strides": 2},
+    "bayes-cyclegan": _COMMON | _JUDGE | {"width": 4, "blocks": 1},
+    "srgan": _COMMON | _JUDGE | _GENERATOR,
+    "physics-srgan": _COMMON | _JUDGE | _GENERATOR,
 }

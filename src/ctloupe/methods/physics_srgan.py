@@ -40,7 +40,7 @@ class PhysicsSRGANConfig(MethodConfig):
     """Feature maps at LR size."""
     blocks: int = Field(16, ge=1)
     """Residual blocks."""
-    corrections: int = Field(1, ge=0, le=8)
+    corrections: int = Field(3, ge=0, le=8)
     """Back-projections at the end of the network, which bring f↓(SR) to the scan."""
     correction_strength: float = Field(1.0, ge=0, le=1)
     """Share of the difference that each of them adds."""
@@ -77,7 +77,7 @@ class PhysicsSRGAN(Method):
         "tiny": {
             "batch_size": 4,
             "blocks": 6,
-            "discriminator_width": 32,
+            "discriminator_width": 16,
             "discriminator_strides": 2,
             "learning_rate": 1e-3,
             "betas": (0.9, 0.999),
