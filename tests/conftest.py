@@ -10,7 +10,7 @@ from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume
-from small_config import SMALL
+from small_config import SMALL, SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
 
@@ -37,9 +37,10 @@ def settings(small_bank: Path, tmp_path: Path):
 
     def make(**changes: object) -> TrainSettings:
         overrides = dict(changes)
-        config = methods.get("sr-cyclegan").configure("tiny", SMALL | overrides.pop("config", {}))
+        method = overrides.pop("method", "sr-cyclegan")
+        config = methods.get(method).configure("tiny", SMALL_BY_METHOD[method] | overrides.pop("config", {}))
         values = {
-            "method": "sr-cyclegan",
+            "method": method,
             "preset": "tiny",
             "config": config.model_dump(mode="json"),
             "bank": small_bank,

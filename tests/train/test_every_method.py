@@ -1,0 +1,53 @@
+"""Every method goes the same way: trained, stopped, resumed, packaged, loaded, enhancing, evaluated."""
+
+import numpy as np
+import pytest
+import torch
+
+from ctloupe import methods
+from ctloupe.enhance.resolver import load_model
+from ctloupe.evaluate.protocols import compare_with_truth
+from ctloupe.train import checkpoint
+from ctloupe.train.loop import train
+from ctloupe.train.run_folder import RunFolder
+from ctloupe.train.stages import load_method
+from ctloupe.volume.volume import Volume
+
+TRAINABLE = [name for name in methods.names() if methods.get(name).trainable]
+
+
+def last_stage(run, name):
+    stages = methods.get(name).stages
+    return run if len(stages) == 1 else run / stages[-1]
+
+
+def weights(run, name):
+    return checkpoint.read(checkpoint.found(last_stage(run, name) / "checkpoints")[-1])["method"]
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_a_resumed_training_is_the_uninterrupted_one_and_its_model_enhances(name, settings, tmp_path):
+    whole = settings(method=name, out=tmp_path / "whole", steps=4)
+    train(whole)
+    cut = settings(method=name, out=tmp_path / "cut", steps=4, checkpoint_steps=2, keep_checkpoints=9)
+    train(cut)
+    late = checkpoint.found(last_stage(cut.out, name) / "checkpoints")[1:]
+    assert late
+    for path in late:
+        path.unlink()
+    model = train(RunFolder(cut.out).settings(), resume=True)
+    one, other = weights(whole.out, name), weights(cut.out, name)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+    values = np.random.default_rng(0).normal(-800, 100, (2, 17, 20)).astype(np.int16)
+    scan = Volume(values, (0.6, 0.6, 0.6), modality="clinical", units="HU")
+    enhanced = load_model(model).enhance(scan)
+    assert enhanced.shape == (2, 68, 80)
+    found = compare_with_truth(scan, {name: enhanced}, enhanced)
+    assert list(found.rows) == ["bicubic", name]
+    assert found.rows[name]["MAE (HU)"] == 0
+    rebuilt = load_method(cut.out).enhancer()
+    low = torch.rand(1, 1, 12, 12) - 0.5
+    with torch.no_grad():
+        assert torch.equal(rebuilt(low), load_model(model).enhancer(low))
