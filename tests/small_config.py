@@ -19,5 +19,7 @@ SMALL_BY_METHOD = {
     | {"translation_width": 4, "translation_blocks": 1, "judge_width": 4, "judge_strides": 2},
     "bayes-cyclegan": _COMMON | _JUDGE | {"width": 4, "blocks": 1},
     "srgan": _COMMON | _JUDGE | _GENERATOR,
+    "sr-unit": _COMMON | _JUDGE | _GENERATOR,
+    "unit": _COMMON | _JUDGE | _GENERATOR,
     "physics-srgan": _COMMON | _JUDGE | _GENERATOR,
 }

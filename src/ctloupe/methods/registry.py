@@ -22,6 +22,8 @@ _BUILT_IN = {
     "nearest": "ctloupe.methods.nearest:NearestMethod",
     "lanczos": "ctloupe.methods.lanczos:LanczosMethod",
     "sr-cyclegan": "ctloupe.methods.sr_cyclegan:SRCycleGAN",
+    "sr-unit": "ctloupe.methods.sr_unit:SRUnit",
+    "unit": "ctloupe.methods.unit:Unit",
     "cyclegan": "ctloupe.methods.cyclegan:CycleGAN",
     "synth-srgan": "ctloupe.methods.synth_srgan:SynthSRGAN",
     "bayes-cyclegan": "ctloupe.methods.bayes_cyclegan:BayesCycleGAN",
