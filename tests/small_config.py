@@ -21,5 +21,9 @@ SMALL_BY_METHOD = {
     "srgan": _COMMON | _JUDGE | _GENERATOR,
     "sr-unit": _COMMON | _JUDGE | _GENERATOR,
     "unit": _COMMON | _JUDGE | _GENERATOR,
+    "esrgan": _COMMON | _JUDGE | _GENERATOR | {"growth": 4},
+    "unet": _COMMON | {"width": 4, "levels": 2},
+    "cincgan": _COMMON | _JUDGE | _GENERATOR | {"sr_width": 16, "sr_blocks": 1},
+    "pseudo-sr": _COMMON | _JUDGE | _GENERATOR | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1},
     "physics-srgan": _COMMON | _JUDGE | _GENERATOR,
 }

@@ -101,7 +101,13 @@ class PhysicsSRGAN(Method):
     @classmethod
     def make_enhancer(cls, config: PhysicsSRGANConfig) -> PlainSRNet:
         """Build the generator."""
-        return PlainSRNet(config.scale, config.width, config.blocks, config.corrections, config.correction_strength)
+        return PlainSRNet(
+            config.scale,
+            config.width,
+            config.blocks,
+            corrections=config.corrections,
+            strength=config.correction_strength,
+        )
 
     def enhancer(self) -> nn.Module:
         """Return the generator."""

@@ -27,7 +27,11 @@ _BUILT_IN = {
     "cyclegan": "ctloupe.methods.cyclegan:CycleGAN",
     "synth-srgan": "ctloupe.methods.synth_srgan:SynthSRGAN",
     "bayes-cyclegan": "ctloupe.methods.bayes_cyclegan:BayesCycleGAN",
+    "cincgan": "ctloupe.methods.cincgan:CinCGAN",
+    "pseudo-sr": "ctloupe.methods.pseudo_sr:PseudoSR",
+    "esrgan": "ctloupe.methods.esrgan:ESRGAN",
     "srgan": "ctloupe.methods.srgan:SRGAN",
+    "unet": "ctloupe.methods.unet:UNetMethod",
     "physics-srgan": "ctloupe.methods.physics_srgan:PhysicsSRGAN",
 }
 

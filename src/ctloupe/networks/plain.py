@@ -34,18 +34,25 @@ class PlainBlock(nn.Module):
 class PlainSRNet(nn.Module):
     """LR to HR without any normalisation, so that every output depends on its receptive field alone.
 
-    First convolution, residual blocks under one long skip, sub-pixel steps that halve the width, last convolution; the
-    result is added to the bicubic enlargement. Then, `corrections` times, what f↓(SR) lacks of the input is enlarged
-    and added (iterated back-projection, Irani and Peleg 1991, doi:10.1016/1049-9652(91)90045-L).
+    First convolution, residual blocks under one long skip, sub-pixel steps, last convolution: EDSR, with its width
+    halved at each step and its result added to the bicubic enlargement unless told otherwise. Then, `corrections`
+    times, what f↓(SR) lacks of the input is enlarged and added (iterated back-projection, Irani and Peleg 1991,
+    doi:10.1016/1049-9652(91)90045-L).
 
     Parameters
     ----------
     scale
         2, 4, 8 or 16.
     width
-        Feature maps at LR size; must be divisible by `scale`.
+        Feature maps at LR size; when narrowing, must be divisible by `scale`.
     blocks
         Residual blocks.
+    scaling
+        Of the contribution of each block.
+    narrowing
+        Halve the width at each sub-pixel step.
+    bicubic_skip
+        Add the bicubic enlargement of the input.
     corrections
         Back-projections after the network.
     strength
@@ -53,24 +60,38 @@ class PlainSRNet(nn.Module):
     """
 
     def __init__(
-        self, scale: int = 8, width: int = 64, blocks: int = 8, corrections: int = 0, strength: float = 1.0
+        self,
+        scale: int = 8,
+        width: int = 64,
+        blocks: int = 8,
+        *,
+        scaling: float = 0.5,
+        narrowing: bool = True,
+        bicubic_skip: bool = True,
+        corrections: int = 0,
+        strength: float = 1.0,
     ) -> None:
         super().__init__()
         steps = steps_of_two(scale)
-        if width % scale:
+        if narrowing and width % scale:
             raise ValueError(f"width {width} must be divisible by the scale {scale}")
-        self.scale, self.corrections, self.strength = scale, corrections, strength
+        widths = [width >> step if narrowing else width for step in range(steps + 1)]
+        self.scale, self.bicubic_skip = scale, bicubic_skip
+        self.corrections, self.strength = corrections, strength
         self.head = convolution(1, width, 3)
-        self.trunk = nn.Sequential(*(PlainBlock(width, 0.5) for _ in range(blocks)), convolution(width, width, 3))
-        self.tail = nn.Sequential(*(SubPixelStep(width >> step, normalised=False) for step in range(steps)))
-        self.last = convolution(width >> steps, 1, 5)
+        self.trunk = nn.Sequential(*(PlainBlock(width, scaling) for _ in range(blocks)), convolution(width, width, 3))
+        self.tail = nn.Sequential(
+            *(SubPixelStep(widths[step], widths[step + 1], normalised=False) for step in range(steps))
+        )
+        self.last = convolution(widths[-1], 1, 5)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         features = self.head(image)
-        detail = self.last(self.tail(features + self.trunk(features))).float()
+        result = self.last(self.tail(features + self.trunk(features))).float()
         low = image.float()
-        result = enlarge_bicubic(low, self.scale) + detail
+        if self.bicubic_skip:
+            result = enlarge_bicubic(low, self.scale) + result
         for _ in range(self.corrections):
             missing = low - f_down(result, self.scale)
             result = torch.add(result, enlarge_bicubic(missing, self.scale), alpha=self.strength)

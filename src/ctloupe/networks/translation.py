@@ -81,3 +81,21 @@ class TranslationGenerator(nn.Module):
             return result
         base = enlarge_bicubic(image.float(), self.enlargement) if self.enlargement > 1 else image
         return (base + result).clamp(-1, 1)
+
+
+class CleanAndEnlarge(nn.Module):
+    """A network that cleans the image, then one that enlarges it.
+
+    Parameters
+    ----------
+    clean, enlarge
+        Networks of equal size and to HR.
+    """
+
+    def __init__(self, clean: nn.Module, enlarge: nn.Module) -> None:
+        super().__init__()
+        self.clean, self.enlarge = clean, enlarge
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        return self.enlarge(self.clean(image))

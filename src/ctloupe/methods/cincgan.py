@@ -1,0 +1,247 @@
+"""CinCGAN: a cycle that cleans clinical images inside a cycle that enlarges them; a baseline of JMI 2022."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
+from ctloupe.losses.mmsr import distance
+from ctloupe.losses.variation import total_variation
+from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
+from ctloupe.methods.cycle import TwoJudges
+from ctloupe.methods.paired import Judge
+from ctloupe.networks.blocks import initialise_icnr, initialise_normal
+from ctloupe.networks.degradations import shrink_bicubic
+from ctloupe.networks.discriminators import PatchDiscriminator
+from ctloupe.networks.generators import StridedGenerator
+from ctloupe.networks.plain import PlainSRNet
+from ctloupe.networks.translation import CleanAndEnlarge, TranslationGenerator
+
+INNER, JOINT = "inner", "joint"
+
+
+class CinCGANWeights(BaseModel):
+    """Weights of the inner cycle (w of CinCGAN, Eq. 5), the outer one (λ, Eq. 10), and of the pre-training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    adversarial_clinical: float = Field(1.0, ge=0)
+    """G1(x) should look like clean µCT at LR size."""
+    cycle: float = Field(10.0, ge=0)
+    """w1, ‖G2(G1(x)) − x‖²."""
+    identity: float = Field(5.0, ge=0)
+    """w2, |G1(y↓) − y↓|."""
+    variation: float = Field(0.5, ge=0)
+    """w3, total variation of G1(x)."""
+    pretraining: float = Field(1.0, ge=0)
+    """|SR(y↓) − y| while the inner cycle is trained."""
+    adversarial_micro: float = Field(1.0, ge=0)
+    """SR(G1(x)) should look like µCT."""
+    outer_cycle: float = Field(10.0, ge=0)
+    """λ1, ‖G3(SR(G1(x))) − x‖²."""
+    outer_identity: float = Field(5.0, ge=0)
+    """λ2, |SR(y↓) − y|."""
+    outer_variation: float = Field(2.0, ge=0)
+    """λ3, total variation of SR(G1(x))."""
+
+
+class CinCGANConfig(MethodConfig):
+    """Networks and losses of CinCGAN."""
+
+    width: int = Field(64, ge=4)
+    """Feature maps of G1, G2 and G3."""
+    blocks: int = Field(6, ge=1)
+    """Residual blocks of G1, G2 and G3."""
+    clean_skip: bool = False
+    """G1 and G2 add their output to their input (not in the paper)."""
+    sr_width: int = Field(256, ge=4)
+    """Feature maps of the SR network (EDSR)."""
+    sr_blocks: int = Field(16, ge=1)
+    narrowing: bool = False
+    """Halve the width of the SR network at each sub-pixel step."""
+    bicubic_skip: bool = False
+    """The SR network adds to the bicubic enlargement (not in the paper)."""
+    discriminator_width: int = Field(64, ge=4)
+    discriminator_strides: int = Field(3, ge=1, le=4)
+    weights: CinCGANWeights = CinCGANWeights()
+    adversarial: AdversarialKind = "least-squares"
+
+
+class InnerCycle(nn.Module):
+    """G1, G2 and the SR network, which is not yet connected to them."""
+
+    def __init__(self, enhancer: CleanAndEnlarge, back: nn.Module) -> None:
+        super().__init__()
+        self.enhancer, self.back = enhancer, back
+
+    def forward(self, low: Tensor, small: Tensor) -> dict[str, Tensor]:
+        """Clean and bring back x, clean what is clean already, enlarge y↓."""
+        clean = self.enhancer.clean(low)
+        return {
+            "clean": clean,
+            "low_cycle": self.back(clean),
+            "same": self.enhancer.clean(small),
+            "enlarged": self.enhancer.enlarge(small),
+        }
+
+
+class BothCycles(nn.Module):
+    """The inner cycle and G3 behind it."""
+
+    def __init__(self, inner: InnerCycle, shrink: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.shrink = inner, shrink
+
+    def forward(self, low: Tensor, small: Tensor) -> dict[str, Tensor]:
+        """Do what the inner cycle does, then enlarge the cleaned x and bring it back."""
+        images = self.inner(low, small)
+        sr = self.inner.enhancer.enlarge(images["clean"])
+        return images | {"sr": sr, "low_outer": self.shrink(sr)}
+
+
+class CinCGAN(Method):
+    """Stage ``inner`` trains the cleaning cycle and the SR network apart, stage ``joint`` everything together.
+
+    Parameters
+    ----------
+    config
+        See `CinCGANConfig`.
+    """
+
+    name = "cincgan"
+    summary = "cycle-in-cycle: clean the clinical image, then enlarge it"
+    reference = "Yuan et al. 2018, arXiv:1809.00437; as a baseline in JMI 2022"
+    stages = (INNER, JOINT)
+    Config = CinCGANConfig
+    config: CinCGANConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"learning_rate": 2e-4, "batch_size": 16},
+        "tiny": {
+            "batch_size": 2,
+            "width": 32,
+            "blocks": 3,
+            "clean_skip": True,
+            "sr_width": 64,
+            "sr_blocks": 4,
+            "narrowing": True,
+            "bicubic_skip": True,
+            "discriminator_width": 32,
+            "discriminator_strides": 2,
+            "learning_rate": 4e-4,
+            "epochs": 10,
+            "flips": True,
+        },
+    }
+
+    def __init__(self, config: CinCGANConfig) -> None:
+        super().__init__(config)
+        back = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        self.inner = InnerCycle(self.make_enhancer(config), back)
+        self.both = BothCycles(self.inner, StridedGenerator(config.scale, config.width, config.blocks))
+        width, strides = config.discriminator_width, config.discriminator_strides
+        self.judges = TwoJudges(width, strides)
+        # At LR size there is less to look at.
+        self.judges.a = PatchDiscriminator(width, min(strides, 2))
+        self.inner_judge = Judge("patch", width, min(strides, 2))
+        self.inner_judge.network = self.judges.a
+        for network in (self.inner.enhancer.clean, back, self.both.shrink, self.judges):
+            initialise_normal(network)
+        initialise_icnr(self.inner.enhancer.enlarge)
+
+    @classmethod
+    def make_enhancer(cls, config: CinCGANConfig) -> CleanAndEnlarge:
+        """Build G1 and the SR network."""
+        clean = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        enlarge = PlainSRNet(
+            config.scale,
+            config.sr_width,
+            config.sr_blocks,
+            scaling=0.1,
+            narrowing=config.narrowing,
+            bicubic_skip=config.bicubic_skip,
+        )
+        return CleanAndEnlarge(clean, enlarge)
+
+    def enhancer(self) -> nn.Module:
+        """Return G1 followed by the SR network."""
+        return self.inner.enhancer
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return G1, G2, G3, SR and both discriminators."""
+        return {
+            "G1": self.inner.enhancer.clean,
+            "G2": self.inner.back,
+            "SR": self.inner.enhancer.enlarge,
+            "G3": self.both.shrink,
+            "D1": self.judges.a,
+            "D2": self.judges.b,
+        }
+
+    def players(self) -> dict[str, nn.Module]:
+        """Return generators and discriminators of the stage that is trained."""
+        if self.stage == INNER:
+            return {"generators": self.inner, "discriminators": self.inner_judge}
+        return {"generators": self.both, "discriminators": self.judges}
+
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weight of each term of the stage that is trained."""
+        weights = self.config.weights.model_dump()
+        outer = ("adversarial_micro", "outer_cycle", "outer_identity", "outer_variation")
+        unused = outer if self.stage == INNER else ("pretraining",)
+        return {name: weight for name, weight in weights.items() if name not in unused}
+
+    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+        """Update the generators, then the discriminators, of the stage that is trained."""
+        low, high = batch.clinical, batch.micro
+        small = shrink_bicubic(high, self.config.scale).clamp(-1, 1)
+        self.judges.requires_grad_(False)
+        images = engine.forward("generators", low, small)
+        with engine.autocast():
+            fooled = [self.judges.a(images["clean"])]
+            if self.stage == JOINT:
+                fooled.append(self.judges.b(images["sr"]))
+        terms = self._terms(low, small, high, images)
+        for name, logits in zip(("adversarial_clinical", "adversarial_micro"), fooled, strict=False):
+            terms[name] = generator_loss(logits.float(), self.config.adversarial)
+        weights = self.loss_weights()
+        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        engine.update("generators", total)
+        self.judges.requires_grad_(True)
+        found = self._judge(engine, small, high, images)
+        engine.update("discriminators", torch.stack(list(found.values())).sum())
+        return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}
+
+    def _terms(self, low: Tensor, small: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:
+        terms = {
+            "cycle": distance(low, images["low_cycle"]),
+            "identity": distance(small, images["same"], "l1"),
+            "variation": total_variation(images["clean"]),
+        }
+        enlarged = distance(high, images["enlarged"], "l1")
+        if self.stage == INNER:
+            return terms | {"pretraining": enlarged}
+        return terms | {
+            "outer_cycle": distance(low, images["low_outer"]),
+            "outer_identity": enlarged,
+            "outer_variation": total_variation(images["sr"]),
+        }
+
+    def _judge(self, engine: Engine, small: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:
+        kind, clean = self.config.adversarial, images["clean"].detach()
+        if self.stage == INNER:
+            logits = engine.forward("discriminators", small, clean)
+            return {"discriminator_clinical": discriminator_loss(logits[0], logits[1], kind)}
+        logits = engine.forward("discriminators", small, clean, high, images["sr"].detach())
+        return {
+            "discriminator_clinical": discriminator_loss(logits[0], logits[1], kind),
+            "discriminator_micro": discriminator_loss(logits[2], logits[3], kind),
+        }
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Return SR and the cleaned clinical patch."""
+        return {"SR": self.enhancer()(batch.clinical), "G1(clinical)": self.inner.enhancer.clean(batch.clinical)}
