@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ctloupe.phantom.phantom import PhantomConfig, make_lung
-from ctloupe.prepare.banks import BankRequest, prepare_banks
+from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.volume.formats import read, write
@@ -45,7 +45,9 @@ def test_voxels_of_unlike_size_are_warned_about(scans, tmp_path):
 def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_path):
     micro = read(scans[1])
     other = write(micro.with_data((micro.array() // 10).astype(np.int16)), tmp_path / "dim.nii.gz")
-    asked = request_for(scans, micro=(scans[1], other), micro_window=(1.0, 99.0, True), micro_mask="none")
+    asked = request_for(
+        scans, micro=(scans[1], other), micro_window=WindowRequest(1.0, 99.0, "percentiles"), micro_mask="none"
+    )
     prepare_banks(asked, tmp_path / "bank")
     bank = PatchBank.load(tmp_path / "bank" / "micro.bank")
     first, second = bank.patches[:20].mean(), bank.patches[20:].mean()
@@ -59,7 +61,7 @@ def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_p
         ({"patch_size": 200}, "no patch"),
         ({"scale": 3}, "--scale"),
         ({"per_case": 0}, "--per-case"),
-        ({"clinical_window": (1.0, 99.0, True)}, "HU"),
+        ({"clinical_window": WindowRequest(1.0, 99.0, "percentiles")}, "HU"),
     ],
 )
 def test_a_request_that_cannot_be_met_leaves_nothing(scans, tmp_path, changes, word):

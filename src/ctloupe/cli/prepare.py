@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers, volume_paths
 from ctloupe.volume.errors import OptionError
+
+if TYPE_CHECKING:
+    from ctloupe.prepare.banks import WindowRequest
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +29,23 @@ def prepare(
     ] = 32,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the choice of patches.")] = 0,
-    clinical_mask: Annotated[str, typer.Option(help="lungs, none or a mask file (for a single volume).")] = "lungs",
-    micro_mask: Annotated[str, typer.Option(help="specimen, none or a mask file (for a single volume).")] = "specimen",
-    clinical_window: Annotated[str, typer.Option(help="LOW,HIGH in HU.")] = "-1000,2500",
-    micro_window: Annotated[str, typer.Option(help="LOW,HIGH in raw units, or percentiles as 1%,99%.")] = "0,15000",
+    clinical_mask: Annotated[
+        str, typer.Option(help="lungs, box, none or a mask file (for a single volume).")
+    ] = "lungs",
+    micro_mask: Annotated[
+        str, typer.Option(help="specimen, box, none or a mask file (for a single volume).")
+    ] = "specimen",
+    clinical_window: Annotated[str, typer.Option(help="LOW,HIGH in HU, or zscore:K.")] = "-1000,2500",
+    micro_window: Annotated[
+        str, typer.Option(help="LOW,HIGH in raw units, percentiles as 1%,99%, or zscore:K.")
+    ] = "0,15000",
+    stride: Annotated[
+        int | None, typer.Option(help="Patches on a grid of so many µCT pixels instead of at random.")
+    ] = None,
+    no_thick: Annotated[
+        bool,
+        typer.Option("--no-thick", help="Do not keep µCT patches averaged over the clinical slice thickness as well."),
+    ] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,
     overwrite: Overwrite = False,
@@ -54,15 +70,21 @@ def prepare(
         micro_window=_window(micro_window, "--micro-window"),
         voxel_size=as_voxel_size(voxel_size),
         series=series,
+        stride=stride,
+        thick=not no_thick,
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
     print(out)
 
 
-def _window(text: str, option: str) -> tuple[float, float, bool]:
-    percent = text.count("%") == 2
+def _window(text: str, option: str) -> WindowRequest:
+    from ctloupe.prepare.banks import WindowRequest
+
+    if text.startswith("zscore"):
+        deviations = numbers(text.partition(":")[2] or "3", option, 1, "zscore:3")[0]
+        return WindowRequest(0.0, deviations, "zscore")
     low, high = numbers(text.replace("%", ""), option, 2, "-1000,2500 or 1%,99%")
-    if "%" in text and not percent:
+    if "%" in text and text.count("%") != 2:
         raise OptionError(f"{option} {text}: give both ends as percentiles or neither")
-    return low, high, percent
+    return WindowRequest(low, high, "percentiles" if "%" in text else "values")

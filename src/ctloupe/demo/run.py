@@ -20,7 +20,7 @@ from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
 from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
-from ctloupe.prepare.banks import BankRequest, prepare_banks
+from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.train.loop import Progress, train
 from ctloupe.train.settings import TrainSettings
@@ -28,8 +28,8 @@ from ctloupe.volume.errors import FileError
 from ctloupe.volume.formats import read, write
 
 SCALE = 8
-CLINICAL_WINDOW = (-1000.0, 400.0, False)
-MICRO_WINDOW = (2500.0, 15000.0, False)
+CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
+MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
 MARKER = ".ctloupe-demo"
 ROW = "SR-CycleGAN (tiny)"
 
@@ -135,7 +135,7 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
     _write_sections(report, out, found, tissues)
     report.section("Pictures")
-    extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, MICRO_WINDOW[:2], "raw")
+    extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, (MICRO_WINDOW.low, MICRO_WINDOW.high), "raw")
     add_pictures(report, scan, rows, truth, None, extra)
     return found, tissues, report
 

@@ -225,7 +225,8 @@ class PseudoSR(Method):
         logits = engine.forward("discriminators", *(image.detach() for image in real_and_made))
         names = ("clean", "clinical", "micro")
         found = {
-            f"discriminator_{name}": discriminator_loss(*pair, kind) for name, pair in zip(names, logits, strict=True)
+            f"discriminator_{name}": discriminator_loss(real, made, kind)
+            for name, (real, made) in zip(names, logits, strict=True)
         }
         engine.update("discriminators", torch.stack(list(found.values())).sum())
         total = correction.detach() + weights["pixel"] * terms["pixel"].detach()

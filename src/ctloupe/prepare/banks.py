@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.prepare.intensity import MICRO, IntensityWindow
+from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.atomic import replacing
@@ -23,9 +23,29 @@ Mask = NDArray[np.bool_]
 SPACING_TOLERANCE = 0.10
 
 
+class WindowRequest(NamedTuple):
+    """An intensity window: two values, two percentiles, or mean ± `high` standard deviations (``zscore``)."""
+
+    low: float
+    high: float
+    kind: Literal["values", "percentiles", "zscore"] = "values"
+
+    def of(self, volume: Volume, mask: Mask | None) -> IntensityWindow:
+        """Resolve the window on a volume."""
+        if self.kind == "percentiles":
+            return IntensityWindow.from_percentiles(volume, self.low, self.high, mask=mask)
+        if self.kind == "zscore":
+            return IntensityWindow.from_zscore(volume, self.high, mask=mask)
+        return IntensityWindow(self.low, self.high)
+
+
+CLINICAL_WINDOW = WindowRequest(CLINICAL.low, CLINICAL.high)
+MICRO_WINDOW = WindowRequest(MICRO.low, MICRO.high)
+
+
 @dataclass(frozen=True)
 class BankRequest:
-    """What `prepare_banks` is asked for; windows are (low, high, whether they are percentiles)."""
+    """What `prepare_banks` is asked for."""
 
     clinical: tuple[Path, ...]
     micro: tuple[Path, ...]
@@ -35,8 +55,12 @@ class BankRequest:
     seed: int = 0
     clinical_mask: str = "lungs"
     micro_mask: str = "specimen"
-    clinical_window: tuple[float, float, bool] = (-1000.0, 2500.0, False)
-    micro_window: tuple[float, float, bool] = (MICRO.low, MICRO.high, False)
+    clinical_window: WindowRequest = CLINICAL_WINDOW
+    micro_window: WindowRequest = MICRO_WINDOW
+    stride: int | None = None
+    """Grid of µCT patches in fine pixels instead of random places; clinical ones are on a grid `scale` times finer."""
+    thick: bool = True
+    """Also keep µCT patches averaged over the clinical slice thickness."""
     voxel_size: Triple | None = None
     series: str | None = None
 
@@ -63,8 +87,9 @@ def prepare_banks(
     _check(request)
     with replacing(out, overwrite) as temporary:
         (temporary / "overlays").mkdir(parents=True)
-        clinical = _bank(request, "clinical", temporary, say)
-        micro = _bank(request, "micro", temporary, say)
+        slices = _Slices()
+        clinical = _bank(request, "clinical", temporary, say, slices)
+        micro = _bank(request, "micro", temporary, say, slices)
         wanted = tuple(value / request.scale for value in clinical)
         if max(abs(a / b - 1) for a, b in zip(micro, wanted, strict=True)) > SPACING_TOLERANCE:
             say(
@@ -79,36 +104,80 @@ def _check(request: BankRequest) -> None:
         raise OptionError(f"--scale {request.scale}: expected 2, 4, 8 or 16")
     if request.patch_size < 4 or request.per_case < 1:
         raise OptionError("--patch must be at least 4 and --per-case at least 1")
-    if request.clinical_window[2]:
+    if request.clinical_window.kind == "percentiles":
         raise OptionError("--clinical-window must be in HU: the enhanced volume is turned back into HU with it")
+    if request.stride is not None and (request.stride < 1 or request.stride % request.scale):
+        raise OptionError(f"--stride {request.stride}: expected a multiple of the scale {request.scale} in µCT pixels")
 
 
-def _bank(request: BankRequest, modality: str, out: Path, say: Callable[[str], None]) -> tuple[float, float]:
+@dataclass
+class _Slices:
+    """Slice distances of the clinical volumes, in mm, as far as they are read."""
+
+    distances: list[float] = field(default_factory=list)
+
+
+def _bank(
+    request: BankRequest, modality: str, out: Path, say: Callable[[str], None], slices: _Slices
+) -> tuple[float, float]:
     clinical = modality == "clinical"
-    low, high, percent = request.clinical_window if clinical else request.micro_window
-    window = MICRO if percent else IntensityWindow(low, high)
+    window = _bank_window(request, modality, say)
     size = request.patch_size * (1 if clinical else request.scale)
-    cases = _cases(request, modality, window, out, say)
-    bank = PatchBank.sample(cases, size, per_volume=request.per_case, window=window, seed=request.seed)
+    stride = None if request.stride is None else request.stride // (request.scale if clinical else 1)
+    thickness = float(np.mean(slices.distances)) if not clinical and request.thick else None
+    cases = _cases(request, modality, window, out, say, slices)
+    bank = PatchBank.sample(
+        cases,
+        size,
+        per_volume=request.per_case,
+        window=window,
+        seed=request.seed,
+        stride=stride,
+        thickness_mm=thickness,
+    )
     bank.save(out / f"{modality}.bank")
     return float(bank.spacing[0]), float(bank.spacing[1])
 
 
+def _bank_window(request: BankRequest, modality: str, say: Callable[[str], None]) -> IntensityWindow:
+    """Window of all volumes of a bank; µCT volumes with windows of their own are brought to the nominal one."""
+    if modality == "micro":
+        asked = request.micro_window
+        return MICRO if asked.kind != "values" else IntensityWindow(asked.low, asked.high)
+    asked = request.clinical_window
+    if asked.kind == "values":
+        return IntensityWindow(asked.low, asked.high)
+    # HU mean the same everywhere, and one window must bring every output back: the volumes share mean and spread.
+    found = []
+    for path in request.clinical:
+        volume = _read(request, path, True)
+        found.append(asked.of(volume, _mask(request, volume, modality, len(request.clinical))))
+    low, high = np.mean([(one.low, one.high) for one in found], axis=0)
+    say(f"clinical window by z-score: {low:.0f} … {high:.0f} HU")
+    return IntensityWindow(float(low), float(high))
+
+
 def _cases(
-    request: BankRequest, modality: str, window: IntensityWindow, out: Path, say: Callable[[str], None]
+    request: BankRequest,
+    modality: str,
+    window: IntensityWindow,
+    out: Path,
+    say: Callable[[str], None],
+    slices: _Slices,
 ) -> Iterator[tuple[str, Volume, Mask | None]]:
     """One volume after the other with its mask, so that they need not all be in memory at once."""
     clinical = modality == "clinical"
     paths = request.clinical if clinical else request.micro
-    low, high, percent = request.clinical_window if clinical else request.micro_window
     first: tuple[str, Triple] | None = None
     for index, path in enumerate(paths, start=1):
         volume = _read(request, path, clinical)
         first = first or (path.name, volume.spacing)
         _require_like_spacing(first, path.name, volume, modality)
+        if clinical:
+            slices.distances.append(volume.spacing[0])
         mask = _mask(request, volume, modality, len(paths))
-        if percent:
-            volume, note = _standardised(volume, IntensityWindow.from_percentiles(volume, low, high, mask=mask))
+        if not clinical and request.micro_window.kind != "values":
+            volume, note = _standardised(volume, request.micro_window.of(volume, mask))
             say(f"{path.name}: {note}")
         target = out / "overlays" / f"{modality}-{index:02d}.png"
         mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
@@ -138,6 +207,12 @@ def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Ma
         from ctloupe.prepare.specimen import specimen_mask
 
         return specimen_mask(volume)
+    if asked == "box":
+        from ctloupe.prepare.specimen import threshold_box
+
+        box = np.zeros(volume.shape, bool)
+        box[threshold_box(volume)] = True
+        return box
     if count > 1:
         raise OptionError(f"--{modality}-mask {asked}: a mask file goes with a single volume, {count} were given")
     given = read(Path(asked))

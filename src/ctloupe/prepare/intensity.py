@@ -31,7 +31,10 @@ class IntensityWindow:
     high: float
 
     def __post_init__(self) -> None:
-        low, high = float(self.low), float(self.high)
+        try:
+            low, high = float(self.low), float(self.high)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"intensity window: found {self.low!r} to {self.high!r}, expected two numbers") from error
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise OptionError(f"intensity window: found {low:g} to {high:g}; the low end must be below the high one")
         object.__setattr__(self, "low", low)
@@ -94,6 +97,39 @@ class IntensityWindow:
             raise OptionError(
                 f"intensity window: low and high must be numbers, found {values['low']!r} and {values['high']!r}"
             ) from None
+
+    @classmethod
+    def from_zscore(
+        cls,
+        source: Volume | NDArray[Any],
+        deviations: float,
+        mask: NDArray[np.bool_] | None = None,
+        *,
+        seed: int = 0,
+    ) -> IntensityWindow:
+        """The window of mean ± so many standard deviations: z-score normalisation brought to a fixed range (ISBI 2021).
+
+        Parameters
+        ----------
+        source, mask, seed
+            As in `from_percentiles`.
+        deviations
+            Half-width of the window in standard deviations.
+
+        Raises
+        ------
+        OptionError
+            If `deviations` is not positive, the mask is empty, or all values are equal.
+        """
+        if not deviations > 0:
+            raise OptionError(f"z-score window: found {deviations:g} standard deviations; expected a positive number")
+        sample = _sample(source.data if isinstance(source, Volume) else source, mask, seed)
+        if sample.size == 0:
+            raise OptionError("z-score window: the mask holds no voxel; give another mask, or none")
+        mean, spread = float(sample.mean(dtype=np.float64)), float(sample.std(dtype=np.float64))
+        if spread == 0:
+            raise OptionError(f"z-score window: every voxel has the value {mean:g}")
+        return cls(mean - deviations * spread, mean + deviations * spread)
 
     @classmethod
     def from_percentiles(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import GeometryError
 from ctloupe.volume.volume import Volume
 
 SHOWN = 8
@@ -35,9 +36,13 @@ def mask_overlay_png(
 
     Raises
     ------
+    GeometryError
+        If the mask is not on the grid of the volume.
     FileError
         If the picture cannot be written.
     """
+    if mask.shape != volume.shape:
+        raise GeometryError(f"the mask has shape {mask.shape}, the volume {volume.shape}")
     count = min(slices, volume.shape[0])
     shown = np.unique(np.linspace(0, volume.shape[0] - 1, count + 2)[1:-1].round().astype(int))
     columns = min(4, len(shown))
@@ -59,7 +64,7 @@ def mask_overlay_png(
         tint = np.zeros((*inside.shape, 4), np.float32)
         tint[inside] = (1.0, 0.55, 0.0, 0.22)
         axis.imshow(tint, extent=extent, interpolation="nearest")
-        if inside.any() and not inside.all():
+        if inside.any() and not inside.all() and min(inside.shape) > 1:
             y = (np.arange(inside.shape[0]) + 0.5) * height_mm / inside.shape[0]
             x = (np.arange(inside.shape[1]) + 0.5) * width_mm / inside.shape[1]
             axis.contour(x, y, inside, levels=[0.5], colors="#ff8c00", linewidths=0.8)

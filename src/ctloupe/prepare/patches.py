@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
+from ctloupe.prepare.thick import ThickSlices
 from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import CtLoupeError, FileError, IntensityError, OptionError
+from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Volume
 
@@ -22,7 +24,10 @@ Mask = NDArray[np.bool_]
 Case = tuple[str, Volume, Mask | None]
 
 PATCHES_NAME: Final = "patches.npy"
+THICK_NAME: Final = "thick.npy"
 RECORD_NAME: Final = "bank.json"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, CtLoupeError)
+"""What reading a damaged bank can raise."""
 _INT16 = np.iinfo(np.int16)
 _COARSEST_WINDOW = 500.0
 """A window at least this wide is resolved well enough by whole numbers."""
@@ -44,6 +49,8 @@ class PatchBank:
         From stored integers to values.
     provenance : list of dict
         For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
+    thick : int16 (n, p, p), optional
+        The same places averaged over the thickness of a clinical slice.
     """
 
     patches: NDArray[np.int16]
@@ -53,6 +60,7 @@ class PatchBank:
     slope: float = 1.0
     intercept: float = 0.0
     provenance: list[dict[str, Any]] = field(default_factory=list)
+    thick: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -87,6 +95,9 @@ class PatchBank:
         per_volume: int = 2000,
         window: IntensityWindow = CLINICAL,
         seed: int = 0,
+        *,
+        stride: int | None = None,
+        thickness_mm: float | None = None,
     ) -> PatchBank:
         """Draw patches uniformly over all places where one lies wholly inside the mask.
 
@@ -102,31 +113,48 @@ class PatchBank:
             Kept with the bank.
         seed
             Of the choice; volume k of the list uses ``(seed, k)``.
+        stride
+            Only places on a grid of so many pixels, each once, at most `per_volume` of them (ISBI 2021).
+        thickness_mm
+            Of a clinical slice: the same places averaged over it are kept too. Without effect where the slices of a
+            volume are no thinner.
 
         Raises
         ------
         IntensityError
             If no patch fits into a mask; names the volume.
+        GeometryError
+            If a mask is not on the grid of its volume.
         OptionError
-            If there is no volume.
+            If there is no volume, or sizes are not positive.
         """
+        if patch_size < 1 or per_volume < 1 or (stride is not None and stride < 1):
+            raise OptionError(f"patches of {patch_size} pixels, {per_volume} a volume: expected positive numbers")
         slope, intercept = _storage(window)
-        parts, provenance = [], []
+        parts, thick_parts, provenance = [], [], []
         spacing, modality = (0.0, 0.0), "unknown"
         for number, (name, volume, mask) in enumerate(volumes):
             random = np.random.default_rng((seed, number))
-            stored, places = _cut(name, volume, mask, patch_size, per_volume, random, slope, intercept)
+            inside = _as_mask(name, mask, volume)
+            chosen, places = _choose(name, volume, inside, patch_size, per_volume, random, stride or 1, stride is None)
+            slabs = None
+            if thickness_mm is not None and thickness_mm > 1.01 * volume.spacing[0]:
+                slabs = ThickSlices(volume, thickness_mm)
+            stored, thick = _cut(volume, chosen, patch_size, slope, intercept, slabs)
             parts.append(stored)
+            thick_parts.append(thick)
             spacing, modality = (volume.spacing[1], volume.spacing[2]), volume.modality
             provenance.append(
                 {
                     "name": name,
                     "shape": list(volume.shape),
                     "spacing": list(volume.spacing),
-                    "mask_share": 1.0 if mask is None else round(float(mask.mean()), 6),
-                    "patches": per_volume,
+                    "mask_share": 1.0 if inside is None else round(float(inside.mean()), 6),
+                    "patches": len(stored),
                     "places": places,
-                    "drawn_twice": places < per_volume,
+                    "drawn_twice": places < len(stored),
+                    "stride": stride,
+                    "thickness_mm": None if thick is None else thickness_mm,
                     "seed": seed,
                     "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
                     "history": list(volume.history),
@@ -134,7 +162,9 @@ class PatchBank:
             )
         if not parts:
             raise OptionError("no volume was given to cut patches from")
-        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance)
+        found = [thick for thick in thick_parts if thick is not None]
+        together = np.concatenate(found) if len(found) == len(parts) else None
+        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -157,6 +187,8 @@ class PatchBank:
         with replacing(path, overwrite) as temporary:
             temporary.mkdir()
             np.save(temporary / PATCHES_NAME, self.patches, allow_pickle=False)
+            if self.thick is not None:
+                np.save(temporary / THICK_NAME, self.thick, allow_pickle=False)
             (temporary / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -175,6 +207,8 @@ class PatchBank:
         try:
             record = json.loads(record_file.read_text(encoding="utf-8"))
             patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
+            thick_file = path / THICK_NAME
+            thick = np.load(thick_file, mmap_mode="r", allow_pickle=False) if thick_file.is_file() else None
             window = IntensityWindow.from_dict(record["window"])
             y, x = (float(value) for value in record["spacing"])
             bank = cls(
@@ -185,11 +219,20 @@ class PatchBank:
                 float(record["slope"]),
                 float(record["intercept"]),
                 list(record["provenance"]),
+                thick,
             )
-        except (OSError, ValueError, KeyError, TypeError, CtLoupeError) as error:
+        except _DAMAGE as error:
             raise FileError(f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'") from error
         if patches.dtype != np.int16 or patches.ndim != 3 or patches.shape[1] != patches.shape[2] or not len(patches):
             raise FileError(f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}")
+        if thick is not None and (thick.dtype != np.int16 or thick.shape != patches.shape):
+            raise FileError(f"{thick_file}: expected int16 {patches.shape}, found {thick.dtype} {thick.shape}")
+        bad = [value for value in (*bank.spacing, bank.slope) if not (np.isfinite(value) and value > 0)]
+        if bad or not np.isfinite(bank.intercept):
+            raise FileError(
+                f"{record_file}: spacing {bank.spacing} mm, slope {bank.slope:g}, intercept {bank.intercept:g}: "
+                "expected positive numbers; make the bank again with 'ctloupe prepare'"
+            )
         return bank
 
 
@@ -202,17 +245,26 @@ def _storage(window: IntensityWindow) -> tuple[float, float]:
     return (window.high - window.low) / 60000, (window.low + window.high) / 2
 
 
-def _cut(
+def _as_mask(name: str, mask: NDArray[Any] | None, volume: Volume) -> Mask | None:
+    if mask is None:
+        return None
+    if mask.shape != volume.shape:
+        raise GeometryError(f"{name}: the mask has shape {mask.shape}, the volume {volume.shape}")
+    return mask if mask.dtype == bool else mask != 0
+
+
+def _choose(
     name: str,
     volume: Volume,
     mask: Mask | None,
     size: int,
     count: int,
     random: np.random.Generator,
-    slope: float,
-    intercept: float,
-) -> tuple[NDArray[np.int16], int]:
-    places = np.array([_places(volume, mask, z, size) for z in range(volume.shape[0])])
+    stride: int,
+    repeat: bool,
+) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.int64]]], int]:
+    """Slices with the top-left corners of their patches, and the number of places there were to choose from."""
+    places = np.array([_places(volume, mask, z, size, stride) for z in range(volume.shape[0])])
     total = int(places.sum())
     if total == 0:
         where = "inside the mask" if mask is not None else "into its slices"
@@ -220,17 +272,39 @@ def _cut(
             f"{name}: no patch of {size}×{size} pixels fits {where} ({volume.shape[1]}×{volume.shape[2]} pixels); "
             "check the mask, or take a smaller patch"
         )
-    chosen = np.sort(random.choice(total, count, replace=total < count))
+    wanted = count if repeat else min(count, total)
+    chosen = np.sort(random.choice(total, wanted, replace=total < wanted))
     ends = np.cumsum(places)
-    patches = np.empty((count, size, size), np.int16)
+    found = []
     for z in np.unique(np.searchsorted(ends, chosen, side="right")):
         first = ends[z] - places[z]
-        here = np.flatnonzero((chosen >= first) & (chosen < ends[z]))
-        plane = _stored(volume.data[int(z)], slope, intercept)
-        tops, lefts = _corners(volume, mask, int(z), size, chosen[here] - first)
-        for index, top, left in zip(here, tops, lefts, strict=True):
+        ranks = chosen[(chosen >= first) & (chosen < ends[z])] - first
+        found.append((int(z), *_corners(volume, mask, int(z), size, ranks, stride)))
+    return found, total
+
+
+def _cut(
+    volume: Volume,
+    chosen: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]],
+    size: int,
+    slope: float,
+    intercept: float,
+    slabs: ThickSlices | None,
+) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
+    """Cut the patches, slice by slice, and where asked for the same ones out of thick slices."""
+    count = sum(len(tops) for _, tops, _ in chosen)
+    patches = np.empty((count, size, size), np.int16)
+    thick = np.empty_like(patches) if slabs is not None else None
+    index = 0
+    for z, tops, lefts in chosen:
+        plane = _stored(volume.data[z], slope, intercept)
+        slab = None if slabs is None else _stored(slabs.plane(z), slope, intercept)
+        for top, left in zip(tops, lefts, strict=True):
             patches[index] = plane[top : top + size, left : left + size]
-    return patches, total
+            if thick is not None and slab is not None:
+                thick[index] = slab[top : top + size, left : left + size]
+            index += 1
+    return patches, thick
 
 
 def _valid(mask: Mask, size: int) -> Mask:
@@ -243,18 +317,18 @@ def _valid(mask: Mask, size: int) -> Mask:
     return (outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]) == 0
 
 
-def _places(volume: Volume, mask: Mask | None, z: int, size: int) -> int:
+def _places(volume: Volume, mask: Mask | None, z: int, size: int, stride: int) -> int:
     if mask is None:
-        return max(0, volume.shape[1] - size + 1) * max(0, volume.shape[2] - size + 1)
-    return int(np.count_nonzero(_valid(mask[z], size))) if mask[z].any() else 0
+        return int(np.prod([max(0, -(-(length - size + 1) // stride)) for length in volume.shape[1:]]))
+    return int(np.count_nonzero(_valid(mask[z], size)[::stride, ::stride])) if mask[z].any() else 0
 
 
 def _corners(
-    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64]
+    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64], stride: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    columns = volume.shape[2] - size + 1
-    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size))[ranks]
-    return flat // columns, flat % columns
+    columns = -(-(volume.shape[2] - size + 1) // stride)
+    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size)[::stride, ::stride])[ranks]
+    return flat // columns * stride, flat % columns * stride
 
 
 def _stored(plane: Any, slope: float, intercept: float) -> NDArray[np.int16]:

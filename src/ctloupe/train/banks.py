@@ -43,10 +43,12 @@ def load_banks(path: Path) -> BankPair:
 
 def device_bank(bank: PatchBank, device: torch.device) -> DeviceBank:
     """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory."""
-    patches = torch.from_numpy(np.array(bank.patches, dtype=np.int16))
+    stored = [torch.from_numpy(np.array(one, dtype=np.int16)) for one in (bank.patches, bank.thick) if one is not None]
     gain, offset = bank.unit_line()
-    fits = device.type != "cuda" or 2 * patches.nbytes < torch.cuda.mem_get_info(device)[0]
-    return DeviceBank(patches.to(device) if fits else patches, gain, offset, device)
+    size = sum(one.nbytes for one in stored)
+    if device.type != "cuda" or 2 * size < torch.cuda.mem_get_info(device)[0]:
+        stored = [one.to(device) for one in stored]
+    return DeviceBank(stored[0], gain, offset, device, stored[1] if len(stored) > 1 else None)
 
 
 def model_card(settings: TrainSettings, config: MethodConfig, banks: BankPair, step: int, elapsed: float) -> ModelCard:

@@ -22,16 +22,20 @@ class DeviceBank:
         ``unit = clip(gain * stored + offset)``.
     device
         Where batches go.
+    thick : int16 (n, p, p), optional
+        The same places averaged over the thickness of a clinical slice.
     """
 
     patches: Tensor
     gain: float
     offset: float
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    thick: Tensor | None = None
 
-    def unit(self, index: Tensor, size: int, corner: Tensor) -> Tensor:
+    def unit(self, index: Tensor, size: int, corner: Tensor, thick: bool = False) -> Tensor:
         """Patches `index` cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
-        chosen = self.patches[index.to(self.patches.device)]
+        source = self.thick if thick and self.thick is not None else self.patches
+        chosen = source[index.to(source.device)]
         if self.patches.shape[-1] != size:
             cut = [patch[y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)]
             chosen = torch.stack(cut)
@@ -89,16 +93,20 @@ class UnpairedSampler:
         share = self.batch_size // world
         mine = slice(rank * share, (rank + 1) * share)
         random = torch.Generator().manual_seed(_mix(self.seed, step, 7))
-        images = []
+        images, thick = [], None
         for which, (bank, size) in enumerate(
             ((self.clinical, self.patch_size), (self.micro, self.patch_size * self.scale))
         ):
             room = bank.patches.shape[-1] - size + 1
             corner = torch.randint(room, (self.batch_size, 2), generator=random)[mine]
             turns = torch.randint(8, (self.batch_size,), generator=random)[mine]
-            image = bank.unit(self._indices(which, len(bank.patches), step)[mine], size, corner)
+            index = self._indices(which, len(bank.patches), step)[mine]
+            image = bank.unit(index, size, corner)
             images.append(_flipped(image, turns.tolist()) if self.flips else image)
-        return Batch(images[0], images[1], position=step * self.batch_size + rank * share)
+            if which == 1 and bank.thick is not None:
+                slab = bank.unit(index, size, corner, thick=True)
+                thick = _flipped(slab, turns.tolist()) if self.flips else slab
+        return Batch(images[0], images[1], step * self.batch_size + rank * share, thick)
 
     def _indices(self, which: int, count: int, step: int) -> Tensor:
         at = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
