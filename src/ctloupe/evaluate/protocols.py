@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
+from torch import Tensor
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.consistency import consistency
 from ctloupe.evaluate.fidelity import jmi_psnr, jmi_ssim, mae, psnr, ssim_windowed
+from ctloupe.evaluate.hu_moments import hu_moments, minimum_hu_distance
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.volume.errors import GeometryError, OptionError
 from ctloupe.volume.geometry import refined_grid
@@ -22,6 +25,8 @@ from ctloupe.volume.volume import Volume
 PAIRED: Final = "paired-truth"
 CONSISTENCY_ONLY: Final = "no-truth"
 JMI: Final = "jmi"
+SYNTH: Final = "synth"
+ISBI: Final = "isbi"
 VERSION: Final = 1
 
 DATA_RANGE_HU: Final = 1500.0
@@ -64,6 +69,11 @@ _PAIRED = {
 _JMI = {
     "PSNR peak 1 (dB)": "JMI 2022: 10·log10(1 / MSE) on data in [−1, 1]; 6.02 dB below the usual range of 2",
     "SSIM one window": "JMI 2022: one window over the whole image, C1 = C2 = 1e-4",
+}
+
+_ISBI = {
+    "m-HuM": "ISBI 2021, Eq. 5: distance I2 of Hu moments of each enhanced slice to the nearest µCT slice of whatever "
+    "anatomy, averaged over slices; 0 is identical",
 }
 
 
@@ -203,8 +213,72 @@ def compare_by_jmi(
     patches
         At most so many patches, chosen by `seed`; None: all.
     """
+    scale = resolver.scale
+
+    def shrunk(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        return shrink_cubic(plane, scale)
+
+    return _pseudo_paired(JMI, micro, resolver, micro_window, shrunk, patches, seed)
+
+
+def compare_synthesised(
+    micro: Volume,
+    resolver: SuperResolver,
+    clinical_like: Callable[[Tensor], Tensor],
+    micro_window: IntensityWindow,
+    patches: int | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Protocol of Synth 2020: enhance what a trained network makes of µCT patches, and compare with the µCT.
+
+    Parameters
+    ----------
+    micro, resolver, micro_window, patches, seed
+        As in `compare_by_jmi`.
+    clinical_like
+        Maps µCT ``(n, 1, s·h, s·w)`` in [−1, 1] to clinical-like images ``(n, 1, h, w)``: the paper's G1(f(y)).
+    """
+    return _pseudo_paired(SYNTH, micro, resolver, micro_window, clinical_like, patches, seed)
+
+
+def _pseudo_paired(
+    protocol: str,
+    micro: Volume,
+    resolver: SuperResolver,
+    micro_window: IntensityWindow,
+    shrink: Callable[[Any], Any],
+    patches: int | None,
+    seed: int,
+) -> Comparison:
+    """Shrink µCT, enhance it patch by patch, and compare; JMI shrinks whole slices, Synth single patches."""
     size, scale = resolver.patch_size, resolver.scale
     fine = size * scale
+    corners = _patch_corners(micro, fine, patches, seed)
+    networks = {"bicubic": load_model("bicubic", scale).enhance_unit, resolver.name: resolver.enhance_unit}
+    totals = {name: {metric: 0.0 for metric in _JMI} for name in networks}
+    at = -1
+    plane = shrunk = np.empty((0, 0), np.float32)
+    for z, top, left in corners:
+        if z != at:
+            at, plane = z, micro_window.to_unit(np.asarray(micro.data[z]))
+            shrunk = shrink(plane) if protocol == JMI else shrunk
+        high = plane[top : top + fine, left : left + fine]
+        if protocol == JMI:
+            cut = shrunk[top // scale : top // scale + size, left // scale : left // scale + size]
+            low = torch.from_numpy(np.ascontiguousarray(cut))[None, None]
+        else:
+            with torch.no_grad():
+                low = shrink(torch.from_numpy(np.ascontiguousarray(high))[None, None]).float()
+        for name, network in networks.items():
+            made = network(low)[0, 0].numpy()
+            totals[name]["PSNR peak 1 (dB)"] += jmi_psnr(made, high)
+            totals[name]["SSIM one window"] += jmi_ssim(made, high)
+    rows = {name: {metric: total / len(corners) for metric, total in row.items()} for name, row in totals.items()}
+    facts = {"scale": scale, "patches": len(corners), "patch_size": size, "seed": seed}
+    return Comparison(f"{protocol}, version {VERSION}", rows, _JMI, facts)
+
+
+def _patch_corners(micro: Volume, fine: int, patches: int | None, seed: int) -> list[tuple[int, int, int]]:
     corners = [
         (z, top, left)
         for z in range(micro.shape[0])
@@ -218,23 +292,44 @@ def compare_by_jmi(
     if patches is not None and patches < len(corners):
         chosen = np.random.default_rng(seed).choice(len(corners), patches, replace=False)
         corners = [corners[index] for index in sorted(chosen)]
-    networks = {"bicubic": load_model("bicubic", scale).enhance_unit, resolver.name: resolver.enhance_unit}
-    totals = {name: {metric: 0.0 for metric in _JMI} for name in networks}
-    at = -1
-    plane = shrunk = np.empty((0, 0), np.float32)
-    for z, top, left in corners:
-        if z != at:
-            at, plane = z, micro_window.to_unit(np.asarray(micro.data[z]))
-            shrunk = shrink_cubic(plane, scale)
-        low = shrunk[top // scale : top // scale + size, left // scale : left // scale + size]
-        high = plane[top : top + fine, left : left + fine]
-        for name, network in networks.items():
-            made = network(torch.from_numpy(np.ascontiguousarray(low))[None, None])[0, 0].numpy()
-            totals[name]["PSNR peak 1 (dB)"] += jmi_psnr(made, high)
-            totals[name]["SSIM one window"] += jmi_ssim(made, high)
-    rows = {name: {metric: total / len(corners) for metric, total in row.items()} for name, row in totals.items()}
-    facts = {"scale": scale, "patches": len(corners), "patch_size": size, "seed": seed}
-    return Comparison(f"{JMI}, version {VERSION}", rows, _JMI, facts)
+    return corners
+
+
+def compare_by_hu_moments(
+    enhanced: dict[str, Volume],
+    scan: Volume,
+    specimen: Volume,
+    clinical_window: IntensityWindow,
+    micro_window: IntensityWindow,
+) -> Comparison:
+    """Protocol of ISBI 2021: minimum Hu-moment distance of enhanced slices to unpaired µCT slices.
+
+    Parameters
+    ----------
+    enhanced
+        By row name, on the s-times finer grid of `scan`; a bicubic row is put first.
+    scan
+        The clinical CT.
+    specimen
+        µCT of whatever anatomy.
+    clinical_window, micro_window
+        Bring both to [0, 1].
+    """
+    scale = scale_between(scan, next(iter(enhanced.values())))
+    theirs = _hu_moments_of(specimen, micro_window)
+    everything = {"bicubic": interpolated(scan, scale)} | enhanced
+    rows = {
+        name: {"m-HuM": minimum_hu_distance(_hu_moments_of(volume, clinical_window), theirs)}
+        for name, volume in everything.items()
+    }
+    facts = {"scale": scale, "slices": scan.shape[0], "micro_slices": specimen.shape[0]}
+    return Comparison(f"{ISBI}, version {VERSION}", rows, _ISBI, facts)
+
+
+def _hu_moments_of(volume: Volume, window: IntensityWindow) -> NDArray[np.float64]:
+    """Hu moments slice by slice, so that the volume is never held whole."""
+    units = (window.to_unit(np.asarray(volume.data[z])) for z in range(volume.shape[0]))
+    return np.concatenate([hu_moments((unit[None] + 1) / 2) for unit in units])
 
 
 def shrink_cubic(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:

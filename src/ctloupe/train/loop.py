@@ -29,7 +29,7 @@ from ctloupe.train.stages import StagePlan, plan_of, start_with
 from ctloupe.volume.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 
 PREVIEW_PATCHES = 4
-SAMPLE_PATCHES = 256
+SAMPLE_PATCHES = 128
 """Patches of each modality that a method may look at before the first step."""
 
 

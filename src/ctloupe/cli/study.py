@@ -1,0 +1,85 @@
+"""`ctloupe study`: fill the tables of the papers with numbers of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctloupe.cli.options import AsJson
+from ctloupe.volume.errors import OptionError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    group.command("list")(list_studies)
+    group.command("run")(run)
+    group.command("report")(report)
+    app.add_typer(group, name="study", help="Fill the tables of the papers with numbers of one's own.")
+
+
+def list_studies(as_json: AsJson = False) -> None:
+    """List the studies.
+
+    Example: ctloupe study list
+    """
+    from ctloupe.studies.definition import load_study, names
+
+    studies = [load_study(name) for name in names()]
+    if as_json:
+        print(json.dumps([study.model_dump(mode="json") for study in studies], indent=2))
+        return
+    width = max(len(study.name) for study in studies)
+    for study in studies:
+        print(f"{study.name:<{width}}  {study.title} ({study.reference})")
+        print(f"{'':<{width}}  rows: {', '.join(row.key for row in study.rows)}; {', '.join(study.protocols)}")
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="A study of 'ctloupe study list', or a YAML file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything the study makes.")],
+    scale: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
+    only: Annotated[str | None, typer.Option(help="Keys of rows, separated by commas.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --out.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each row.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes of each training.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each training, instead of minutes.")] = None,
+    size: Annotated[tuple[int, int, int] | None, typer.Option(help="Voxels z y x of each phantom.")] = None,
+    per_case: Annotated[int | None, typer.Option(min=1, help="Patches a phantom.")] = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="Training phantoms of each modality.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of phantoms that several studies share.")] = None,
+    keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep checkpoints of finished rows.")] = False,
+) -> None:
+    """Train and measure every row of a study; stopped or failed, it goes on with --resume.
+
+    Example: ctloupe study run jmi-table3 --scale tiny --out studies/table3 --only A,M
+    """
+    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.studies.definition import SCALES, load_study
+    from ctloupe.studies.runner import StudyRequest, run_study
+
+    if scale not in SCALES:
+        raise OptionError(f"--scale {scale}: expected one of {', '.join(SCALES)}")
+    keys = tuple(key.strip() for key in only.split(",") if key.strip()) if only else ()
+    request = StudyRequest(scale, keys, resume, seeds, minutes, steps, size, per_case, cases, data, keep_runs)
+    page = run_study(load_study(name), out, request, say, ConsoleProgress())
+    say(f"open {page} in a browser")
+    print(page)
+
+
+def report(out: Annotated[Path, typer.Argument(help="Folder of a study, finished or not.")]) -> None:
+    """Write the report of a study anew and print its tables.
+
+    Example: ctloupe study report studies/table3
+    """
+    from ctloupe.studies.definition import Study
+    from ctloupe.studies.report import write_report
+    from ctloupe.studies.results import load_results
+
+    load_results(out)
+    study = Study.model_validate(json.loads((out / "study.json").read_text(encoding="utf-8"))["study"])
+    write_report(study, out)
+    print((out / "table.md").read_text(encoding="utf-8"), end="")

@@ -1,0 +1,1 @@
+"""Paper tables as data, and a runner that fills them with our numbers."""

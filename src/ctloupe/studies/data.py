@@ -1,0 +1,138 @@
+"""Phantoms and patch banks of a study, made once and used by all its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.phantom.anatomy import Label
+from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
+from ctloupe.studies.definition import Budget
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import FileError
+from ctloupe.volume.formats import read, write
+from ctloupe.volume.volume import Volume
+
+CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
+MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
+HELD_OUT_SEED = 9001
+_DONE = "data.json"
+
+TISSUES = {int(label): label.name.lower().replace("_", " ") for label in Label}
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """Where a study's scans lie.
+
+    Attributes
+    ----------
+    folder
+        Of everything.
+    """
+
+    folder: Path
+
+    @property
+    def bank(self) -> Path:
+        """Patch banks of the training phantoms."""
+        return self.folder / "bank"
+
+    def scan(self) -> Volume:
+        """Clinical scan of the held-out anatomy."""
+        return read(self.folder / "held-out" / "clinical.nii.gz")
+
+    def truth(self, scan: Volume) -> Volume:
+        """Its truth on the slices of the scan."""
+        return truth_on_clinical_slices(read(self.folder / "held-out" / "truth.nii.gz"), scan)
+
+    def labels(self, scan: Volume) -> Volume:
+        """Its labels on the slices of the scan."""
+        return labels_on_clinical_slices(read(self.folder / "held-out" / "labels.nii.gz"), scan)
+
+    def micro(self) -> Volume:
+        """µCT of the held-out anatomy, which no training has seen."""
+        return read(self.folder / "held-out" / "micro.nii.gz")
+
+    def specimen(self) -> Volume:
+        """µCT of a training anatomy."""
+        return read(self.folder / "micro" / "specimen-1.nii.gz")
+
+    def facts(self) -> dict[str, object]:
+        """What the data were made with."""
+        found: dict[str, object] = json.loads((self.folder / _DONE).read_text(encoding="utf-8"))
+        return found
+
+
+def prepare_data(
+    folder: Path, budget: Budget, enlargement: int, patch_size: int, say: Callable[[str], None]
+) -> StudyData:
+    """Make the phantoms and banks in `folder`, unless they are there already.
+
+    Training anatomies have the seeds 1, 2, … (clinical) and 101, 102, … (µCT); the held-out one has 9001.
+
+    Raises
+    ------
+    FileError
+        If the folder holds data made otherwise.
+    """
+    wanted = {
+        "size": list(budget.size),
+        "cases": budget.cases,
+        "per_case": budget.per_case,
+        "enlargement": enlargement,
+        "patch_size": patch_size,
+        "held_out_seed": HELD_OUT_SEED,
+        "clinical_window": [CLINICAL_WINDOW.low, CLINICAL_WINDOW.high],
+        "micro_window": [MICRO_WINDOW.low, MICRO_WINDOW.high],
+    }
+    record = folder / _DONE
+    if record.is_file():
+        found = json.loads(record.read_text(encoding="utf-8"))
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
+        if differing:
+            raise FileError(
+                f"{folder}: holds data of another study ({differing[0]} {found.get(differing[0])}, here "
+                f"{wanted[differing[0]]}); give another --data"
+            )
+        return StudyData(folder)
+    _make(folder, budget, enlargement, patch_size, say)
+    with replacing(record, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    return StudyData(folder)
+
+
+def _make(folder: Path, budget: Budget, enlargement: int, patch_size: int, say: Callable[[str], None]) -> None:
+    config = PhantomConfig(scale=enlargement, slices=enlargement)
+    for number in range(1, budget.cases + 1):
+        say(f"phantoms {number} of {budget.cases}")
+        case = make_lung(budget.size, number, config)
+        write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz", overwrite=True)
+        case = make_lung(budget.size, 100 + number, config)
+        write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz", overwrite=True)
+    say("held-out phantom")
+    make_lung(budget.size, HELD_OUT_SEED, config).write(folder / "held-out", overwrite=True)
+    request = BankRequest(
+        clinical=tuple(sorted((folder / "clinical").glob("*.nii.gz"))),
+        micro=tuple(sorted((folder / "micro").glob("*.nii.gz"))),
+        scale=enlargement,
+        patch_size=patch_size,
+        per_case=budget.per_case,
+        clinical_window=CLINICAL_WINDOW,
+        micro_window=MICRO_WINDOW,
+    )
+    prepare_banks(request, folder / "bank", overwrite=True)
+
+
+def crop_of(volume: Volume, scan: Volume, corner: tuple[int, int, int], side: int) -> NDArray[np.int16]:
+    """Square of a fine volume that lies over `side` coarse pixels of `scan` from `corner` (z, y, x)."""
+    scale = volume.shape[1] // scan.shape[1]
+    z, y, x = corner
+    plane = np.asarray(volume.data[z])
+    return plane[y * scale : (y + side) * scale, x * scale : (x + side) * scale].astype(np.int16)

@@ -1,0 +1,166 @@
+"""What a study is: rows of method configurations, protocols, and the paper's numbers."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ctloupe.volume.errors import FileError, OptionError
+
+Scale = Literal["tiny", "small", "paper"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+Protocol = Literal["paired-truth", "jmi", "synth", "isbi", "cost"]
+
+
+class Budget(BaseModel):
+    """How much data and training a study takes at one of its scales."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: tuple[int, int, int]
+    """Voxels (z, y, x) of the fine grid of each phantom."""
+    cases: int = Field(ge=1)
+    """Training phantoms of each modality."""
+    per_case: int = Field(ge=1)
+    """Patches a phantom."""
+    seeds: int = Field(ge=1)
+    """Trainings of each row."""
+    minutes: float | None = Field(None, gt=0)
+    """Of each training; None: the method's own epochs."""
+    steps: int | None = Field(None, ge=1)
+    """Of each training, instead of minutes."""
+
+
+BUDGETS: dict[Scale, Budget] = {
+    "tiny": Budget(size=(64, 768, 768), cases=2, per_case=1000, seeds=3, minutes=1.0),
+    "small": Budget(size=(64, 768, 768), cases=4, per_case=2000, seeds=3, minutes=10.0),
+    "paper": Budget(size=(64, 1024, 1024), cases=8, per_case=2000, seeds=1),
+}
+
+
+class Row(BaseModel):
+    """One line of a table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    """Short name, for ``--only`` and folders."""
+    label: str
+    method: str = ""
+    preset: dict[Scale, str] = Field(default_factory=dict)
+    """Where it is not ``tiny`` at scale tiny and ``paper`` at the others."""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """Of the configuration, by dotted key, at every scale."""
+    paper: dict[str, float] = Field(default_factory=dict)
+    """Numbers of the paper by metric; they are shown, never computed with, and never mixed with ours."""
+    same_as: str | None = None
+    """Key of a row with the same configuration, which is not trained twice."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Row:
+        if bool(self.method) == bool(self.same_as):
+            raise ValueError("a row has either a method or same_as")
+        if not self.key or any(not (sign.isalnum() or sign in "-_.") for sign in self.key):
+            raise ValueError(f"key {self.key!r} may hold letters, digits, '-', '_' and '.' only")
+        return self
+
+
+class Study(BaseModel):
+    """A table of a paper, or one of our own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    reference: str
+    enlargement: Literal[2, 4, 8, 16] = 8
+    protocols: tuple[Protocol, ...]
+    changes: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
+    """Of every row's configuration at a scale, before the row's own."""
+    rows: tuple[Row, ...]
+    note: str = ""
+    """What a reader must know to compare with the paper."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        keys = [row.key for row in self.rows]
+        if len(set(keys)) != len(keys) or "bicubic" in keys:
+            raise ValueError("keys of rows must differ, and 'bicubic' is added by the runner")
+        for row in self.rows:
+            if row.same_as is not None and row.same_as not in keys:
+                raise ValueError(f"row {row.key}: same_as {row.same_as} is no row")
+        return self
+
+    def row(self, key: str) -> Row:
+        """Return the row called `key`.
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
+        for row in self.rows:
+            if row.key == key:
+                return row
+        raise OptionError(f"study {self.name} has no row '{key}'; there are: {', '.join(row.key for row in self.rows)}")
+
+    def trained(self, only: tuple[str, ...] = ()) -> list[Row]:
+        """Rows that are run, those of `only` or all; a row that equals another stands for it."""
+        chosen = [self.row(key) for key in only] or list(self.rows)
+        keys = dict.fromkeys(row.same_as or row.key for row in chosen)
+        return [self.row(key) for key in keys]
+
+    def preset(self, row: Row, scale: Scale) -> str:
+        """Name of the row's preset at a scale."""
+        return row.preset.get(scale, "tiny" if scale == "tiny" else "paper")
+
+    def configuration(self, row: Row, scale: Scale) -> dict[str, Any]:
+        """Changes of the preset's configuration that make the row."""
+        return {"scale": self.enlargement, **self.changes.get(scale, {}), **row.changes}
+
+
+def names() -> list[str]:
+    """Names of the studies that come with the package."""
+    folder = files("ctloupe.studies") / "definitions"
+    return sorted(one.name.removesuffix(".yaml") for one in folder.iterdir() if one.name.endswith(".yaml"))
+
+
+def load_study(name: str) -> Study:
+    """Read a study that comes with the package, or a YAML file of one's own.
+
+    Raises
+    ------
+    OptionError
+        If there is no study of that name.
+    FileError
+        If the file is missing or is not a study.
+    """
+    if name in names():
+        return _parsed((files("ctloupe.studies") / "definitions" / f"{name}.yaml").read_text(encoding="utf-8"), name)
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise OptionError(f"no study is called '{name}'; there are: {', '.join(names())}; or give a YAML file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from error
+    return _parsed(text, path.stem)
+
+
+def _parsed(text: str, name: str) -> Study:
+    try:
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise FileError(f"study {name}: expected a mapping of keys to values")
+        return Study.model_validate({"name": name} | values)
+    except yaml.YAMLError as error:
+        raise FileError(f"study {name}: not valid YAML ({str(error).splitlines()[0]})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "study"
+        raise FileError(f"study {name}, key '{key}': {first['msg']}") from error

@@ -1,0 +1,147 @@
+"""What is measured of a trained row, protocol by protocol."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from ctloupe import methods
+from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.evaluate.protocols import (
+    Comparison,
+    compare_by_hu_moments,
+    compare_by_jmi,
+    compare_synthesised,
+    compare_with_truth,
+    interpolated,
+)
+from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.methods.base import Method
+from ctloupe.methods.cost import gflop, parameters
+from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, TISSUES, StudyData
+from ctloupe.studies.definition import Protocol
+from ctloupe.train.banks import device_bank, load_banks
+from ctloupe.train.engine import FabricEngine, make_fabric
+from ctloupe.train.sampler import UnpairedSampler
+from ctloupe.train.settings import TrainSettings
+from ctloupe.train.stages import load_method
+from ctloupe.volume.volume import Volume
+
+JMI_PATCHES = 64
+EPOCH_PATCHES = 2000
+TIMED_STEPS = 3
+_WINDOW = IntensityWindow(MICRO_WINDOW.low, MICRO_WINDOW.high)
+
+
+def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data: StudyData, run: Path | None) -> Any:
+    """Measure one row by one protocol.
+
+    Parameters
+    ----------
+    protocol
+        Not ``cost``, which trains nothing: see `measure_cost`.
+    resolver
+        The trained model, or one without weights.
+    enhanced
+        The held-out scan enhanced with it.
+    data
+        Of the study.
+    run
+        Its run folder; None for a method without training.
+
+    Returns
+    -------
+    dict
+        A `Comparison` as plain data, with ``tissues`` added for ``paired-truth``.
+    """
+    name = resolver.name
+    if protocol == "paired-truth":
+        return _paired(name, enhanced, data)
+    if protocol == "jmi":
+        return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
+    if protocol == "isbi":
+        specimen = data.specimen()
+        return asdict(compare_by_hu_moments({name: enhanced}, data.scan(), specimen, resolver.window, _WINDOW))
+    made_by = None if run is None else load_method(run).clinical_like
+    if made_by is None:
+        return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
+    return asdict(compare_synthesised(data.micro(), resolver, made_by, _WINDOW, JMI_PATCHES))
+
+
+def _paired(name: str, enhanced: Volume, data: StudyData) -> dict[str, Any]:
+    scan = data.scan()
+    truth = data.truth(scan)
+    found: Comparison = compare_with_truth(scan, {name: enhanced}, truth)
+    rows = {"bicubic": interpolated(scan, enhanced.shape[1] // scan.shape[1]), name: enhanced}
+    tissues = tissue_errors(rows, truth, data.labels(scan), TISSUES)
+    return asdict(found) | {"tissues": {tissue: one.mae_hu for tissue, one in tissues.items()}}
+
+
+def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
+    """Parameters, and measured time of training and enhancing, of an untrained method on this machine.
+
+    Returns
+    -------
+    dict
+        ``parameters``; ``training epoch (s)``, the time of steps of batch size 1 extrapolated to 2,000 patches (all
+        stages); ``inference (s)``, of the held-out scan's middle slice.
+    """
+    fabric = make_fabric(settings)
+    fabric.launch()
+    kind = methods.get(settings.method)
+    config = kind.Config.model_validate(settings.config | {"batch_size": 1})
+    method = kind(config)
+    banks = load_banks(data.bank)
+    window = IntensityWindow(banks.clinical.window.low, banks.clinical.window.high)
+    found = {"parameters": float(parameters(method)["total"])}
+    if kind.trainable:
+        sampler = UnpairedSampler(
+            device_bank(banks.clinical, fabric.device),
+            device_bank(banks.micro, fabric.device),
+            config.patch_size,
+            config.scale,
+            1,
+            0,
+        )
+        found["training epoch (s)"] = EPOCH_PATCHES * sum(
+            _seconds_a_step(method, stage, fabric, sampler) for stage in kind.stages
+        )
+    network = method.enhancer().eval().to(fabric.device)
+    resolver = SuperResolver(kind.name, network, config.scale, window, None, config.patch_size, fabric.device)
+    scan = data.scan()
+    middle = scan.crop(slice(scan.shape[0] // 2, scan.shape[0] // 2 + 1), slice(None), slice(None))
+    resolver.enhance(middle)
+    begun = time.perf_counter()
+    resolver.enhance(middle)
+    return found | {"inference (s)": time.perf_counter() - begun}
+
+
+def _seconds_a_step(method: Method, stage: str, fabric: Fabric, sampler: UnpairedSampler) -> float:
+    method.enter(stage)
+    engine = FabricEngine(fabric, method)
+    float(method.step(sampler.batch(0), engine)["total"])
+    begun = time.perf_counter()
+    for step in range(1, 1 + TIMED_STEPS):
+        float(method.step(sampler.batch(step), engine)["total"])
+    return (time.perf_counter() - begun) / TIMED_STEPS
+
+
+def facts_of(settings: TrainSettings) -> dict[str, Any]:
+    """Parameters and arithmetic of a row's method."""
+    kind = methods.get(settings.method)
+    config = kind.Config.model_validate(settings.config)
+    with torch.device("meta"):
+        counts = parameters(kind(config))
+    return {"parameters": counts["total"], "gflop": gflop(kind, config)}
+
+
+def untrained(method: str, enlargement: int) -> SuperResolver:
+    """Return an interpolation as a resolver for the study's windows."""
+    window = IntensityWindow(CLINICAL_WINDOW.low, CLINICAL_WINDOW.high)
+    return replace(load_model(method, enlargement), window=window)

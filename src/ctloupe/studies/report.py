@@ -1,0 +1,170 @@
+"""The report of a study: CSV, Markdown and one HTML page, with the paper's numbers in columns of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctloupe.evaluate.page import LUNG_WINDOW
+from ctloupe.evaluate.pictures import View, panel
+from ctloupe.evaluate.report import Report
+from ctloupe.studies.definition import Study
+from ctloupe.studies.results import Line, Table, load_results, order_in_words, tables
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.notice import RESEARCH_NOTICE
+
+NOT_COMPARABLE = (
+    "Our numbers were measured on simulated phantoms with a short training, the paper's on its own patients and "
+    "specimens: only the order of the rows may be compared, never the numbers."
+)
+
+
+def write_report(study: Study, out: Path) -> Path:
+    """Write ``table.csv``, ``table.md`` and ``report.html`` of what there is in a study's folder.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    FileError
+        If there is no study, or it cannot be written.
+    """
+    results = load_results(out)
+    record = json.loads((out / "study.json").read_text(encoding="utf-8"))
+    found = tables(study, results)
+    _write(out / "table.csv", _csv(found))
+    _write(out / "table.md", _markdown(study, record, found, results))
+    page = Report(f"Study {study.name}: {study.title}")
+    page.section("What was done")
+    for paragraph in _introduction(study, record, results):
+        page.text(paragraph)
+    for table in found:
+        page.section(f"Protocol {table.protocol}")
+        page.table(*_texts(table))
+        for sentence in _orders(table):
+            page.text(sentence)
+        page.terms(table.definitions)
+    _add_pictures(page, study, out)
+    page.write(out / "report.html")
+    return out / "report.html"
+
+
+def _introduction(study: Study, record: dict[str, Any], results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
+    budget = record["budget"]
+    given = f"{budget['steps']} steps" if budget["steps"] else f"{budget['minutes']:g} minutes"
+    if not budget["steps"] and not budget["minutes"]:
+        given = "the epochs of its preset"
+    trained = [one for one in results.values() if one.get("machine")]
+    machines = {
+        f"{one['machine']['cores']} cores, {one['machine']['threads']} threads, device {one['device']}, "
+        f"precision {one['precision']}"
+        for one in trained
+    }
+    lines = [
+        f"{study.title} ({study.reference}), scale {record['scale']}: ×{study.enlargement}, {budget['cases']} clinical "
+        f"and {budget['cases']} other µCT phantoms of {'×'.join(map(str, budget['size']))} fine voxels, "
+        f"{budget['per_case']} patches each; one held-out phantom. Each training took {given}. Machine: "
+        f"{'; '.join(sorted(machines)) or 'not recorded'}.",
+        NOT_COMPARABLE if any(row.paper for row in study.rows) else "The paper has no numbers for these rows.",
+    ]
+    return lines + ([study.note] if study.note else [])
+
+
+def _texts(table: Table) -> tuple[list[str], list[list[str]]]:
+    metrics = list(table.definitions)
+    stated = [metric for metric in metrics if any(metric in line.paper for line in table.lines)]
+    timed = any(line.steps is not None for line in table.lines)
+    head = ["row", "", *metrics, *(f"{metric}, paper" for metric in stated)]
+    head += ["steps", "seconds"] if timed else []
+    rows = []
+    for line in table.lines:
+        cells = [_cell(line, metric) for metric in metrics]
+        cells += [_number(line.paper[metric]) if metric in line.paper else "" for metric in stated]
+        if timed:
+            cells += ["" if value is None else f"{value:.0f}" for value in (line.steps, line.seconds)]
+        rows.append([line.key, line.label, *cells])
+    return head, rows
+
+
+def _cell(line: Line, metric: str) -> str:
+    values = line.values.get(metric, [])
+    if not values:
+        return f"failed: {line.failed}" if line.failed else "–"
+    text = _number(float(np.mean(values)))
+    if len(values) > 1:
+        text += f" ± {_number(float(np.std(values, ddof=1)))}"
+    return f"{text} (1 seed failed)" if line.failed else text
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def _orders(table: Table) -> list[str]:
+    found = (order_in_words(table, metric) for metric in table.definitions)
+    return [sentence for sentence in found if sentence is not None]
+
+
+def _markdown(
+    study: Study, record: dict[str, Any], found: list[Table], results: dict[tuple[str, int], dict[str, Any]]
+) -> str:
+    parts = [f"# {study.name}: {study.title}", *_introduction(study, record, results)]
+    for table in found:
+        head, rows = _texts(table)
+        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        parts += [f"## Protocol {table.protocol}", "\n".join(lines), *_orders(table)]
+        parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in table.definitions.items()))
+    return "\n\n".join([*parts, RESEARCH_NOTICE]) + "\n"
+
+
+def _csv(found: list[Table]) -> str:
+    """One line a row, metric and seed: what other programs read."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["protocol", "row", "label", "metric", "seed", "value", "paper", "failed"])
+    for table in found:
+        for line in table.lines:
+            for metric in table.definitions:
+                paper = line.paper.get(metric, "")
+                values = line.values.get(metric, [])
+                for seed, value in enumerate(values):
+                    writer.writerow([table.protocol, line.key, line.label, metric, seed, f"{value:.6g}", paper, ""])
+                if not values:
+                    writer.writerow([table.protocol, line.key, line.label, metric, "", "", paper, line.failed])
+    return stream.getvalue()
+
+
+def _add_pictures(page: Report, study: Study, out: Path) -> None:
+    folder = out / "pictures"
+    if not (folder / "_truth.npy").is_file():
+        return
+    scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
+    # Spacing only has to be in proportion: the phantoms' clinical voxel is the unit of the scale bar.
+    fine = scan.shape[0] / truth.shape[0]
+    views = [View("scan", scan, (1.0, 1.0), LUNG_WINDOW)]
+    for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:
+        path = folder / f"{key}.npy"
+        name = "truth" if key == "_truth" else key
+        if path.is_file() and name not in [view.caption for view in views]:
+            views.append(View(name, np.load(path), (fine, fine), LUNG_WINDOW))
+    page.section("The same patch, row by row")
+    page.figure(
+        panel(views, rows=-(-len(views) // 5)),
+        "Where the held-out scan varies most, first seed. The unit of the scale bar is one clinical voxel.",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")

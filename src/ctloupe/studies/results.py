@@ -1,0 +1,173 @@
+"""The results of a study on disk, gathered into one table a protocol."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from ctloupe.studies.definition import Study
+from ctloupe.volume.errors import FileError
+
+RESULTS = "results"
+
+
+def result_path(out: Path, key: str, seed: int) -> Path:
+    """File of one row and seed."""
+    return out / RESULTS / f"{key}-seed-{seed}.json"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table.
+
+    Attributes
+    ----------
+    key, label
+        Of the row.
+    values
+        By metric, one number a seed.
+    paper
+        The paper's numbers by metric.
+    failed
+        Message of the first seed that failed, or empty.
+    steps, seconds
+        Of the training, mean over seeds; None without.
+    """
+
+    key: str
+    label: str
+    values: dict[str, list[float]] = field(default_factory=dict)
+    paper: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+    steps: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that one protocol found.
+
+    Attributes
+    ----------
+    protocol
+        Name and version.
+    definitions
+        One sentence for each metric.
+    lines
+        Bicubic first.
+    """
+
+    protocol: str
+    definitions: dict[str, str]
+    lines: list[Line]
+
+
+COST = {
+    "parameters": "trainable parameters of all networks that the training needs",
+    "training epoch (s)": "measured time of training steps of batch size 1, times 2,000 patches (all stages)",
+    "inference (s)": "measured time of one slice of the held-out phantom, the whole volume's statistics included",
+}
+TISSUES = {"MAE": "mean absolute difference to the truth in HU over the voxels of each tissue"}
+
+
+def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Read every result in a study's folder, by row and seed.
+
+    Raises
+    ------
+    FileError
+        If there is no study, or a result is damaged.
+    """
+    if not (out / "study.json").is_file():
+        raise FileError(f"{out}: no study here (study.json is missing); run 'ctloupe study run NAME --out {out}'")
+    found = {}
+    for path in sorted((out / RESULTS).glob("*.json")):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            found[str(result["row"]), int(result["seed"])] = result
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise FileError(f"{path}: damaged result; delete it and run the study with --resume") from error
+    return found
+
+
+def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list[Table]:
+    """Gather results into one table a protocol; numbers of different protocols never meet in one."""
+    found = []
+    for protocol in study.protocols:
+        if protocol == "cost":
+            found.append(_table(study, results, "cost, version 1", COST, lambda result: result.get("cost")))
+            continue
+
+        def rows_of(result: dict[str, Any], name: str = protocol) -> dict[str, float] | None:
+            one = result.get("protocols", {}).get(name)
+            return None if one is None else one["rows"].get(result["row"])
+
+        done = [one["protocols"][protocol] for one in results.values() if protocol in one.get("protocols", {})]
+        if not done:
+            continue
+        found.append(_table(study, results, done[0]["protocol"], done[0]["definitions"], rows_of))
+        if any("tissues" in one for one in done):
+            tissues = list(next(one for one in done if "tissues" in one)["tissues"])
+            meanings = {f"MAE {name} (HU)": f"{TISSUES['MAE']}: {name}" for name in tissues}
+
+            def by_tissue(result: dict[str, Any], name: str = protocol) -> dict[str, float] | None:
+                one = result.get("protocols", {}).get(name, {}).get("tissues")
+                key = result["row"]
+                return one and {f"MAE {tissue} (HU)": errors[key] for tissue, errors in one.items()}
+
+            found.append(_table(study, results, f"{done[0]['protocol']}, by tissue", meanings, by_tissue))
+    return found
+
+
+def _table(study: Study, results: Any, title: str, definitions: dict[str, str], read: Any) -> Table:
+    lines = [_line("bicubic", "bicubic", {}, [r for (key, _), r in results.items() if key == "bicubic"], read)]
+    for row in study.rows:
+        source = row.same_as or row.key
+        own = [result for (key, _), result in sorted(results.items(), key=lambda one: one[0][1]) if key == source]
+        paper = {metric: value for metric, value in row.paper.items() if metric in definitions}
+        label = f"{row.label} (= {row.same_as})" if row.same_as else row.label
+        lines.append(_line(row.key, label, paper, own, read))
+    return Table(title, definitions, lines)
+
+
+def _line(key: str, label: str, paper: dict[str, float], results: list[dict[str, Any]], read: Any) -> Line:
+    values: dict[str, list[float]] = {}
+    failed = ""
+    for result in results:
+        if result["state"] == "failed":
+            failed = failed or result["message"]
+            continue
+        for metric, value in (read(result) or {}).items():
+            values.setdefault(metric, []).append(value)
+    done = [result for result in results if result["state"] == "done" and "steps" in result]
+    steps = float(np.mean([one["steps"] for one in done])) if done else None
+    seconds = float(np.mean([one["seconds"] for one in done])) if done else None
+    return Line(key, label, values, paper, failed, steps, seconds)
+
+
+def order_in_words(table: Table, metric: str) -> str | None:
+    """Say how the order of the rows agrees with the paper's, where the paper has numbers for at least three.
+
+    Kendall's τ is 1 for the same order, −1 for the opposite one.
+    """
+    both = [
+        (line.key, line.paper[metric], float(np.mean(line.values[metric])))
+        for line in table.lines
+        if metric in line.paper and line.values.get(metric)
+    ]
+    if len(both) < 3:
+        return None
+    tau = float(kendalltau([one[1] for one in both], [one[2] for one in both]).statistic)
+    lower = "(s)" in metric or metric in ("m-HuM", "parameters")
+    ours, theirs = (
+        [key for key, *_ in sorted(both, key=lambda one: one[which], reverse=not lower)] for which in (2, 1)
+    )
+    return (
+        f"{metric}, best first: ours {', '.join(ours)}; the paper's {', '.join(theirs)}. "
+        f"Agreement of the order, Kendall's τ = {tau:+.2f} over {len(both)} rows."
+    )
