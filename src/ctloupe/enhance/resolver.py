@@ -35,6 +35,8 @@ STATISTICS: Final[tuple[Statistics, ...]] = get_args(Statistics)
 Mask = NDArray[np.bool_]
 
 CALIBRATION_PATCHES: Final = 64
+WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
+"""For interpolations, which are linear and must not be cut off at a window."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
             raise OptionError(f"--model {model}: this method needs trained weights; give the folder of a model package")
         config = kind.configure(changes={"scale": scale or 8})
         network = None if str(model) == "bicubic" else kind.make_enhancer(config).eval()
-        return SuperResolver(str(model), network, config.scale, device=device)
+        return SuperResolver(str(model), network, config.scale, WITHOUT_CLIPPING, device=device)
     package = load_package(path)
     card = package.card
     if scale is not None and card.scale != scale:

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down
+from ctloupe.losses.ssim import ssim_gaussian
 from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
 from ctloupe.methods.paired import DiscriminatorKind, Judge, paired_step
 from ctloupe.networks.blocks import initialise_icnr
 from ctloupe.networks.plain import PlainSRNet
 from ctloupe.prepare.scanner import ScannerEstimate, estimate_scanner, noise_amplitude
 
+SSIM_CONSTANTS = (0.02**2, 0.06**2)
+"""C1 and C2 for images in [−1, 1] (Wang et al. 2004)."""
 _PARAMETERS = ("blur", "noise", "rise", "roll_off", "gain", "offset", "misfit")
 
 
@@ -31,6 +34,8 @@ class PhysicsWeights(BaseModel):
     """−log D(SR(LR))."""
     consistency: float = Field(1.0, ge=0)
     """‖LR − f↓(SR(LR))‖²."""
+    structure: float = Field(0.0, ge=0)
+    """1 − SSIM(y, SR(LR)) in Gaussian windows."""
 
 
 class PhysicsSRGANConfig(MethodConfig):
@@ -173,7 +178,10 @@ class PhysicsSRGAN(Method):
             self.loss_weights(),
             pixel=self.config.pixel,
             adversarial=self.config.adversarial,
-            more=lambda sr: {"consistency": distance(low, f_down(sr, self.config.scale))},
+            more=lambda sr: {
+                "consistency": distance(low, f_down(sr, self.config.scale)),
+                "structure": 1 - ssim_gaussian(sr, high, SSIM_CONSTANTS).mean(),
+            },
         )
 
     @torch.no_grad()

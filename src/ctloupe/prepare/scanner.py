@@ -75,10 +75,10 @@ def noise_amplitude(size: int, rise: float, roll_off: float) -> Images:
 def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEstimate:
     """Estimate blur, noise and intensity relation by matching spectra and distributions.
 
-    Blur and noise are those for which the spectrum of the reduced µCT, at whatever overall power, plus that of the
-    noise is nearest to the clinical one; the noise is kept below the spread of the smoothest clinical regions. The
-    intensity relation is the line that then takes the quantiles of blurred, averaged and noisy µCT to those of the
-    clinical patches. Specimens and patients are different people: all of it is as good as they are alike.
+    The level of the noise is the spread of the smoothest clinical regions. Blur and shape of the noise spectrum are
+    those for which the spectrum of the reduced µCT, at whatever overall power, plus that of the noise is nearest to the
+    clinical one. The intensity relation is the line that then takes the quantiles of blurred, averaged and noisy µCT to
+    those of the clinical patches. Specimens and patients are different people: all of it is as good as they are alike.
 
     Parameters
     ----------
@@ -151,14 +151,10 @@ def _fit(
             everywhere = _noise_power(grid, rise, roll_off)
             # Power of noise of variance 1: white noise has power 1 at every frequency.
             noise = _noise_power(frequency, rise, roll_off) / everywhere.mean()
-            ceiling = smooth / _high_passed(everywhere, grid)
+            variance = smooth / _high_passed(everywhere, grid)
+            left = (measured - variance * noise).clip(0) / measured
             for index, spectrum in enumerate(anatomy):
-                columns = np.stack([spectrum, noise], 1) / measured[:, None]
-                (power, variance), _ = nnls(columns, np.ones_like(measured))
-                if variance > ceiling:
-                    variance = ceiling
-                    rest = (measured - variance * noise).clip(0) / measured
-                    (power,), _ = nnls(columns[:, :1], rest)
+                (power,), _ = nnls((spectrum / measured)[:, None], left)
                 signal = power * spectrum
                 logs = np.log((signal + variance * noise) / measured)
                 misfit = float(np.sqrt((logs**2).mean()))
@@ -168,7 +164,7 @@ def _fit(
 
 
 def _smooth_variance(clinical: Images) -> float:
-    """Variance of what a high-pass filter leaves in the smoothest blocks: little but noise."""
+    """Variance of what a high-pass filter leaves in the smoothest blocks: hardly anything but noise."""
     rough = clinical - gaussian_filter(clinical, (0, _HIGH_PASS, _HIGH_PASS), mode="nearest")
     count, size = len(clinical), clinical.shape[-1] // _BLOCK * _BLOCK
     blocks = rough[:, :size, :size].reshape(count, size // _BLOCK, _BLOCK, size // _BLOCK, _BLOCK)

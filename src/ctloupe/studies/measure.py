@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ctloupe import methods
-from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.protocols import (
     Comparison,
     compare_by_hu_moments,
@@ -37,6 +37,7 @@ JMI_PATCHES = 64
 EPOCH_PATCHES = 2000
 TIMED_STEPS = 3
 _WINDOW = IntensityWindow(MICRO_WINDOW.low, MICRO_WINDOW.high)
+_CLINICAL = IntensityWindow(CLINICAL_WINDOW.low, CLINICAL_WINDOW.high)
 
 
 def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data: StudyData, run: Path | None) -> Any:
@@ -67,7 +68,7 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
         return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
     if protocol == "isbi":
         specimen = data.specimen()
-        return asdict(compare_by_hu_moments({name: enhanced}, data.scan(), specimen, resolver.window, _WINDOW))
+        return asdict(compare_by_hu_moments({name: enhanced}, data.scan(), specimen, _CLINICAL, _WINDOW))
     made_by = None if run is None else load_method(run).clinical_like
     if made_by is None:
         return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
@@ -139,9 +140,3 @@ def facts_of(settings: TrainSettings) -> dict[str, Any]:
     with torch.device("meta"):
         counts = parameters(kind(config))
     return {"parameters": counts["total"], "gflop": gflop(kind, config)}
-
-
-def untrained(method: str, enlargement: int) -> SuperResolver:
-    """Return an interpolation as a resolver for the study's windows."""
-    window = IntensityWindow(CLINICAL_WINDOW.low, CLINICAL_WINDOW.high)
-    return replace(load_model(method, enlargement), window=window)

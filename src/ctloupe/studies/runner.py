@@ -18,7 +18,7 @@ from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.data import StudyData, crop_of, prepare_data
 from ctloupe.studies.definition import BUDGETS, Budget, Row, Scale, Study
-from ctloupe.studies.measure import facts_of, measure, measure_cost, untrained
+from ctloupe.studies.measure import facts_of, measure, measure_cost
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import result_path
 from ctloupe.train.loop import Progress, Silent, train
@@ -198,7 +198,7 @@ def _run_row(
     if study.protocols == ("cost",):
         return found | {"cost": measure_cost(settings, data)}
     if not kind.trainable:
-        resolver = untrained(row.method, study.enlargement)
+        resolver = load_model(row.method, study.enlargement)
     else:
         found |= facts_of(settings) | _trained(settings, run, progress)
         resolver = load_model(run / "model")

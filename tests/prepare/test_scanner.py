@@ -1,0 +1,59 @@
+"""The estimated scanner against one that is known because the test built it."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ctloupe.prepare.scanner import estimate_scanner, noise_amplitude
+
+SCALE = 4
+
+
+def anatomy(count, seed, size=32 * SCALE):
+    """Textured islands: a spectrum that falls with frequency, and flat places in between."""
+    white = np.random.default_rng(seed).standard_normal((count, size, size))
+    islands = gaussian_filter(white[::-1], (0, 10, 10)) * 35
+    texture = 1 + gaussian_filter(white, (0, 2.5, 2.5)) * 4
+    return (np.tanh(np.maximum(islands - 0.7, 0)) * texture).astype(np.float32) - 0.6
+
+
+def scanned(images, blur, noise, rise, roll_off, gain, offset, seed=5):
+    sigma = blur * SCALE
+    blurred = gaussian_filter(images, (0, sigma, sigma), mode="nearest")
+    n, h, w = images.shape
+    low = blurred.reshape(n, h // SCALE, SCALE, w // SCALE, SCALE).mean((2, 4)) * gain + offset
+    white = np.random.default_rng(seed).standard_normal(low.shape)
+    shaped = np.fft.irfft2(np.fft.rfft2(white) * noise_amplitude(low.shape[-1], rise, roll_off), s=low.shape[1:])
+    return (low + noise * shaped).astype(np.float32)
+
+
+def test_noise_of_an_amplitude_has_the_power_of_white_noise_and_its_own_shape():
+    amplitude = noise_amplitude(32, 1.0, 0.3)
+    white = np.random.default_rng(0).standard_normal((400, 32, 32))
+    noise = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=(32, 32))
+    assert noise.var() == pytest.approx(1, rel=0.03)
+    power = (np.abs(np.fft.fft2(noise)) ** 2).mean(0)
+    assert power[0, 7] > 3 * power[0, 1] and power[0, 7] > 3 * power[0, 16]
+
+
+@pytest.mark.parametrize(
+    ("blur", "noise", "gain", "offset"), [(0.4, 0.03, 1.0, 0.0), (0.7, 0.06, 0.8, -0.1), (0.2, 0.02, 1.2, 0.1)]
+)
+def test_a_known_scanner_is_found_from_unpaired_images(blur, noise, gain, offset):
+    clinical = scanned(anatomy(96, 1), blur, noise, 1.0, 0.3, gain, offset)
+    found = estimate_scanner(clinical, anatomy(96, 2), SCALE)
+    assert found.blur == pytest.approx(blur, abs=0.2)
+    assert found.noise == pytest.approx(noise, rel=0.35)
+    assert found.gain == pytest.approx(gain, rel=0.08)
+    assert found.offset == pytest.approx(offset, abs=0.06)
+
+
+def test_a_scanner_without_noise_is_not_given_much():
+    clinical = scanned(anatomy(64, 1), 0.4, 0.0, 1.0, 0.3, 1.0, 0.0)
+    assert estimate_scanner(clinical, anatomy(64, 2), SCALE).noise < 0.01
+
+
+def test_patches_without_contrast_are_refused():
+    flat = np.zeros((4, 32, 32), np.float32)
+    with pytest.raises(ValueError, match="contrast"):
+        estimate_scanner(flat, anatomy(4, 0), SCALE)

@@ -1,0 +1,102 @@
+"""The studies that come with the package, and those of one's own."""
+
+import pytest
+
+from ctloupe import methods
+from ctloupe.studies.definition import SCALES, load_study, names
+from ctloupe.volume.errors import CtLoupeError, FileError, OptionError
+
+OWN = """
+title: my table
+reference: me
+protocols: [paired-truth]
+rows:
+  - {key: one, label: first, method: unet}
+"""
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_row_of_a_study_can_be_configured_at_every_scale(name):
+    study = load_study(name)
+    assert study.title and study.reference and study.rows
+    for scale in SCALES:
+        for row in study.trained():
+            kind = methods.get(row.method)
+            fields = kind.Config.model_fields
+            assert all(key.partition(".")[0] in fields for key in row.changes), row.key
+            changes = {k: v for k, v in study.configuration(row, scale).items() if k.partition(".")[0] in fields}
+            kind.configure(study.preset(row, scale) if kind.trainable else None, changes)
+
+
+def test_the_study_of_all_methods_has_all_methods():
+    used = {row.method for row in load_study("all").trained()} | {"bicubic"}
+    assert used == {name for name in methods.names()}
+
+
+def test_the_ablation_switches_exactly_the_papers_terms():
+    study = load_study("jmi-table3")
+    terms = {"upsample": "up", "downsample": "down", "ssim_clinical": "s1", "ssim_micro": "s2"}
+    expected = {
+        "A": (False, ""),
+        "B": (False, "up down s1 s2"),
+        "C": (True, ""),
+        "D": (True, "up"),
+        "E": (True, "down"),
+        "F": (True, "s1"),
+        "G": (True, "s2"),
+        "H": (True, "up down"),
+        "I": (True, "s1 s2"),
+        "K": (True, "down s1 s2"),
+        "L": (True, "up s1 s2"),
+        "M": (True, "up down s1 s2"),
+    }
+    for row in study.trained():
+        for preset in ("tiny", "paper"):
+            scale = "tiny" if preset == "tiny" else "paper"
+            config = methods.get("sr-cyclegan").configure(preset, study.configuration(row, scale))
+            on = {short for name, short in terms.items() if getattr(config.weights, name) > 0}
+            modified, wanted = expected[row.key]
+            assert (config.generator == "subpixel", on) == (modified, set(wanted.split())), row.key
+            assert not config.bicubic_skip
+    assert study.row("J").same_as == "B" and len(study.trained()) == 12
+
+
+def test_the_papers_numbers_are_those_of_the_papers():
+    paper = {row.key: row.paper for row in load_study("jmi-table3").rows}
+    assert paper["A"] == {"PSNR peak 1 (dB)": 13.64, "SSIM one window": 0.05}
+    assert paper["M"] == {"PSNR peak 1 (dB)": 17.71, "SSIM one window": 0.54}
+    assert load_study("jmi-table5").row("SR-CycleGAN").paper["parameters"] == 19_264_369
+    assert load_study("isbi-table2").row("Bayes-CycleGAN").paper == {"m-HuM": 0.28}
+
+
+def test_a_study_may_be_a_file_of_ones_own(tmp_path):
+    (tmp_path / "mine.yaml").write_text(OWN)
+    study = load_study(str(tmp_path / "mine.yaml"))
+    assert (study.name, study.title, [row.key for row in study.rows]) == ("mine", "my table", ["one"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("method: unet", "method: unet, same_as: two"), "either a method or same_as"),
+        (("key: one", "key: bicubic"), "added by the runner"),
+        (("key: one", "key: a/b"), "may hold letters"),
+        (("paired-truth", "guess"), "protocols"),
+        (("title: my table", "titel: my table"), "titel|title"),
+        (("rows:", "rows: ["), "not valid YAML"),
+    ],
+)
+def test_a_wrong_definition_is_refused_in_one_line(tmp_path, change, message):
+    (tmp_path / "mine.yaml").write_text(OWN.replace(*change))
+    with pytest.raises(CtLoupeError, match=message) as error:
+        load_study(str(tmp_path / "mine.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_study_or_row_is_named(tmp_path):
+    with pytest.raises(OptionError, match="jmi-table3"):
+        load_study("jmi-table9")
+    with pytest.raises(FileError, match="cannot be read"):
+        load_study(str(tmp_path / "none.yaml"))
+    with pytest.raises(OptionError, match="no row 'Z'"):
+        load_study("jmi-table3").trained(("Z",))
