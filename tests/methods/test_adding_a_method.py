@@ -1,0 +1,63 @@
+"""The worked example of docs/adding-a-method.md, taken from the page and used as somebody's own package."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctloupe.volume.formats import read, write
+from ctloupe.volume.volume import Volume
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-method.md"
+
+
+@pytest.fixture(scope="module")
+def ctloupe(tmp_path_factory):
+    """A function that runs the command line where the example is installed."""
+    site = tmp_path_factory.mktemp("site")
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+    name, target = re.search(r'(\S+) = "([^"]+)"', toml).groups()
+    module = site.joinpath(*target.split(":")[0].split(".")).with_suffix(".py")
+    module.parent.mkdir(parents=True)
+    (module.parent / "__init__.py").touch()
+    module.write_text(code, encoding="utf-8")
+    record = site / "my_package-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text(f"[ctloupe.methods]\n{name} = {target}\n")
+    environment = os.environ | {"PYTHONPATH": str(site)}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "ctloupe.cli.main", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_example_is_listed_and_costed(ctloupe):
+    assert "refiner" in [one["name"] for one in json.loads(ctloupe("models", "--json"))]
+    shown = json.loads(ctloupe("models", "show", "refiner", "--preset", "tiny", "--json"))
+    assert shown["parameters"]["refiner"] == 25 * 8 + 8 + 25 * 8 + 1
+    assert shown["gflop_per_sample"]["train_step"] > 0
+
+
+def test_the_example_trains_resumes_enhances_and_is_evaluated(ctloupe, small_bank, tmp_path):
+    run = tmp_path / "run"
+    sizes = ["--set", "scale=4", "--set", "patch_size=12", "--set", "batch_size=2"]
+    ctloupe("train", "--bank", small_bank, "--method", "refiner", "--preset", "tiny", "--steps", 2, "--out", run, *sizes)
+    ctloupe("train", "--resume", run, "--steps", 4)
+    values = np.random.default_rng(0).normal(-800, 100, (2, 20, 20)).astype(np.int16)
+    write(Volume(values, (0.6, 0.6, 0.6), units="HU"), tmp_path / "scan.nii.gz")
+    paths = tmp_path / "scan.nii.gz", tmp_path / "fine.nii.gz"
+    ctloupe("enhance", paths[0], "-o", paths[1], "--model", run / "model", "--mask", "none")
+    assert read(paths[1]).shape == (2, 80, 80)
+    found = json.loads(ctloupe("evaluate", "--input", paths[0], "--output", paths[1], "--json"))
+    assert list(found["rows"]) == ["bicubic", "enhanced"]
