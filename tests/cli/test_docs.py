@@ -25,6 +25,8 @@ SMALLER = {
     "--steps 100000": "--steps 1 --set width=8 --set blocks=1 --set shrinking_width=8 --set shrinking_blocks=1",
     "--out bank": "--out bank --per-case 12",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
+    "study run all": "study run all --only unet",
+    "--scale tiny": "--scale tiny --steps 1 --size 16 320 320 --per-case 6 --cases 1 --seeds 1",
     "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
 }
 

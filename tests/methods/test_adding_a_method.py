@@ -52,7 +52,9 @@ def test_the_example_is_listed_and_costed(ctloupe):
 def test_the_example_trains_resumes_enhances_and_is_evaluated(ctloupe, small_bank, tmp_path):
     run = tmp_path / "run"
     sizes = ["--set", "scale=4", "--set", "patch_size=12", "--set", "batch_size=2"]
-    ctloupe("train", "--bank", small_bank, "--method", "refiner", "--preset", "tiny", "--steps", 2, "--out", run, *sizes)
+    ctloupe(
+        "train", "--bank", small_bank, "--method", "refiner", "--preset", "tiny", "--steps", 2, "--out", run, *sizes
+    )
     ctloupe("train", "--resume", run, "--steps", 4)
     values = np.random.default_rng(0).normal(-800, 100, (2, 20, 20)).astype(np.int16)
     write(Volume(values, (0.6, 0.6, 0.6), units="HU"), tmp_path / "scan.nii.gz")

@@ -111,3 +111,39 @@ def test_volumes_of_one_modality_must_share_their_spacing(scans, tmp_path):
     coarse = write(Volume(np.full((2, 40, 40), -850, np.int16), (1, 0.9, 0.9)), tmp_path / "coarse.nii.gz")
     with pytest.raises(GeometryError, match=r"coarse\.nii\.gz"):
         prepare_banks(request_for(scans, clinical=(scans[0], coarse), clinical_mask="none"), tmp_path / "bank")
+
+
+def test_micro_patches_are_also_kept_as_thick_as_a_clinical_slice(scans, tmp_path):
+    prepare_banks(request_for(scans, per_case=5), tmp_path / "bank")
+    micro = PatchBank.load(tmp_path / "bank" / "micro.bank")
+    assert micro.thick.shape == micro.patches.shape
+    assert micro.provenance[0]["thickness_mm"] == pytest.approx(4 * 0.078125)
+    assert micro.thick.std() < micro.patches.std()
+    prepare_banks(request_for(scans, per_case=5, thick=False), tmp_path / "thin")
+    assert PatchBank.load(tmp_path / "thin" / "micro.bank").thick is None
+    assert PatchBank.load(tmp_path / "bank" / "clinical.bank").thick is None
+
+
+def test_the_preparation_of_isbi_2021_boxes_z_scores_and_a_grid(scans, tmp_path):
+    said = []
+    asked = request_for(
+        scans,
+        clinical_mask="box",
+        micro_mask="box",
+        clinical_window=WindowRequest(0, 3, "zscore"),
+        micro_window=WindowRequest(0, 3, "zscore"),
+        stride=32,
+        per_case=1000,
+    )
+    prepare_banks(asked, tmp_path / "bank", said.append)
+    clinical, micro = (PatchBank.load(tmp_path / "bank" / f"{name}.bank") for name in ("clinical", "micro"))
+    values = read(scans[0]).array()
+    assert clinical.window.low == pytest.approx(values.mean() - 3 * values.std(), rel=0.15)
+    assert any("z-score" in line for line in said)
+    assert micro.unit().mean() == pytest.approx(0, abs=0.1)
+    assert clinical.provenance[0]["places"] == len(clinical) and micro.provenance[0]["places"] == len(micro)
+
+
+def test_a_stride_must_fit_both_grids(scans, tmp_path):
+    with pytest.raises(OptionError, match="multiple of the scale"):
+        prepare_banks(request_for(scans, stride=6), tmp_path / "bank")

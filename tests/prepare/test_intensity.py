@@ -100,3 +100,28 @@ def test_a_window_survives_json_and_unknown_keys_are_refused():
     assert IntensityWindow.from_dict(MICRO.to_dict()) == MICRO
     with pytest.raises(OptionError):
         IntensityWindow.from_dict({"low": 0, "hihg": 1})
+
+
+@pytest.mark.parametrize("ends", [(None, 1), ("low", 1), (0, [2])])
+def test_ends_that_are_no_numbers_are_refused(ends):
+    with pytest.raises(OptionError, match="expected two numbers"):
+        IntensityWindow(*ends)
+
+
+def test_a_z_score_window_takes_mean_and_deviations_to_the_middle_and_ends():
+    values = np.random.default_rng(0).normal(50, 20, (4, 30, 30)).astype(np.float32)
+    mask = np.zeros(values.shape, bool)
+    mask[:, 5:25] = True
+    window = IntensityWindow.from_zscore(values, 3, mask)
+    unit = window.to_unit(values[mask])
+    assert unit.mean() == pytest.approx(0, abs=0.01)
+    assert unit.std() == pytest.approx(1 / 3, rel=0.02)
+
+
+def test_a_z_score_window_needs_values_that_differ():
+    with pytest.raises(OptionError, match="every voxel has the value 7"):
+        IntensityWindow.from_zscore(np.full((1, 3, 3), 7), 3)
+    with pytest.raises(OptionError, match="positive"):
+        IntensityWindow.from_zscore(np.arange(9.0).reshape(1, 3, 3), 0)
+    with pytest.raises(OptionError, match="no voxel"):
+        IntensityWindow.from_zscore(np.arange(9.0).reshape(1, 3, 3), 3, np.zeros((1, 3, 3), bool))

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
-from ctloupe.volume.errors import FileError
+from ctloupe.volume.errors import FileError, GeometryError
 from ctloupe.volume.volume import Volume
 
 WINDOW = IntensityWindow(0, 200)
@@ -74,3 +74,16 @@ def test_a_picture_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(FileError, match=r"o\.png"):
         picture(tmp_path / "file" / "o.png", np.ones((1, 20, 20), bool))
+
+
+def test_a_mask_of_another_grid_is_refused(tmp_path):
+    with pytest.raises(GeometryError, match="the mask has shape"):
+        mask_overlay_png(
+            Volume(np.zeros((1, 8, 9), np.int16), (1, 1, 1)), np.ones((1, 9, 9), bool), tmp_path / "o", WINDOW
+        )
+
+
+def test_a_slice_of_a_single_row_is_a_picture_too(tmp_path):
+    mask = np.ones((1, 1, 40), bool)
+    mask[..., :20] = False
+    assert picture(tmp_path / "o.png", mask).size

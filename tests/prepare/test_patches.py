@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.errors import FileError, IntensityError, OptionError
+from ctloupe.volume.errors import FileError, GeometryError, IntensityError, OptionError
 from ctloupe.volume.volume import LazyArray, Volume
 
 WIDE = IntensityWindow(-30000, 30000)
@@ -18,6 +18,11 @@ WIDE = IntensityWindow(-30000, 30000)
 def numbered(shape):
     """Every voxel its own number, so that a patch tells where it was cut."""
     return np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+
+
+def changed(bank, **values):
+    """The record of a bank with some values replaced."""
+    return json.dumps(json.loads((bank / "bank.json").read_text()) | values)
 
 
 def corners(bank, shape):
@@ -154,6 +159,10 @@ def test_a_bank_on_disk_is_the_same_bank(tmp_path):
         lambda bank: (bank / "patches.npy").unlink(),
         lambda bank: (bank / "bank.json").unlink(),
         lambda bank: (bank / "patches.npy").write_bytes((bank / "patches.npy").read_bytes()[:200]),
+        lambda bank: (bank / "patches.npy").write_bytes(b""),
+        lambda bank: np.save(bank / "thick.npy", np.zeros((1, 8, 8), np.int16)),
+        lambda bank: (bank / "bank.json").write_text(changed(bank, spacing=[float("nan"), 1])),
+        lambda bank: (bank / "bank.json").write_text(changed(bank, slope=-1.0)),
         lambda bank: (bank / "bank.json").write_text("{"),
         lambda bank: (bank / "bank.json").write_text(json.dumps({"window": {"low": 1, "high": 0}})),
         lambda bank: np.save(bank / "patches.npy", np.zeros((2, 3, 4))),
@@ -165,6 +174,38 @@ def test_a_damaged_bank_is_an_error_that_names_it(tmp_path, damage):
     damage(tmp_path / "x.bank")
     with pytest.raises(FileError, match=r"x\.bank"):
         PatchBank.load(tmp_path / "x.bank")
+
+
+@pytest.mark.parametrize("stride", [3, 5])
+def test_patches_on_a_grid_are_all_places_of_the_grid_inside_the_mask_once(stride):
+    shape, mask = (2, 17, 19), np.ones((2, 17, 19), bool)
+    mask[1, :4] = False
+    values = numbered(shape)
+    bank = PatchBank.sample([("v", Volume(values, (1, 1, 1)), mask)], 4, 500, WIDE, stride=stride)
+    expected = {
+        (z, y, x)
+        for z in range(2)
+        for y in range(0, 14, stride)
+        for x in range(0, 16, stride)
+        if mask[z, y : y + 4, x : x + 4].all()
+    }
+    found = [tuple(map(int, corner)) for corner in corners(bank, shape)]
+    assert len(found) == len(set(found)) and set(found) == expected
+    few = PatchBank.sample([("v", Volume(values, (1, 1, 1)), None)], 4, 7, WIDE, stride=stride)
+    assert len(few) == 7
+
+
+def test_a_mask_of_numbers_counts_where_it_is_not_zero_and_must_fit():
+    volume = Volume(numbered((1, 9, 9)), (1, 1, 1))
+    assert len(PatchBank.sample([("v", volume, np.ones((1, 9, 9), np.uint8))], 4, 3, WIDE)) == 3
+    with pytest.raises(GeometryError, match="v: the mask has shape"):
+        PatchBank.sample([("v", volume, np.ones((1, 9, 8), bool))], 4, 3, WIDE)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (4, 0)])
+def test_sizes_must_be_positive(sizes):
+    with pytest.raises(OptionError, match="positive"):
+        PatchBank.sample([("v", Volume(numbered((1, 9, 9)), (1, 1, 1)), None)], *sizes, WIDE)
 
 
 def test_no_volume_is_an_error():

@@ -80,3 +80,16 @@ def test_stored_integers_become_the_unit_range_and_are_clipped():
 def test_a_bank_of_smaller_patches_is_refused_with_what_to_do():
     with pytest.raises(OptionError, match=r"patches of 4 pixels, the method needs 6.*prepare"):
         sampler(stored=4)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_thick_patches_come_with_the_same_places_cuts_and_flips(flips):
+    random = torch.Generator().manual_seed(0)
+    thin = torch.randint(0, 500, (5, 16, 16), generator=random, dtype=torch.int16)
+    clinical = DeviceBank(torch.zeros(5, 8, 8, dtype=torch.int16), 1e-3, 0.0)
+    micro = DeviceBank(thin, 1e-3, 0.0, thick=thin + 100)
+    source = UnpairedSampler(clinical, micro, 6, 2, 3, 0, flips)
+    for step in range(4):
+        batch = source.batch(step)
+        assert torch.allclose(batch.micro_thick, batch.micro + 0.1, atol=1e-6)
+    assert sampler().batch(0).micro_thick is None
