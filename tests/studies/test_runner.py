@@ -105,6 +105,7 @@ def test_every_row_shows_the_same_patch(finished):
         "plain.npy",
         "_scan.npy",
         "_truth.npy",
+        "_spacing.json",
     }
     assert "data:image/png" in (out / "report.html").read_text()
 

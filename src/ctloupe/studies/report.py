@@ -150,18 +150,18 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     if not (folder / "_truth.npy").is_file():
         return
     scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
-    # Spacing only has to be in proportion: the phantoms' clinical voxel is the unit of the scale bar.
-    fine = scan.shape[0] / truth.shape[0]
-    views = [View("scan", scan, (1.0, 1.0), LUNG_WINDOW)]
+    y, x = json.loads((folder / "_spacing.json").read_text(encoding="utf-8"))["clinical_mm"]
+    scale = truth.shape[0] // scan.shape[0]
+    views = [View("scan", scan, (y, x), LUNG_WINDOW)]
     for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, np.load(path), (fine, fine), LUNG_WINDOW))
+            views.append(View(name, np.load(path), (y / scale, x / scale), LUNG_WINDOW))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),
-        "Where the held-out scan varies most, first seed. The unit of the scale bar is one clinical voxel.",
+        "Where the held-out scan varies most; first seed.",
     )
 
 

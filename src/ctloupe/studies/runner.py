@@ -243,6 +243,7 @@ def _keep_picture(out: Path, key: str, scan: Volume, enhanced: Volume, data: Stu
     if not (folder / "_truth.npy").is_file():
         np.save(folder / "_scan.npy", crop_of(scan, scan, corner, side))
         np.save(folder / "_truth.npy", crop_of(data.truth(scan), scan, corner, side))
+        _write(folder / "_spacing.json", {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side})
 
 
 def _corner(scan: Volume) -> tuple[int, int, int]:
