@@ -34,7 +34,7 @@ class PhysicsWeights(BaseModel):
     """−log D(SR(LR))."""
     consistency: float = Field(1.0, ge=0)
     """‖LR − f↓(SR(LR))‖²."""
-    structure: float = Field(0.0, ge=0)
+    structure: float = Field(0.5, ge=0)
     """1 − SSIM(y, SR(LR)) in Gaussian windows."""
 
 
@@ -46,7 +46,7 @@ class PhysicsSRGANConfig(MethodConfig):
     blocks: int = Field(16, ge=1)
     """Residual blocks."""
     corrections: int = Field(3, ge=0, le=8)
-    """Back-projections at the end of the network, which bring f↓(SR) to the scan."""
+    """Back-projections at the end of the network, which bring f↓(SR) to the scan; fewer leave more of the deblurring."""
     correction_strength: float = Field(1.0, ge=0, le=1)
     """Share of the difference that each of them adds."""
     blur_range: float = Field(0.2, ge=0, lt=1)
@@ -59,7 +59,7 @@ class PhysicsSRGANConfig(MethodConfig):
     discriminator_width: int = Field(64, ge=4)
     discriminator_strides: int = Field(3, ge=1, le=4)
     weights: PhysicsWeights = PhysicsWeights()
-    pixel: DistanceKind = "l2"
+    pixel: DistanceKind = "l1"
     adversarial: AdversarialKind = "log"
 
 
