@@ -46,7 +46,7 @@ class PhysicsSRGANConfig(MethodConfig):
     blocks: int = Field(16, ge=1)
     """Residual blocks."""
     corrections: int = Field(3, ge=0, le=8)
-    """Back-projections at the end of the network, which bring f↓(SR) to the scan; fewer leave more of the deblurring."""
+    """Back-projections at the end of the network; each brings f↓(SR) nearer to the scan and undoes some deblurring."""
     correction_strength: float = Field(1.0, ge=0, le=1)
     """Share of the difference that each of them adds."""
     blur_range: float = Field(0.2, ge=0, lt=1)
