@@ -108,6 +108,10 @@ class Method(nn.Module):
         What is found belongs into buffers, so that checkpoints keep it.
         """
 
+    def findings(self) -> dict[str, float]:
+        """Return what `examine` has found, by name, for the records of the run and of the model."""
+        return {}
+
     @classmethod
     def configure(cls, preset: str | None = None, changes: dict[str, Any] | None = None) -> MethodConfig:
         """Build the configuration from a preset (default: the first) and changes by dotted key.

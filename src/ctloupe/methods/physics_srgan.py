@@ -138,9 +138,9 @@ class PhysicsSRGAN(Method):
         self.scanner.copy_(values)
         self.noise_shape.copy_(self._noise_shape(found))
 
-    def estimate(self) -> ScannerEstimate:
-        """Return the scanner that pairs are made with."""
-        return ScannerEstimate(*self.scanner.tolist())
+    def findings(self) -> dict[str, float]:
+        """Return the estimated scanner."""
+        return {name: round(value, 5) for name, value in zip(_PARAMETERS, self.scanner.tolist(), strict=True)}
 
     def _noise_shape(self, scanner: ScannerEstimate) -> Tensor:
         return torch.tensor(noise_amplitude(self.config.patch_size, scanner.rise, scanner.roll_off))

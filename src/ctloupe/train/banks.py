@@ -51,8 +51,15 @@ def device_bank(bank: PatchBank, device: torch.device) -> DeviceBank:
     return DeviceBank(stored[0], gain, offset, device, stored[1] if len(stored) > 1 else None)
 
 
-def model_card(settings: TrainSettings, config: MethodConfig, banks: BankPair, step: int, elapsed: float) -> ModelCard:
-    """Describe the model as trained so far."""
+def model_card(
+    settings: TrainSettings,
+    config: MethodConfig,
+    banks: BankPair,
+    step: int,
+    elapsed: float,
+    findings: dict[str, float],
+) -> ModelCard:
+    """Describe the model as trained so far, with what its method has found in the data."""
     return ModelCard(
         method=settings.method,
         preset=settings.preset,
@@ -67,7 +74,7 @@ def model_card(settings: TrainSettings, config: MethodConfig, banks: BankPair, s
             micro_percentiles=_percentiles(banks.micro),
             patches={"clinical": len(banks.clinical.patches), "micro": len(banks.micro.patches)},
         ),
-        training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed},
+        training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
         software=software_versions(),
     )
 

@@ -294,11 +294,15 @@ class _Training:
             self.settings.keep_checkpoints,
         )
         if self.fabric.is_global_zero:
-            card = model_card(self.settings, self.config, self.banks, self.step, elapsed)
+            found = self.method.findings()
+            card = model_card(self.settings, self.config, self.banks, self.step, elapsed, found)
             if self.plan.ships:
                 save_package(self.folder.model, self.method.enhancer(), card)
             self.folder.write_manifest(
-                steps=self.step, training_seconds=round(elapsed, 1), finished=self._done(elapsed)
+                steps=self.step,
+                training_seconds=round(elapsed, 1),
+                finished=self._done(elapsed),
+                findings=found,
             )
         self.fabric.barrier()
 
