@@ -114,7 +114,8 @@ class PatchBank:
         seed
             Of the choice; volume k of the list uses ``(seed, k)``.
         stride
-            Only places on a grid of so many pixels, each once, at most `per_volume` of them (ISBI 2021).
+            Only places on a grid of so many pixels from the corner of the mask's bounding box, each once, at most
+            `per_volume` of them (ISBI 2021).
         thickness_mm
             Of a clinical slice: the same places averaged over it are kept too. Without effect where the slices of a
             volume are no thinner.
@@ -264,7 +265,8 @@ def _choose(
     repeat: bool,
 ) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.int64]]], int]:
     """Slices with the top-left corners of their patches, and the number of places there were to choose from."""
-    places = np.array([_places(volume, mask, z, size, stride) for z in range(volume.shape[0])])
+    grid = _grid(mask, stride)
+    places = np.array([_places(volume, mask, z, size, grid) for z in range(volume.shape[0])])
     total = int(places.sum())
     if total == 0:
         where = "inside the mask" if mask is not None else "into its slices"
@@ -279,7 +281,7 @@ def _choose(
     for z in np.unique(np.searchsorted(ends, chosen, side="right")):
         first = ends[z] - places[z]
         ranks = chosen[(chosen >= first) & (chosen < ends[z])] - first
-        found.append((int(z), *_corners(volume, mask, int(z), size, ranks, stride)))
+        found.append((int(z), *_corners(volume, mask, int(z), size, ranks, grid)))
     return found, total
 
 
@@ -317,18 +319,26 @@ def _valid(mask: Mask, size: int) -> Mask:
     return (outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]) == 0
 
 
-def _places(volume: Volume, mask: Mask | None, z: int, size: int, stride: int) -> int:
+def _grid(mask: Mask | None, stride: int) -> tuple[slice, slice]:
+    """Rows and columns where patches may begin: every `stride`-th from the first that the mask touches."""
+    if mask is None or stride == 1:
+        return slice(0, None, stride), slice(0, None, stride)
+    rows, columns = mask.any((0, 2)), mask.any((0, 1))
+    return slice(int(rows.argmax()), None, stride), slice(int(columns.argmax()), None, stride)
+
+
+def _places(volume: Volume, mask: Mask | None, z: int, size: int, grid: tuple[slice, slice]) -> int:
     if mask is None:
-        return int(np.prod([max(0, -(-(length - size + 1) // stride)) for length in volume.shape[1:]]))
-    return int(np.count_nonzero(_valid(mask[z], size)[::stride, ::stride])) if mask[z].any() else 0
+        return int(np.prod([max(0, -(-(length - size + 1) // grid[0].step)) for length in volume.shape[1:]]))
+    return int(np.count_nonzero(_valid(mask[z], size)[grid])) if mask[z].any() else 0
 
 
 def _corners(
-    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64], stride: int
+    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64], grid: tuple[slice, slice]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    columns = -(-(volume.shape[2] - size + 1) // stride)
-    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size)[::stride, ::stride])[ranks]
-    return flat // columns * stride, flat % columns * stride
+    rows, columns = (np.arange(length - size + 1)[one] for length, one in zip(volume.shape[1:], grid, strict=True))
+    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size)[grid])[ranks]
+    return rows[flat // len(columns)], columns[flat % len(columns)]
 
 
 def _stored(plane: Any, slope: float, intercept: float) -> NDArray[np.int16]:
