@@ -1,14 +1,19 @@
 """Protocols: what is compared with what, on which grid, and under which name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import map_coordinates
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.fidelity import mae, psnr, ssim_windowed
 from ctloupe.evaluate.protocols import (
     DATA_RANGE_HU,
+    compare_by_hu_moments,
     compare_by_jmi,
+    compare_synthesised,
     compare_with_truth,
     interpolated,
     shrink_cubic,
@@ -111,3 +116,36 @@ def test_errors_by_tissue_are_those_of_its_voxels():
     artery = found["artery"]
     assert (artery.voxels, artery.truth_hu) == (2, 40)
     assert (artery.bias_hu["x"], artery.mae_hu["x"]) == pytest.approx((5, 15))
+
+
+def test_the_synthesised_protocol_enhances_what_the_network_makes_of_each_patch():
+    values = np.random.default_rng(3).integers(0, 15000, (2, 64, 64)).astype(np.int16)
+    micro = Volume(values, (0.1, 0.1, 0.1), modality="micro")
+    window = IntensityWindow(0, 15000)
+    resolver = replace(load_model("bicubic", 2), patch_size=16)
+    seen = []
+
+    def shrunk(fine):
+        seen.append(fine.shape)
+        return torch.nn.functional.avg_pool2d(fine, 2)
+
+    found = compare_synthesised(micro, resolver, shrunk, window, patches=3)
+    assert found.protocol == "synth, version 1" and found.facts["patches"] == 3
+    assert seen == [(1, 1, 32, 32)] * 3
+    # A network that knows the answer: nearest enlargement of what it shrinks is the original of a blocky image.
+    blocky = values[:, ::2, ::2].repeat(2, 1).repeat(2, 2)
+    nearest = replace(load_model("nearest", 2), patch_size=16)
+    perfect = compare_synthesised(micro.with_data(blocky, "blocks"), nearest, shrunk, window)
+    assert perfect.rows["nearest"]["SSIM one window"] == pytest.approx(1, abs=1e-5)
+    assert perfect.rows["bicubic"]["SSIM one window"] < 0.99
+
+
+def test_the_hu_moment_protocol_is_zero_for_slices_that_are_among_the_specimens():
+    scan = Volume(np.random.default_rng(0).normal(-700, 150, (3, 20, 20)).astype(np.int16), (1, 1, 1), units="HU")
+    fine = load_model("bicubic", 2).enhance(scan)
+    window = IntensityWindow(-1000, 400)
+    same = compare_by_hu_moments({"same": fine}, scan, fine.with_data(np.asarray(fine.data), "copy"), window, window)
+    assert same.protocol == "isbi, version 1" and list(same.rows) == ["bicubic", "same"]
+    assert same.rows["same"]["m-HuM"] == 0
+    other = fine.with_data(np.asarray(fine.data)[:, :, ::-1] // 2 - 600, "another")
+    assert compare_by_hu_moments({"same": fine}, scan, other, window, window).rows["same"]["m-HuM"] > 0

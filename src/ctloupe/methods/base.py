@@ -25,7 +25,8 @@ class Batch:
     position
         Number of patches of each modality shown before this batch's first, over all steps and ranks.
     micro_thick : (n, 1, s·p, s·p), optional
-        The same places as `micro`, averaged over the thickness of a clinical slice; absent where the bank has none.
+        The same places as `micro`, averaged over the thickness of a clinical slice; absent where the bank
+        has none, and for methods that do not ask for it by `Method.reads_thick`.
     """
 
     clinical: Tensor
@@ -90,6 +91,8 @@ class Method(nn.Module):
     reference: ClassVar[str] = ""
     trainable: ClassVar[bool] = True
     stages: ClassVar[tuple[str, ...]] = ("whole",)
+    reads_thick: ClassVar[bool] = False
+    """Whether `step` or `examine` looks at ``Batch.micro_thick``; it is not loaded otherwise."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 

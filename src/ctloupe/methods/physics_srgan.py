@@ -75,6 +75,7 @@ class PhysicsSRGAN(Method):
     name = "physics-srgan"
     summary = "pairs by a scanner estimated from the clinical scans; supervised and consistent with the scan"
     reference = "this project"
+    reads_thick = True
     Config = PhysicsSRGANConfig
     config: PhysicsSRGANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {

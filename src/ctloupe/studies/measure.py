@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from ctloupe.evaluate.protocols import (
 from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.methods.base import Method
 from ctloupe.methods.cost import gflop, parameters
+from ctloupe.networks.blocks import steps_of_two
+from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, TISSUES, StudyData
 from ctloupe.studies.definition import Protocol
@@ -69,9 +72,9 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
     if protocol == "isbi":
         specimen = data.specimen()
         return asdict(compare_by_hu_moments({name: enhanced}, data.scan(), specimen, _CLINICAL, _WINDOW))
-    made_by = None if run is None else load_method(run).clinical_like
-    if made_by is None:
-        return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
+    # An interpolation makes no clinical-like images; it is given the reduced µCT that those are made of.
+    steps = steps_of_two(resolver.scale)
+    made_by = partial(gaussian_pyramid, steps=steps) if run is None else load_method(run).clinical_like
     return asdict(compare_synthesised(data.micro(), resolver, made_by, _WINDOW, JMI_PATCHES))
 
 
@@ -104,7 +107,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     if kind.trainable:
         sampler = UnpairedSampler(
             device_bank(banks.clinical, fabric.device),
-            device_bank(banks.micro, fabric.device),
+            device_bank(banks.micro, fabric.device, kind.reads_thick),
             config.patch_size,
             config.scale,
             1,

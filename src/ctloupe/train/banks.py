@@ -41,9 +41,13 @@ def load_banks(path: Path) -> BankPair:
     return BankPair(PatchBank.load(path / CLINICAL_NAME), PatchBank.load(path / MICRO_NAME))
 
 
-def device_bank(bank: PatchBank, device: torch.device) -> DeviceBank:
-    """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory."""
-    stored = [torch.from_numpy(np.array(one, dtype=np.int16)) for one in (bank.patches, bank.thick) if one is not None]
+def device_bank(bank: PatchBank, device: torch.device, thick: bool = False) -> DeviceBank:
+    """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory.
+
+    Patches averaged over the slice thickness come with it only when `thick` is asked for.
+    """
+    wanted = [bank.patches, *([bank.thick] if thick and bank.thick is not None else [])]
+    stored = [torch.from_numpy(np.array(one, dtype=np.int16)) for one in wanted]
     gain, offset = bank.unit_line()
     size = sum(one.nbytes for one in stored)
     if device.type != "cuda" or 2 * size < torch.cuda.mem_get_info(device)[0]:

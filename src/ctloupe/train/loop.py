@@ -144,7 +144,7 @@ class _Training:
         self.method.enter(plan.stage)
         self.engine = FabricEngine(fabric, self.method, settings.channels_last)
         self.banks = load_banks(settings.bank)
-        self.sampler = _sampler(self.banks, self.config, settings.seed, fabric.device)
+        self.sampler = _sampler(self.banks, self.method, settings.seed, fabric.device)
         epochs = settings.epochs or self.config.epochs
         own = [settings.steps, None if plan.minutes and not settings.epochs else self._steps_of(epochs)]
         self.total_steps = min((steps for steps in own if steps is not None), default=None)
@@ -307,10 +307,11 @@ class _Training:
         self.fabric.barrier()
 
 
-def _sampler(banks: BankPair, config: MethodConfig, seed: int, device: torch.device) -> UnpairedSampler:
+def _sampler(banks: BankPair, method: Method, seed: int, device: torch.device) -> UnpairedSampler:
+    config = method.config
     return UnpairedSampler(
         device_bank(banks.clinical, device),
-        device_bank(banks.micro, device),
+        device_bank(banks.micro, device, method.reads_thick),
         config.patch_size,
         config.scale,
         config.batch_size,
