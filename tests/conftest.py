@@ -1,9 +1,11 @@
 """What several rooms' tests share: small patch banks, and a model trained on them for a few steps."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ctloupe import methods
 from ctloupe.prepare.intensity import IntensityWindow
@@ -13,6 +15,13 @@ from ctloupe.volume.volume import Volume
 from small_config import SMALL, SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
+
+
+def pytest_configure() -> None:
+    """One thread for each worker: more threads than cores wait for each other most of the time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +47,11 @@ def settings(small_bank: Path, tmp_path: Path):
     def make(**changes: object) -> TrainSettings:
         overrides = dict(changes)
         method = overrides.pop("method", "sr-cyclegan")
-        config = methods.get(method).configure("tiny", SMALL_BY_METHOD[method] | overrides.pop("config", {}))
+        preset = overrides.pop("preset", "tiny")
+        config = methods.get(method).configure(preset, SMALL_BY_METHOD[method] | overrides.pop("config", {}))
         values = {
             "method": method,
-            "preset": "tiny",
+            "preset": preset,
             "config": config.model_dump(mode="json"),
             "bank": small_bank,
             "out": tmp_path / "run",

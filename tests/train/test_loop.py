@@ -212,7 +212,7 @@ def test_a_missing_bank_a_batch_that_cannot_be_split_and_an_untrainable_method_a
     with pytest.raises(ValueError, match="cannot be split over 4"):
         settings(devices=4)
     with pytest.raises(OptionError, match="nothing to train"):
-        train(settings(method="bicubic", config={}))
+        train(settings(preset="default", method="bicubic"))
 
 
 def test_a_damaged_checkpoint_is_an_error_that_names_it(settings):

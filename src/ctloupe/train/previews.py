@@ -64,6 +64,6 @@ def _grey_range(*stacks: torch.Tensor) -> tuple[float, float]:
 
 
 def _tile(image: NDArray[np.float32], grey: tuple[float, float]) -> Image.Image:
-    levels = np.clip((image - grey[0]) / (grey[1] - grey[0]), 0, 1) * 255
+    levels = np.clip((np.nan_to_num(image, nan=grey[0]) - grey[0]) / (grey[1] - grey[0]), 0, 1) * 255
     picture = Image.fromarray(levels.astype(np.uint8))
     return picture.resize((TILE, TILE), Image.Resampling.NEAREST)
