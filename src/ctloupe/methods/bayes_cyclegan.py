@@ -67,7 +67,7 @@ class EnlargeAndTranslate(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.translation(enlarge_bicubic(image.float(), self.scale).clamp(-1, 1))
+        return self.translation(enlarge_bicubic(image, self.scale).clamp(-1, 1))
 
 
 class BayesCycleGAN(Method):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import SubPixelStep, convolution, steps_of_two
+from ctloupe.networks.blocks import SubPixelStep, convolution, full_precision, steps_of_two
 from ctloupe.networks.generators import enlarge_bicubic
 
 
@@ -122,8 +122,16 @@ class RCAN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
         features = self.head(image)
-        result = self.last(self.tail(torch.add(features, self.trunk(features)))).float()
+        return torch.add(features, self.trunk(features))
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        result = full_precision(self.last(self.tail(features)))
         if self.bicubic_skip:
-            result = result + enlarge_bicubic(image.float(), self.scale)
+            result = result + enlarge_bicubic(image, self.scale)
         return result.clamp(-1, 1)

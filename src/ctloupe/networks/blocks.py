@@ -31,6 +31,11 @@ def convolution(
     return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, padding_mode=padding)
 
 
+def full_precision(image: Tensor) -> Tensor:
+    """Bring half precision, as autocast leaves it, to float32; anything else stays as it is."""
+    return image.float() if image.dtype in (torch.bfloat16, torch.float16) else image
+
+
 class ResidualBlock(nn.Module):
     """3×3, norm, ReLU, 3×3, norm, plus the input; reflection padding (JMI 2022, Fig. 3c).
 

@@ -8,7 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution, downblock, norm, steps_of_two, upblock
+from ctloupe.networks.blocks import (
+    ResidualBlock,
+    SubPixelStep,
+    convolution,
+    downblock,
+    full_precision,
+    norm,
+    steps_of_two,
+    upblock,
+)
 
 
 def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
@@ -24,7 +33,7 @@ def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
         Whole factor in both directions.
     """
     size = (image.shape[-2] * scale, image.shape[-1] * scale)
-    return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)
+    return F.interpolate(full_precision(image), size=size, mode="bicubic", align_corners=False, antialias=True)
 
 
 class SubPixelGenerator(nn.Module):
@@ -71,11 +80,18 @@ class SubPixelGenerator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        features = self.tail(self.neck(self.trunk(self.head(image))))
-        detail = torch.tanh(self.last(features))
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+        return self.neck(self.trunk(self.head(image)))
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        detail = torch.tanh(self.last(self.tail(features)))
         if not self.bicubic_skip:
             return detail
-        return (enlarge_bicubic(image.float(), self.scale) + detail).clamp(-1, 1)
+        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
 
 
 class ShrinkingGenerator(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ctloupe.losses.mmsr import f_down
-from ctloupe.networks.blocks import SubPixelStep, convolution, steps_of_two
+from ctloupe.networks.blocks import SubPixelStep, convolution, full_precision, steps_of_two
 from ctloupe.networks.generators import enlarge_bicubic
 
 
@@ -87,9 +87,17 @@ class PlainSRNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
         features = self.head(image)
-        result = self.last(self.tail(features + self.trunk(features))).float()
-        low = image.float()
+        return features + self.trunk(features)
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        result = full_precision(self.last(self.tail(features)))
+        low = full_precision(image)
         if self.bicubic_skip:
             result = enlarge_bicubic(low, self.scale) + result
         for _ in range(self.corrections):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import convolution, steps_of_two
+from ctloupe.networks.blocks import convolution, full_precision, steps_of_two
 from ctloupe.networks.generators import enlarge_bicubic
 
 SCALING = 0.2
@@ -108,11 +108,18 @@ class RRDBNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
         features = self.head(image)
-        features = features + self.trunk(features)
+        return features + self.trunk(features)
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
         for doubling in self.doublings:
             features = F.leaky_relu(doubling(F.interpolate(features, scale_factor=2.0, mode="nearest")), 0.2)
-        result = self.last(F.leaky_relu(self.fine(features), 0.2)).float()
+        result = full_precision(self.last(F.leaky_relu(self.fine(features), 0.2)))
         if self.bicubic_skip:
-            result = result + enlarge_bicubic(image.float(), self.scale)
+            result = result + enlarge_bicubic(image, self.scale)
         return result.clamp(-1, 1)

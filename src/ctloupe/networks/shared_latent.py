@@ -123,10 +123,13 @@ class MicroDecoder(nn.Module):
 
     def forward(self, latent: Tensor, coarse: Tensor) -> Tensor:
         """Map ``(n, width, h, w)`` to ``(n, 1, s·h, s·w)`` in [−1, 1]; `coarse` ``(n, 1, h, w)`` serves the skip."""
-        result = self.layers(latent)
+        return self.finish(self.layers(latent), coarse)
+
+    def finish(self, result: Tensor, coarse: Tensor) -> Tensor:
+        """Add the enlarged coarse image, when there is a skip."""
         if not self.skip:
             return result
-        return (enlarge_bicubic(coarse.float(), self.scale) + result).clamp(-1, 1)
+        return (enlarge_bicubic(coarse, self.scale) + result).clamp(-1, 1)
 
 
 class SharedLatentEnhancer(nn.Module):
@@ -140,6 +143,7 @@ class SharedLatentEnhancer(nn.Module):
 
     def __init__(self, scale: int, width: int, blocks: int, skip: bool) -> None:
         super().__init__()
+        self._blocks = blocks
         self.encoder = ClinicalEncoder(width, blocks)
         self.shared_encoder = ResidualBlock(width)
         self.shared_decoder = ResidualBlock(width)
@@ -147,8 +151,15 @@ class SharedLatentEnhancer(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        latent = self.shared_encoder(self.encoder(image))
-        return self.decoder(self.shared_decoder(latent), image)
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+        return self.decoder.layers[: self._blocks](self.shared_decoder(self.shared_encoder(self.encoder(image))))
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        return self.decoder.finish(self.decoder.layers[self._blocks :](features), image)
 
 
 def with_noise(mean: Tensor) -> Tensor:

@@ -71,11 +71,19 @@ class SRResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
         features = self.head(image)
-        detail = torch.tanh(self.last(self.tail(features + self.trunk(features))))
+        return features + self.trunk(features)
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        detail = torch.tanh(self.last(self.tail(features)))
         if not self.bicubic_skip:
             return detail
-        return (enlarge_bicubic(image.float(), self.scale) + detail).clamp(-1, 1)
+        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
 
 
 class ImageDiscriminator(nn.Module):

@@ -54,6 +54,7 @@ class TranslationGenerator(nn.Module):
         self.enlargement = 1 << further
         self.skip = skip
         self._multiple = 1 << downs
+        self._further_at = 3 + downs + blocks + downs
         down_widths = [width << step for step in range(downs + 1)]
         bottom = down_widths[-1]
         narrowest = min(NARROWEST, width)
@@ -73,13 +74,22 @@ class TranslationGenerator(nn.Module):
 
         A size that the downblocks cannot halve is made larger by reflection at the far ends and cut back.
         """
+        return self.render(self.features(image), image)
+
+    def features(self, image: Tensor) -> Tensor:
+        """All that is computed on the input's grid or a coarser one; features may be padded at the far ends."""
         height, width = image.shape[-2:]
         below, right = -height % self._multiple, -width % self._multiple
         padded = F.pad(image, (0, right, 0, below), mode="reflect") if below or right else image
-        result = torch.tanh(self.layers(padded)[..., : height * self.enlargement, : width * self.enlargement])
+        return self.layers[: self._further_at](padded)
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """From those features, and the image they come from, to the output."""
+        height, width = image.shape[-2] * self.enlargement, image.shape[-1] * self.enlargement
+        result = torch.tanh(self.layers[self._further_at :](features)[..., :height, :width])
         if not self.skip:
             return result
-        base = enlarge_bicubic(image.float(), self.enlargement) if self.enlargement > 1 else image
+        base = enlarge_bicubic(image, self.enlargement) if self.enlargement > 1 else image
         return (base + result).clamp(-1, 1)
 
 
@@ -99,3 +109,14 @@ class CleanAndEnlarge(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         return self.enlarge(self.clean(image))
+
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """All that is computed on the coarse grid: features, and the cleaned image."""
+        cleaned = self.clean(image)
+        features: Tensor = self.enlarge.features(cleaned)  # type: ignore[operator]
+        return features, cleaned
+
+    def render(self, features: tuple[Tensor, Tensor], image: Tensor) -> Tensor:
+        """From those to ``(n, 1, s·h, s·w)``."""
+        rendered: Tensor = self.enlarge.render(*features)  # type: ignore[operator]
+        return rendered

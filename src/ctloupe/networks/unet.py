@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import convolution, norm
+from ctloupe.networks.blocks import convolution, full_precision, norm
 from ctloupe.networks.generators import enlarge_bicubic
 
 
@@ -87,6 +87,6 @@ class EnlargeAndRefine(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        large = enlarge_bicubic(image.float(), self.scale)
-        result = self.unet(large).float()
+        large = enlarge_bicubic(image, self.scale)
+        result = full_precision(self.unet(large))
         return (large + result if self.residual else result).clamp(-1, 1)
