@@ -461,27 +461,31 @@ def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
 
 
 def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
-    """Lower the layers of a sequence, taking activations and shuffles into the convolutions next to them."""
-    layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
-    out: list[nn.Module] = []
-    while layers:
-        layer = layers.pop(0)
-        following = layers[0] if layers else None
+    """Lower the layers of a sequence, taking activations and shuffles into the convolutions next to them.
+
+    What was taken over leaves an identity in its place, since networks cut their sequences by number.
+    """
+    out: list[nn.Module] = [nn.Identity() for _ in layers]
+    places = [place for place, layer in enumerate(layers) if not isinstance(layer, nn.Identity)]
+    taken = -1
+    for place, after in zip(places, [*places[1:], None], strict=True):
+        layer, following = layers[place], None if after is None else layers[after]
+        if place == taken:
+            continue
         if _is_plain(layer):
             assert isinstance(layer, nn.Conv2d)
             slope = _slope(following) if following is not None else None
-            if slope is not None:
-                layers.pop(0)
-            out.append(_convolution(layer, NO_ACTIVATION if slope is None else slope, dtype))
-        elif following is not None and _mergeable(layer, following):
+            out[place] = _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype)
+            taken = after if slope is not None and after is not None else taken
+        elif following is not None and after is not None and _mergeable(layer, following):
             assert isinstance(layer, SubPixelStep) and isinstance(following, nn.Conv2d)
-            out += [FastSubPixel(layer, dtype, shuffles=False), FastLast(following, dtype)]
-            layers.pop(0)
+            out[place], out[after] = FastSubPixel(layer, dtype, shuffles=False), FastLast(following, dtype)
+            taken = after
         else:
-            out.append(_lower(layer, dtype))
-    for before, after in pairwise(out):
-        if isinstance(before, FastResidual) and isinstance(after, FastResidual):
-            after.in_place = True
+            out[place] = _lower(layer, dtype)
+    for before, behind in pairwise(out):
+        if isinstance(before, FastResidual) and isinstance(behind, FastResidual):
+            behind.in_place = True
     return nn.Sequential(*out)
 
 

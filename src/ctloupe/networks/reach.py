@@ -216,7 +216,7 @@ _RULES: dict[str, Callable[[_Span, Any, Any, Tensor], _Span | None]] = {
 }
 
 
-def trace(function: Callable[..., Tensor], *inputs: Tensor) -> Reach:
+def trace(function: Callable[..., Tensor], *inputs: Any) -> Reach:
     """Follow `function` on `inputs` that share one grid; their values do not matter, their sizes should be even.
 
     Parameters
@@ -224,7 +224,7 @@ def trace(function: Callable[..., Tensor], *inputs: Tensor) -> Reach:
     function
         Maps tensors ``(n, c, h, w)`` of one size to one tensor ``(n, c, k·h, k·w)``.
     inputs
-        May be on the ``meta`` device, with the network on it too.
+        Tensors, or tuples of them. They may be on the ``meta`` device, with the network on it too.
 
     Returns
     -------
@@ -233,12 +233,12 @@ def trace(function: Callable[..., Tensor], *inputs: Tensor) -> Reach:
         PyTorch functions; an operation that it does not know counts as one that looks at everything.
     """
     tracer = _Tracer()
-    for one in inputs:
+    for one in _tensors(inputs):
         tracer.give(one, _Span())
     with torch.no_grad(), tracer:
         out = function(*inputs)
     span = tracer.spans[id(out)]
-    scale = out.shape[-1] // inputs[0].shape[-1]
+    scale = out.shape[-1] // _tensors(inputs)[0].shape[-1]
     if span.step != Fraction(1, scale):
         tracer.everything["resizing"] = None
     # Outputs of input pixel p are i = p·scale … p·scale + scale − 1.

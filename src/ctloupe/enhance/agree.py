@@ -1,0 +1,45 @@
+"""The smallest smooth correction after which an enhanced slice averages to the scan it was made from."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ctloupe.networks.generators import enlarge_bicubic
+
+
+def block_mean(fine: Tensor, scale: int) -> Tensor:
+    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 6)."""
+    return F.avg_pool2d(fine[None, None], scale)[0, 0]
+
+
+@lru_cache(maxsize=8)
+def _inverse(length: int, scale: int) -> NDArray[np.float64]:
+    """Inverse of f↓ after bicubic enlargement along one axis of `length` coarse voxels."""
+    enlarged = enlarge_bicubic(torch.eye(length, dtype=torch.float64)[:, None, None, :].expand(-1, 1, 4, -1), scale)
+    means = enlarged[:, 0, 0].unflatten(-1, (length, scale)).mean(-1)
+    return np.linalg.inv(means.T.numpy())
+
+
+def correction(missing: NDArray[np.float32], scale: int) -> Tensor:
+    """Fine image whose block means are exactly `missing`, itself the bicubic enlargement of a coarse image.
+
+    Enlarging and averaging act on rows and columns apart, so the coarse image is ``A⁻¹ · missing · B⁻ᵀ`` with one small
+    matrix for each axis. No iteration is needed (Irani and Peleg's back-projection would converge to it), and
+    nothing in it jumps at the border of a block, as adding each block's difference would.
+
+    Parameters
+    ----------
+    missing : (h, w)
+        What the means lack, in HU.
+    scale
+        Side of a block.
+    """
+    height, width = missing.shape
+    coarse = _inverse(height, scale) @ missing.astype(np.float64) @ _inverse(width, scale).T
+    return enlarge_bicubic(torch.from_numpy(coarse.astype(np.float32))[None, None], scale)[0, 0]
