@@ -72,7 +72,7 @@ def _version(name: str) -> str | None:
 def _devices() -> list[dict[str, Any]]:
     import torch
 
-    from ctloupe.train.engine import hardware_has_bf16
+    from ctloupe.networks.precision import hardware_has_bf16
 
     found: list[dict[str, Any]] = []
     for index in range(torch.cuda.device_count()):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import ctloupe
+from ctloupe.enhance.engine import EngineOptions
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.prepare.intensity import IntensityWindow
@@ -22,10 +23,10 @@ def scan(shape=(3, 20, 24), seed=0, **place):
     return Volume(values, (2.0, 0.7, 0.6), modality="clinical", units="HU", **place)
 
 
-def model(statistics="calibrated", scale=4):
+def model(statistics="calibrated", scale=4, **options):
     torch.manual_seed(1)
     network = SubPixelGenerator(scale, width=16, blocks=1, first_kernel=3, last_kernel=3).eval()
-    return SuperResolver("test", network, scale, IntensityWindow(-1000, 500), None, 8, statistics=statistics)
+    return SuperResolver("test", network, scale, IntensityWindow(-1000, 500), None, 8, statistics=statistics, **options)
 
 
 @settings(max_examples=15, deadline=None)
@@ -54,7 +55,8 @@ def test_bicubic_keeps_a_linear_function_of_physical_position(angles, slope, sha
 def test_the_written_grid_is_the_one_simpleitk_would_lay_over_the_scan(tmp_path, suffix):
     direction = Rotation.from_euler("xyz", [0.3, -0.2, 0.5]).as_matrix()
     source = scan(origin=(11.0, -22.0, 33.0), direction=direction)
-    path = load_model("bicubic", 4).enhance_to(source, tmp_path / f"fine{suffix}")
+    path = tmp_path / f"fine{suffix}"
+    load_model("bicubic", 4).enhance_to(source, path)
     image = sitk.GetImageFromArray(source.array())
     image.SetSpacing(source.spacing[::-1])
     image.SetOrigin(source.origin)
@@ -96,7 +98,7 @@ def test_outside_the_mask_is_exactly_bicubic_and_inside_is_the_network():
 
 def test_a_region_equals_the_same_part_of_the_whole():
     source = scan((4, 40, 40))
-    resolver = model()
+    resolver = model(options=EngineOptions("float32"))
     whole = resolver.enhance(source)
     region = (slice(1, 3), slice(0, 40), slice(0, 40))
     part = resolver.enhance(source, region=region)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,30 @@ def as_voxel_size(text: str | None) -> tuple[float, float, float] | None:
         return None
     z, y, x = numbers(text, "--voxel-size", 3, "0.05,0.05,0.05")
     return z, y, x
+
+
+def as_bytes(text: str | None, option: str) -> int | None:
+    """Read an amount of memory such as ``2GB`` or ``500 MB``.
+
+    Raises
+    ------
+    OptionError
+        If the text is anything else.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
+    amount = float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " ") if found else 0.0
+    if amount < 1e6:
+        raise OptionError(f"{option} {text}: expected an amount of memory, for instance 2GB")
+    return int(amount)
+
+
+def without_suffix(path: Path) -> str:
+    """Name of a volume without the suffix of its format."""
+    from ctloupe.volume.atomic import full_suffix
+
+    return path.name if path.is_dir() and path.suffix != ".zarr" else path.name.removesuffix(full_suffix(path))
 
 
 def volume_paths(paths: list[Path]) -> list[Path]:

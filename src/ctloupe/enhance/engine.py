@@ -18,6 +18,7 @@ from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.tiles import TiledNetwork, halved
 from ctloupe.networks.dropout import Draw, drawing
 from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed
 from ctloupe.prepare.intensity import IntensityWindow
@@ -149,7 +150,7 @@ class Engine:
         s = self.scale
         for tile, mean, spread in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
-            weight = None if mask is None else _weight(mask, tile, s)
+            weight = None if mask is None else mask_weight(mask, tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
             if deviation is not None and spread is not None:
                 deviation[place] = spread if weight is None else spread * weight
@@ -229,6 +230,30 @@ class Engine:
         self.tell(f"out of memory: going on with tiles of {smaller[0]}×{smaller[1]} voxels")
 
 
+@dataclass(frozen=True)
+class EngineOptions:
+    """What a user may say about how the engine works; none of it changes what it computes, but for rounding.
+
+    Attributes
+    ----------
+    precision
+        ``auto`` (bf16 where the hardware has it), ``bf16`` or ``float32``.
+    tile
+        Side of a tile in voxels of the scan; None: chosen by memory.
+    memory
+        Bytes that the process may use; None: three quarters of what is free, 3 GB at most.
+    """
+
+    precision: str = "auto"
+    tile: int | None = None
+    memory: int | None = None
+
+    def dtype(self, device: torch.device) -> torch.dtype:
+        """Type of the features."""
+        bf16 = self.precision == "bf16" or (self.precision == "auto" and hardware_has_bf16(device.type))
+        return torch.bfloat16 if bf16 else torch.float32
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     told = str(error).lower()
     return "out of memory" in told or "can't allocate memory" in told or "could not create a memory" in told
@@ -238,10 +263,12 @@ def _rounded(length: int, multiple: int) -> int:
     return max(multiple, length // multiple * multiple)
 
 
-def _weight(mask: NDArray[np.bool_], tile: Tile, scale: int) -> Tensor | None:
+def mask_weight(mask: NDArray[np.bool_], tile: Tile, scale: int) -> Tensor | None:
     """Weight of the network over a tile: 0 outside the mask, rising to 1 within half a coarse voxel inside its edge.
 
-    None where it is 1 throughout.
+    Returns
+    -------
+    Tensor ``(s·h, s·w)``, or None where it is 1 throughout.
     """
     begin = max(0, tile.y[0] - 1), max(0, tile.x[0] - 1)
     part = mask[begin[0] : tile.y[1] + 1, begin[1] : tile.x[1] + 1]

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe import methods
 from ctloupe.enhance.calibrate import calibrated
+from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.patchwise import Patchwise
+from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
-from ctloupe.enhance.samples import Spool, sampled
-from ctloupe.enhance.stitch import match_histogram, median_filtered
+from ctloupe.enhance.stream import Summary
 from ctloupe.methods.package import load_package
 from ctloupe.networks.dropout import is_stochastic, sampling
 from ctloupe.networks.generators import enlarge_bicubic
@@ -33,6 +32,8 @@ from ctloupe.volume.volume import LazyArray, Volume
 Statistics = Literal["calibrated", "slice", "patches"]
 STATISTICS: Final[tuple[Statistics, ...]] = get_args(Statistics)
 Mask = NDArray[np.bool_]
+
+Worker = Engine | Patchwise
 
 CALIBRATION_PATCHES: Final = 64
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
@@ -69,6 +70,10 @@ class SuperResolver:
     match_histograms, median
         Of ``patches``: give each generated patch the histogram of its enlarged clinical patch, and a median filter
         of so many pixels over each slice (1: none), as ISBI 2021 hides the grid.
+    consistent
+        Correct each slice so that the mean of every s×s block equals the scan inside the mask.
+    options
+        How the engine works; see there.
     """
 
     name: str
@@ -83,6 +88,8 @@ class SuperResolver:
     samples: int = 0
     match_histograms: bool = False
     median: int = 1
+    consistent: bool = False
+    options: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
@@ -92,6 +99,8 @@ class SuperResolver:
             )
         if (self.match_histograms or self.median > 1) and self.statistics != "patches":
             raise OptionError("--match-histograms and --median belong to --stitch patches; without it there is no grid")
+        if self.consistent and self.statistics != "calibrated":
+            raise OptionError("--consistent belongs to --stitch calibrated")
         if self.median < 1 or self.median % 2 == 0:
             raise OptionError(f"--median {self.median}: expected an odd number of pixels, for instance 3")
 
@@ -115,24 +124,33 @@ class SuperResolver:
         progress: Callable[[int], None] | None = None,
         overwrite: bool = False,
         uncertainty: Path | None = None,
-    ) -> Path:
+        **how: Any,
+    ) -> Summary:
         """Enhance `volume` slice by slice into the file or store `path`; its suffix says the format.
 
-        With `samples`, `uncertainty` is a second one, with the standard deviation of the passes in HU. While the
-        first is written its slices wait on disk, next to `path`.
-        """
-        from ctloupe.volume.formats import write
+        Parameters
+        ----------
+        volume, mask, region, progress
+            As in `enhanced_lazily`.
+        path
+            An OME-Zarr store is streamed and can be resumed; see `ctloupe.enhance.run.enhance_volume`.
+        overwrite
+            Whether what is there may be replaced.
+        uncertainty
+            With `samples`: a second output, with the standard deviation of the passes in HU.
+        how
+            Further options of `enhance_volume`.
 
-        if uncertainty is None:
-            return write(self.enhanced_lazily(volume, mask, region, progress), path, overwrite=overwrite)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent) as file:
-            spool = Spool(file)
-            lazy = self.enhanced_lazily(volume, mask, region, progress, spool.keep)
-            written = write(lazy, path, overwrite=overwrite)
-            done = f"standard deviation of {self.samples} passes with dropout. {RESEARCH_NOTICE}"
-            write(lazy.with_data(spool.data(lazy.shape), done), uncertainty, overwrite=overwrite)
-        return written
+        Returns
+        -------
+        Summary
+            Consistency with the scan, and the share of tiles that were skipped.
+        """
+        from ctloupe.enhance.run import enhance_volume
+
+        return enhance_volume(
+            self, volume, path, mask, region, progress=progress, overwrite=overwrite, uncertainty=uncertainty, **how
+        )
 
     def enhanced_lazily(
         self,
@@ -170,14 +188,10 @@ class SuperResolver:
         IntensityError
             If the volume is not in HU.
         """
-        if volume.modality == "micro":
-            raise IntensityError("the input is a µCT volume; enhance takes a clinical CT in HU")
-        if mask is not None and mask.shape != volume.shape:
-            raise GeometryError(f"the mask has shape {mask.shape}, the scan {volume.shape}; make it on the scan's grid")
-        network = self._network(volume, mask)
+        self.require_clinical(volume, mask)
+        worker = self.prepared(volume, mask)
         part = volume.crop(*region) if region else volume
         part_mask = mask[region] if mask is not None and region else mask
-        spacing, origin = refined_grid(part.spacing, part.origin, part.direction, self.scale)
         z, y, x = part.shape
         first = region[0].start if region else 0
         count = 0
@@ -187,17 +201,23 @@ class SuperResolver:
             slices = []
             for index in range(block[0].start, block[0].stop):
                 inside = None if part_mask is None else part_mask[index]
-                whole, deviation = self._slice(network, part.data[index], inside, self.seed * 1_000_003 + first + index)
-                slices.append(whole[block[1], block[2]])
-                if keep_deviation is not None:
-                    keep_deviation(index, deviation)
+                made = worker.enhance(part.data[index], inside, first + index)
+                slices.append(made.values[block[1], block[2]])
+                if keep_deviation is not None and made.deviation is not None:
+                    keep_deviation(index, made.deviation)
                 count += 1
                 if progress is not None:
                     progress(count)
             return np.stack(slices) if slices else np.empty((0, y * self.scale, x * self.scale), np.int16)
 
         data = LazyArray((z, y * self.scale, x * self.scale), np.int16, read, "enhanced volume")
+        return self.described(part, data)
+
+    def described(self, part: Volume, data: Any) -> Volume:
+        """Put enhanced voxels of `part` at their place, with a line of history."""
+        spacing, origin = refined_grid(part.spacing, part.origin, part.direction, self.scale)
         how = f"statistics: {self.statistics}" + (f", mean of {self.samples} passes" if self.samples else "")
+        how += ", made consistent with the scan" if self.consistent else ""
         done = f"enhanced ×{self.scale} in-plane with {self.name}, {how}. {RESEARCH_NOTICE}"
         return part.with_data(data, done, spacing=spacing, origin=origin, modality="clinical", units="HU")
 
@@ -211,19 +231,56 @@ class SuperResolver:
         result = enlarge_bicubic(patches, self.scale) if self.enhancer is None else self.enhancer(patches)
         return result.float().clamp(-1, 1).cpu()
 
-    def _network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
-        if self.enhancer is None:
-            return None
+    def require_clinical(self, volume: Volume, mask: Mask | None) -> None:
+        """Raise `IntensityError` or `GeometryError` when volume or mask cannot be what is meant."""
+        if volume.modality == "micro":
+            raise IntensityError("the input is a µCT volume; enhance takes a clinical CT in HU")
+        if mask is not None and mask.shape != volume.shape:
+            raise GeometryError(f"the mask has shape {mask.shape}, the scan {volume.shape}; make it on the scan's grid")
+
+    def prepared(self, volume: Volume, mask: Mask | None, tell: Callable[[str], None] | None = None) -> Worker:
+        """Return what enhances the slices of `volume`, its statistics taken from the volume once."""
+        if self.enhancer is not None and self.statistics != "calibrated":
+            return Patchwise(
+                self.enhancer,
+                self.scale,
+                self.window,
+                self.patch_size if self.statistics == "patches" else None,
+                self.samples,
+                self.seed,
+                self.match_histograms,
+                self.median,
+            )
+        network = self.calibrated_network(volume, mask)
+        dtype = self.options.dtype(self.device)
+        if network is None:
+            return Engine(None, self.scale, self.window, consistent=self.consistent)
+        tile, copies = choose_tile(network, self.scale, volume.shape, dtype, self.samples, self.options)
+        return Engine(
+            network,
+            self.scale,
+            self.window,
+            precision=dtype,
+            tile=tile,
+            copies=copies,
+            samples=self.samples,
+            seed=self.seed,
+            consistent=self.consistent,
+            device=self.device,
+            tell=tell,
+        )
+
+    def calibrated_network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
+        """Return the enhancer with the normalisation statistics of `volume`; None for bicubic interpolation."""
         network = self.enhancer
-        if self.statistics == "calibrated" and _normalises(network):
-            patches = self._calibration_patches(volume, mask)
-            if self.samples:
-                with torch.random.fork_rng(), sampling(network):
-                    torch.manual_seed(self.seed)
-                    network = calibrated(network, patches)
-            else:
-                network = calibrated(network, patches)
-        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if network is None or not _normalises(network):
+            return network
+        patches = self._calibration_patches(volume, mask)
+        if not self.samples:
+            return calibrated(network, patches)
+        with torch.random.fork_rng(), sampling(network):
+            torch.manual_seed(self.seed)
+            return calibrated(network, patches)
 
     def _calibration_patches(self, volume: Volume, mask: Mask | None) -> Tensor:
         size = min(self.patch_size, *volume.shape[1:])
@@ -245,50 +302,6 @@ class SuperResolver:
                 seed=self.seed,
             )
         return torch.from_numpy(bank.unit())
-
-    @torch.no_grad()
-    def _slice(
-        self, network: nn.Module | None, image: Any, mask: NDArray[np.bool_] | None, seed: int
-    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        """Enhanced slice in HU, and the standard deviation of its passes (empty without `samples`)."""
-        hu = torch.from_numpy(np.asarray(image, dtype=np.float32))[None, None].to(self.device)
-        plain = enlarge_bicubic(hu, self.scale)
-        if network is None or (mask is not None and not mask.any()):
-            return _to_int16(plain), np.zeros(plain.shape[2:] if self.samples else (0, 0), np.float32)
-        weight = None if mask is None or mask.all() else _weight(mask, self.scale, self.device)
-
-        def one_pass(unit: Tensor) -> Tensor:
-            detail = self._patchwise(network, unit) if self.statistics == "patches" else network(unit)
-            return self.window.from_unit(detail.float())
-
-        unit = self.window.to_unit(hu)
-        if not self.samples:
-            result = one_pass(unit)
-            return _to_int16(result if weight is None else torch.lerp(plain, result, weight)), np.empty(
-                (0, 0), np.float32
-            )
-        with sampling(network):
-            moments = sampled(one_pass, unit, self.samples, seed)
-        mean, deviation = moments.mean, moments.deviation
-        if weight is not None:
-            mean, deviation = torch.lerp(plain, mean, weight), deviation * weight
-        return _to_int16(mean), deviation[0, 0].cpu().numpy()
-
-    def _patchwise(self, network: nn.Module, image: Tensor) -> Tensor:
-        """Independent patches of the training size, side by side; the last ones are aligned with the edge."""
-        size, scale = self.patch_size, self.scale
-        height, width = image.shape[-2:]
-        if min(height, width) < size:
-            return network(image)
-        out = image.new_empty(1, 1, height * scale, width * scale)
-        for top in [*range(0, height - size, size), height - size]:
-            for left in [*range(0, width - size, size), width - size]:
-                low = image[..., top : top + size, left : left + size]
-                patch = network(low)
-                if self.match_histograms:
-                    patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
-                out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
-        return out if self.median == 1 else _on_numpy(partial(median_filtered, size=self.median), out)
 
 
 def load_model(model: str | Path, scale: int | None = None, device: torch.device | str = "cpu") -> SuperResolver:
@@ -336,20 +349,3 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
 
 def _normalises(network: nn.Module) -> bool:
     return any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
-
-
-def _weight(mask: NDArray[np.bool_], scale: int, device: torch.device) -> Tensor:
-    """Weight of the network's output: 0 outside the mask, rising to 1 within half a coarse voxel inside its edge."""
-    coarse = torch.from_numpy(mask)[None, None].to(device, torch.float32)
-    fine = F.interpolate(coarse, scale_factor=float(scale), mode="bilinear", align_corners=False)
-    return fine.sub_(0.5).mul_(2).clamp_(0, 1)
-
-
-def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:
-    """Apply a function of 2-D arrays to images ``(1, 1, h, w)``."""
-    made = function(*(image[0, 0].float().cpu().numpy() for image in images))
-    return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))[None, None].to(images[0].device)
-
-
-def _to_int16(image: Tensor) -> NDArray[np.int16]:
-    return image[0, 0].round().clamp(-32768, 32767).to(torch.int16).cpu().numpy()

@@ -52,7 +52,7 @@ class TiledNetwork:
     """
 
     def __init__(self, plain: nn.Module, network: nn.Module, scale: int) -> None:
-        self.network, self.scale = network, scale
+        self.plain, self.network, self.scale = plain, network, scale
         self.whole = reach_of(plain, TRACE_SIZE)
         self.is_split = hasattr(network, "features") and hasattr(network, "render")
         self.of_tile = self.whole

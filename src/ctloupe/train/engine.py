@@ -12,17 +12,9 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch import Tensor
 
 from ctloupe.methods.base import Method
+from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.errors import OptionError
-
-
-def hardware_has_bf16(accelerator: str) -> bool:
-    """Whether bfloat16 convolutions are done by the hardware rather than emulated."""
-    if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if accelerator == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return False
 
 
 def resolve_accelerator(asked: str) -> str:

@@ -62,7 +62,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         point), or cannot be written; for a full disk the message says how much is free.
     """
     path = _through_link(Path(path))
-    with _explained(path):
+    with explained(path):
         _refuse(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = full_suffix(path)
@@ -72,7 +72,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         try:
             yield temporary
             _flush(temporary)
-            _commit(temporary, path, overwrite)
+            move_into_place(temporary, path, overwrite)
         finally:
             _remove(temporary)
 
@@ -97,7 +97,7 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
     """
     finals = [_through_link(Path(path)) for path in paths]
     last = finals[-1]
-    with _explained(last):
+    with explained(last):
         for path in reversed(finals):
             _refuse(path, overwrite)
         last.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
             yield folder
             _flush(folder)
             for named, path in zip(paths, finals, strict=True):
-                _commit(folder / Path(named).name, path, overwrite)
+                move_into_place(folder / Path(named).name, path, overwrite)
         finally:
             _remove(folder)
 
@@ -129,7 +129,14 @@ def _refuse(path: Path, overwrite: bool) -> None:
             raise FileError(f"{path}: holds the home or working folder and is not replaced; give another name")
 
 
-def _commit(temporary: Path, path: Path, overwrite: bool) -> None:
+def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Give the finished file or folder `temporary`, on the same disk, its final name in one step.
+
+    Raises
+    ------
+    FileError
+        If something of that name exists without `overwrite`, or must not go.
+    """
     _refuse(path, overwrite)
     if path.is_dir() and not temporary.is_dir():
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
@@ -183,7 +190,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals into one line; other errors of the writer pass unchanged."""
     try:
         yield

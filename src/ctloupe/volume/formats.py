@@ -88,7 +88,7 @@ def read(path: Path | str, *, series: str | int | None = None, voxel_size: Tripl
         raise _forbidden(path) from error
 
 
-def write(volume: Volume, path: Path | str, overwrite: bool = False) -> Path:
+def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Path | None = None) -> Path:
     """Write `volume` in the format of the suffix; the file appears whole or not at all.
 
     Booleans are written as uint8, float16 and float64 as float32, 64-bit integers as int32. No format
@@ -102,6 +102,8 @@ def write(volume: Volume, path: Path | str, overwrite: bool = False) -> Path:
         Name ending in one of `WRITABLE`; a missing parent folder is made.
     overwrite
         Whether a file of that name may be replaced.
+    source
+        What the volume was made from; only a DICOM series made from another one has a use for it.
 
     Returns
     -------

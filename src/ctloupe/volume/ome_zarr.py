@@ -48,10 +48,11 @@ def is_ome_zarr(path: Path) -> bool:
 class OmeZarrWriter:
     """Writes a volume to a new OME-Zarr (NGFF 0.5, Zarr 3) store, a slab of whole slices at a time.
 
-    One array ``0``; chunks of 1×512×512 (clipped to the shape), all chunks of a slice in one shard,
-    blosc-zstd 3 with bitshuffle and a CRC-32C for each chunk. Equal data and arguments give equal bytes,
-    however the slices are divided into slabs. Slices never written read as `fill_value`. Several writers may
-    fill different slices, never the same one.
+    Array ``0`` and, made on the way, `levels` coarser ones that each halve y and x by the rounded mean of four;
+    chunks of 1×512×512 (clipped to the shape), all chunks of a slice in one shard, blosc-zstd 3 with bitshuffle
+    and a CRC-32C for each chunk. Equal data and arguments give equal bytes, however the slices are divided
+    into slabs. Slices never written read as `fill_value`. Several writers may fill different slices, never the
+    same one.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ class OmeZarrWriter:
         As in `Volume`.
     attributes
         Further entries of the ``ctloupe`` attribute, for instance ``{"history": [...]}``; JSON-able.
+    levels
+        Coarser levels; y and x must be divisible by 2 that many times.
 
     Raises
     ------
@@ -85,7 +88,10 @@ class OmeZarrWriter:
         units: Units = "raw",
         attributes: dict[str, Any] | None = None,
         fill_value: float = 0,
+        levels: int = 0,
     ) -> None:
+        if shape[1] % (1 << levels) or shape[2] % (1 << levels):
+            raise ValueError(f"{shape} cannot be halved {levels} times in y and x")
         self.path = Path(path)
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.dtype = _plain_type(self.path, dtype)
@@ -97,16 +103,51 @@ class OmeZarrWriter:
             **(attributes or {}),
             "notice": RESEARCH_NOTICE,
         }
-        levels = [("0", spacing, (origin[2], origin[1], origin[0]))]
+        places = [_level(level, spacing, origin) for level in range(levels + 1)]
         try:
             group = zarr.create_group(
                 LocalStore(self.path),
                 zarr_format=3,
-                attributes={"ome": _ngff(levels), "ctloupe": block},
+                attributes={"ome": _ngff(places), "ctloupe": block},
             )
-            self._array = _create_level(group, "0", self.shape, self.dtype, fill_value)
+            self._arrays = [
+                _create_level(
+                    group,
+                    str(level),
+                    (self.shape[0], self.shape[1] >> level, self.shape[2] >> level),
+                    self.dtype,
+                    fill_value,
+                )
+                for level in range(levels + 1)
+            ]
         except (OSError, ValueError) as error:
             raise FileError(f"{self.path}: cannot be created ({_first_line(error)}); name a new folder") from error
+
+    @classmethod
+    def reopen(cls, path: Path) -> OmeZarrWriter:
+        """Go on writing to the store that another writer made.
+
+        Raises
+        ------
+        FileError
+            If it is not there or damaged.
+        """
+        writer = cls.__new__(cls)
+        writer.path = Path(path)
+        try:
+            datasets = _attributes(writer.path)["ome"]["multiscales"][0]["datasets"]
+            store = LocalStore(writer.path)
+            writer._arrays = [zarr.open_array(store, path=str(one["path"]), mode="r+") for one in datasets]
+        except _DAMAGE as error:
+            raise FileError(f"{path}: cannot be opened for writing ({_first_line(error)})") from error
+        depth, height, width = writer._arrays[0].shape
+        writer.shape, writer.dtype = (depth, height, width), np.dtype(writer._arrays[0].dtype)
+        return writer
+
+    def files(self, z: int) -> list[Path]:
+        """Files that hold slice `z`, one a level; a level of nothing but the fill value has none."""
+        names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
+        return [name for name in names if name.is_file()]
 
     def write(self, z0: int, slab: NDArray[Any]) -> None:
         """Write `slab` of shape (k, y, x) to the slices from `z0` on.
@@ -124,13 +165,15 @@ class OmeZarrWriter:
             raise ValueError(f"slab holds {slab.dtype}, the store {self.dtype}")
         require_finite(slab, str(self.path))
         try:
-            self._array[z0 : z0 + len(slab)] = slab
+            for level, array in enumerate(self._arrays):
+                slab = _halved(slab) if level else slab
+                array[z0 : z0 + len(slab)] = slab
         except OSError as error:
             raise FileError(f"{self.path}: cannot be written ({_first_line(error)}); is the disk full?") from error
 
     def close(self) -> None:
         """End writing. Each slab is in its files when `write` returns, so a store left open is whole too."""
-        self._array.store.close()
+        self._arrays[0].store.close()
 
     def __enter__(self) -> OmeZarrWriter:
         return self
@@ -139,6 +182,20 @@ class OmeZarrWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _halved(slab: NDArray[Any]) -> NDArray[Any]:
+    """Mean of every 2×2 pixels of ``(k, y, x)``; of integers rounded, halves up."""
+    wide = np.int64 if slab.dtype.itemsize > 2 else np.int32
+    if slab.dtype.kind == "f":
+        return (0.25 * (_pairs(slab[:, ::2]) + _pairs(slab[:, 1::2]))).astype(slab.dtype)
+    rows = np.add(slab[:, ::2], slab[:, 1::2], dtype=wide)
+    return ((_pairs(rows) + 2) >> 2).astype(slab.dtype)
+
+
+def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
+    total: NDArray[Any] = rows[..., ::2] + rows[..., 1::2]
+    return total
 
 
 def write_ome_zarr(volume: Volume, path: Path) -> None:
@@ -166,6 +223,15 @@ def _plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
     if plain.kind not in "iuf":
         raise IntensityError(f"{path}: expected integer or floating voxels, found {plain}; convert them first")
     return plain
+
+
+def _level(
+    level: int, spacing: geometry.Triple, origin: geometry.Triple
+) -> tuple[str, geometry.Triple, geometry.Triple]:
+    """Path, scale and translation of a level that is 2^level times coarser in y and x; NGFF knows no direction."""
+    if level:
+        spacing, origin = geometry.coarsened_grid(spacing, origin, geometry.IDENTITY, 1 << level)
+    return str(level), spacing, (origin[2], origin[1], origin[0])
 
 
 def _ngff(levels: Sequence[tuple[str, geometry.Triple, geometry.Triple]]) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""The papers' own ways to enhance a slice, for comparison: its own statistics, or independent patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ctloupe.enhance.agree import block_mean
+from ctloupe.enhance.engine import EnhancedSlice, mask_weight
+from ctloupe.enhance.samples import sampled
+from ctloupe.enhance.stitch import match_histogram, median_filtered
+from ctloupe.networks.dropout import sampling
+from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.tile import Tile
+from ctloupe.prepare.intensity import IntensityWindow
+
+
+@dataclass
+class Patchwise:
+    """Enhances slices with the network as it was trained, in float32.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode, not calibrated.
+    scale, window
+        As in `Engine`.
+    patch_size
+        Side of the independent patches; None: the whole slice at once.
+    samples, seed
+        Passes with dropout.
+    match_histograms, median
+        As ISBI 2021 hides the grid.
+    """
+
+    network: nn.Module
+    scale: int
+    window: IntensityWindow
+    patch_size: int | None
+    samples: int = 0
+    seed: int = 0
+    match_histograms: bool = False
+    median: int = 1
+
+    @torch.no_grad()
+    def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
+        """Enhance one slice; see `Engine.enhance`."""
+        scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None, None]
+        mask = np.ones(scan.shape[2:], bool) if mask is None else mask
+        plain = enlarge_bicubic(scan, self.scale)
+        spread: Tensor | None = torch.zeros_like(plain) if self.samples else None
+        if mask.any():
+            unit, weight = self.window.to_unit(scan), _whole_weight(mask, self.scale)
+            if self.samples:
+                with sampling(self.network):
+                    moments = sampled(self._pass, unit, self.samples, self.seed * 1_000_003 + index)
+                result, spread = moments.mean, moments.deviation if weight is None else moments.deviation * weight
+            else:
+                result = self._pass(unit)
+            plain = result if weight is None else torch.lerp(plain, result, weight)
+        residual = (block_mean(plain[0, 0], self.scale) - scan[0, 0]).numpy()[mask].astype(np.float64)
+        told = float(np.square(residual).sum()), float(residual.sum()), residual.size
+        values = plain[0, 0].round().clamp(-32768, 32767).to(torch.int16).numpy()
+        return EnhancedSlice(values, None if spread is None else spread[0, 0].numpy(), told, 1, int(not mask.any()))
+
+    def _pass(self, unit: Tensor) -> Tensor:
+        detail = self.network(unit) if self.patch_size is None else self._by_patches(unit, self.patch_size)
+        return self.window.from_unit(detail.float())
+
+    def _by_patches(self, image: Tensor, size: int) -> Tensor:
+        """Independent patches of the training size, side by side; the last ones are aligned with the edge."""
+        scale = self.scale
+        height, width = image.shape[-2:]
+        if min(height, width) < size:
+            whole: Tensor = self.network(image)
+            return whole
+        out = image.new_empty(1, 1, height * scale, width * scale)
+        for top in [*range(0, height - size, size), height - size]:
+            for left in [*range(0, width - size, size), width - size]:
+                low = image[..., top : top + size, left : left + size]
+                patch = self.network(low)
+                if self.match_histograms:
+                    patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
+                out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
+        return out if self.median == 1 else _on_numpy(partial(median_filtered, size=self.median), out)
+
+
+def _whole_weight(mask: NDArray[np.bool_], scale: int) -> Tensor | None:
+    return mask_weight(mask, Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), scale)
+
+
+def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:
+    """Apply a function of 2-D arrays to images ``(1, 1, h, w)``."""
+    made = function(*(image[0, 0].float().numpy() for image in images))
+    return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))[None, None]
