@@ -183,7 +183,7 @@ class _How:
                 resume=self.resume,
                 slab=self.slab,
                 scheduler=self.scheduler,
-                scan=scan,
+                source=self._source(scan, out),
                 tell=say,
             )
         finally:
@@ -191,6 +191,16 @@ class _How:
         for line in summary.lines():
             say(line)
         say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
+
+    def _source(self, scan: Path, out: Path) -> list[Path]:
+        """DICOM files that a DICOM series is made from."""
+        from ctloupe.volume.formats import detect
+
+        if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
+            return []
+        from ctloupe.volume.dicom import source_series
+
+        return source_series(scan, self.series)
 
     def _fitted(self, resolver: SuperResolver, volume: Volume, has_mask: bool) -> Volume:
         from ctloupe.enhance.spacing import require_spacing, resample_in_plane

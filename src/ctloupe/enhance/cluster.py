@@ -58,7 +58,7 @@ def fill_on_cluster(
     except ImportError as error:
         raise MissingExtraError("--scheduler needs Dask; install it with: pip install 'ctloupe[cluster]'") from error
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout="5s")
         client.wait_for_workers(1, timeout=60)
     except (OSError, TimeoutError, ValueError) as error:
         raise OptionError(f"--scheduler {address}: no scheduler with workers answers there ({error})") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -114,7 +114,7 @@ def enhance_volume(
     resume: bool = False,
     slab: int = SLAB,
     scheduler: str | None = None,
-    scan: Path | None = None,
+    source: Sequence[Path] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Summary:
     """Enhance `volume` into `path`.
@@ -140,8 +140,8 @@ def enhance_volume(
         Slices at a time.
     scheduler
         Address of a Dask scheduler whose workers do the work.
-    scan
-        File that `volume` was read from; a DICOM output takes patient and study from it.
+    source
+        DICOM files that `volume` was read from; a DICOM output takes patient and study from them.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def enhance_volume(
         raise OptionError(f"{path}: only OME-Zarr can be resumed or written by several workers; name it *.ome.zarr")
     outputs = {"values": path} | ({"deviation": uncertainty} if uncertainty else {})
     if not streamed:
-        return _write_at_once(job, outputs, overwrite, scan)
+        return _write_at_once(job, outputs, overwrite, source)
     return _stream(job, outputs, overwrite, resume, scheduler)
 
 
@@ -220,7 +220,7 @@ def _stream(
     return summary
 
 
-def _write_at_once(job: Job, outputs: dict[str, Path], overwrite: bool, scan: Path | None) -> Summary:
+def _write_at_once(job: Job, outputs: dict[str, Path], overwrite: bool, source: Sequence[Path]) -> Summary:
     path = outputs["values"]
     size = float(np.prod(job.described().shape)) * 2
     allowed = memory_allowed(job.resolver.options)
@@ -237,7 +237,7 @@ def _write_at_once(job: Job, outputs: dict[str, Path], overwrite: bool, scan: Pa
     with TemporaryFile(dir=path.parent) as file:
         spool = Spool(file)
         lazy = _lazily(job, worker, summary, spool if "deviation" in outputs else None)
-        write(lazy, path, overwrite=overwrite, **({"source": scan} if scan else {}))
+        write(lazy, path, overwrite=overwrite, source=source)
         spread = job.deviation()
         if "deviation" in outputs and spread is not None:
             write(spread.with_data(spool.data(lazy.shape)), outputs["deviation"], overwrite=overwrite)

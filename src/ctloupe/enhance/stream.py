@@ -225,5 +225,8 @@ def place(journal: Journal, outputs: dict[str, Path], overwrite: bool) -> None:
         for name in ("deviation", "values"):
             made = journal.folder / f"{name}.ome.zarr"
             if name in outputs and made.is_dir():
+                for torn in made.rglob("*.partial"):
+                    # Of a write that a kill interrupted; zarr gives a shard its name only when it is whole.
+                    torn.unlink()
                 move_into_place(made, outputs[name], overwrite)
         journal.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ _BY_SUFFIX: dict[str, Format] = {
     ".ome.tif": "tiff",
     ".ome.tiff": "tiff",
     ".dcm": "dicom",
+    ".dicom": "dicom",
 }
 _ONLY_READ = (".nhdr", ".dcm")
 
@@ -88,7 +89,7 @@ def read(path: Path | str, *, series: str | int | None = None, voxel_size: Tripl
         raise _forbidden(path) from error
 
 
-def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Path | None = None) -> Path:
+def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Sequence[Path] = ()) -> Path:
     """Write `volume` in the format of the suffix; the file appears whole or not at all.
 
     Booleans are written as uint8, float16 and float64 as float32, 64-bit integers as int32. No format
@@ -99,11 +100,11 @@ def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Pat
     volume
         Lazily read voxels are copied slab by slab where the format allows it.
     path
-        Name ending in one of `WRITABLE`; a missing parent folder is made.
+        Name ending in one of `WRITABLE`; a missing parent folder is made. ``.dicom`` is a folder of DICOM files.
     overwrite
         Whether a file of that name may be replaced.
     source
-        What the volume was made from; only a DICOM series made from another one has a use for it.
+        DICOM files that the volume was made from; a DICOM series takes patient and study from them.
 
     Returns
     -------
@@ -126,10 +127,10 @@ def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Pat
     if suffix == ".mhd":
         # Raw first: the header must never name voxels that are not there.
         with replacing_together((path.with_suffix(".raw"), path), overwrite) as folder:
-            _write_as(kind, storable, folder / path.name, path)
+            _write_as(kind, storable, folder / path.name, path, source)
     else:
         with replacing(path, overwrite) as temporary:
-            _write_as(kind, storable, temporary, path)
+            _write_as(kind, storable, temporary, path, source)
     return path
 
 
@@ -148,7 +149,7 @@ def require_writable(path: Path | str, overwrite: bool = False) -> Format:
     if suffix not in WRITABLE:
         raise OptionError(f"{path}: unknown output format '{suffix}'; name it with one of {' '.join(WRITABLE)}")
     kind = _BY_SUFFIX[suffix]
-    if path.is_dir() and kind != "ome-zarr":
+    if path.is_dir() and kind not in ("ome-zarr", "dicom"):
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
     if path.exists() and not overwrite:
         raise FileError(f"{path}: exists already; give --overwrite to replace it, or another name")
@@ -274,9 +275,14 @@ def _read_as(kind: Format, path: Path, series: str | int | None, voxel_size: Tri
     return read_ome_zarr(path)
 
 
-def _write_as(kind: Format, volume: Volume, temporary: Path, path: Path) -> None:
+def _write_as(kind: Format, volume: Volume, temporary: Path, path: Path, source: Sequence[Path]) -> None:
     try:
-        _writer(kind)(volume, temporary)
+        if kind == "dicom":
+            from ctloupe.volume.dicom_write import write_dicom
+
+            write_dicom(volume, temporary, source)
+        else:
+            _writer(kind)(volume, temporary)
     except CtLoupeError as error:
         raise type(error)(str(error).replace(str(temporary), str(path))) from error
 
