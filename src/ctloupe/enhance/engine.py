@@ -101,6 +101,17 @@ class Engine:
             self.tile = (_rounded(tile[0], multiple), _rounded(tile[1], multiple))
 
     @torch.inference_mode()
+    def rounding(self, patches: Tensor) -> float:
+        """Root mean square difference in HU to the network in float32, on patches ``(n, 1, p, p)`` in [−1, 1]."""
+        if self.network is None:
+            return 0.0
+        exact = self.network.plain(patches.cpu())
+        found = self.network.network(patches.to(self.device)).cpu()
+        return float(
+            (self.window.from_unit(found.float()) - self.window.from_unit(exact.float())).square().mean().sqrt()
+        )
+
+    @torch.inference_mode()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
         """Enhance one slice.
 

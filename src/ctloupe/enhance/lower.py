@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
+from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
 from ctloupe.networks.tile import Tile
@@ -443,6 +444,9 @@ def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     for name, child in module.named_children():
         if name not in merged:
             setattr(module, name, _lower(child, dtype))
+    if isinstance(module, SubPixelGenerator) and len(module.trunk) and isinstance(module.trunk[0], FastResidual):
+        # Here nothing but the trunk reads what the head made; networks with a long skip read it again.
+        module.trunk[0].in_place = True
     return Converted(module, dtype) if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else module
 
 

@@ -36,6 +36,7 @@ Mask = NDArray[np.bool_]
 Worker = Engine | Patchwise
 
 CALIBRATION_PATCHES: Final = 64
+ROUNDING_PATCHES: Final = 8
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
 """For interpolations, which are linear and must not be cut off at a window."""
 
@@ -256,7 +257,7 @@ class SuperResolver:
         if network is None:
             return Engine(None, self.scale, self.window, consistent=self.consistent)
         tile, copies = choose_tile(network, self.scale, volume.shape, dtype, self.samples, self.options)
-        return Engine(
+        engine = Engine(
             network,
             self.scale,
             self.window,
@@ -269,6 +270,10 @@ class SuperResolver:
             device=self.device,
             tell=tell,
         )
+        if tell is not None and dtype != torch.float32:
+            off = engine.rounding(self._calibration_patches(volume, mask)[:ROUNDING_PATCHES])
+            tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (--precision float32: none)")
+        return engine
 
     def calibrated_network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
         """Return the enhancer with the normalisation statistics of `volume`; None for bicubic interpolation."""

@@ -1,0 +1,184 @@
+"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, OpenVINO; all in one run.
+
+python benchmarks/enhance.py
+python benchmarks/enhance.py --model runs/first/model --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import platform
+import time
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ctloupe import methods
+from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.patchwise import Patchwise
+from ctloupe.enhance.plan import choose_tile
+from ctloupe.enhance.resolver import load_model
+from ctloupe.networks.tile import Tile
+from ctloupe.prepare.intensity import CLINICAL
+
+
+def best(function, repeats):
+    """Shortest of some runs, after one to warm up, and its result."""
+    result, shortest = function(), float("inf")
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        result = function()
+        shortest = min(shortest, time.perf_counter() - begun)
+    return shortest, result
+
+
+def peak(dtype, repeats):
+    """GFLOP/s of a convolution that suits the machine: the best of several sizes."""
+    found = 0.0
+    for channels, side in ((64, 128), (64, 256), (128, 128), (256, 64), (256, 128)):
+        layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
+        image = torch.randn(1, channels, side, side).to(dtype).contiguous(memory_format=torch.channels_last)
+        spent, _ = best(lambda: layer(image), 4 * repeats)  # noqa: B023
+        found = max(found, 2 * 9 * channels**2 * side**2 / spent / 1e9)
+    return found
+
+
+def gflop(function, *inputs):
+    with FlopCounterMode(display=False) as counter:
+        function(*inputs)
+    return counter.get_total_flops() / 1e9
+
+
+def scene(size):
+    """A slice of about the smoothness of chest CT."""
+    random = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, 1, size // 8, size // 8, generator=random)
+    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic")
+    return (-750 + 150 * smooth + 40 * torch.randn(1, 1, size, size, generator=random))[0, 0].numpy()
+
+
+def resolver_of(arguments):
+    if arguments.model:
+        return load_model(arguments.model)
+    from ctloupe.enhance.resolver import SuperResolver
+
+    kind = methods.get("sr-cyclegan")
+    torch.manual_seed(0)
+    changes = {"scale": arguments.scale} | ({"width": arguments.width} if arguments.width else {})
+    config = kind.configure("jmi2022", changes)
+    network = kind.make_enhancer(config).eval().requires_grad_(False)
+    return SuperResolver("sr-cyclegan jmi2022, untrained", network, config.scale, CLINICAL)
+
+
+def through_openvino(network, unit, window, repeats):
+    import openvino
+
+    converted = openvino.convert_model(network, example_input=unit, input=[list(unit.shape)])
+    hints = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(converted, "CPU", hints)
+    numbers = unit.numpy()
+
+    def run():
+        found = torch.from_numpy(compiled(numbers)[0])
+        return window.from_unit(found)[0, 0].round().to(torch.int16).numpy()
+
+    return best(run, repeats)
+
+
+@torch.inference_mode()
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="folder of a model package; default: the preset jmi2022, untrained")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--scale", type=int, default=8)
+    parser.add_argument("--width", type=int, help="of the untrained network; default: that of the preset")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+
+    resolver = resolver_of(arguments)
+    hu = scene(arguments.size)
+    from ctloupe.volume.volume import Volume
+
+    volume = Volume(hu[None].astype(np.float32), (1.0, 0.6, 0.6), units="HU")
+    network = resolver.calibrated_network(volume, None)
+    window, scale = resolver.window, resolver.scale
+    unit = window.to_unit(torch.from_numpy(hu)[None, None])
+    work = gflop(network, unit)
+
+    def row(seconds, values=None):
+        found = {"seconds_per_slice": seconds, "gflop_per_second": work / seconds}
+        return found | ({} if values is None else {"values": values})
+
+    rows = {}
+    patches = Patchwise(resolver.enhancer, scale, window, resolver.patch_size)
+    rows["patches"] = row(best(lambda: patches.enhance(hu, None, 0), 1)[0])
+    whole = Patchwise(network, scale, window, None)
+    seconds, made = best(lambda: whole.enhance(hu, None, 0), 1)
+    rows["whole float32"] = row(seconds)
+    truth = made.values.astype(np.float64)
+    exact = Engine(network, scale, window, precision=torch.float32, tile=(64, 64))
+    seconds, made = best(lambda: exact.enhance(hu, None, 0), arguments.repeats)
+    rows["engine float32"] = row(seconds, made.values)
+    dtype = EngineOptions().dtype(torch.device("cpu"))
+    tile, copies = choose_tile(network, scale, volume.shape, dtype, 0, EngineOptions())
+    engine = Engine(network, scale, window, precision=dtype, tile=tile, copies=copies)
+    seconds, made = best(lambda: engine.enhance(hu, None, 0), arguments.repeats)
+    rows["engine"] = row(seconds, made.values)
+    with contextlib.suppress(ImportError):
+        rows["openvino"] = row(*through_openvino(network, unit, window, arguments.repeats))
+    top = {"float32": peak(torch.float32, arguments.repeats), "bf16": peak(torch.bfloat16, arguments.repeats)}
+    ceiling = top["bf16" if dtype == torch.bfloat16 else "float32"]
+    for name, one in rows.items():
+        one["ratio_to_patches"] = rows["patches"]["seconds_per_slice"] / one["seconds_per_slice"]
+        one["share_of_peak"] = one["gflop_per_second"] / (ceiling if name in ("engine", "openvino") else top["float32"])
+        values = one.pop("values", None)
+        if values is not None:
+            one["hu_rms_to_float32"] = float(np.sqrt(np.mean((values - truth) ** 2)))
+    tiled = engine.network
+    if tiled.is_split:
+        tiles = [Tile((0, hu.shape[0]), (0, hu.shape[1]), *hu.shape)]
+        seconds, _ = best(lambda: tiled.coarse(unit, tiles), arguments.repeats)
+        work_of_trunk = gflop(network.features, unit)
+        rows["engine"]["trunk_seconds"] = seconds
+        rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
+    report = {
+        "machine": f"{platform.machine()}, {arguments.threads} threads, PyTorch {torch.__version__}",
+        "model": resolver.name,
+        "slice": f"{arguments.size}×{arguments.size} ×{scale}",
+        "gflop": work,
+        "peak_gflop_per_second": top,
+        "tile": list(engine.tile),
+        **rows,
+    }
+    print(json.dumps(report, indent=2) if arguments.json else as_text(report, rows))
+
+
+def as_text(report, rows):
+    lines = [
+        f"{report['model']}, {report['slice']}, {report['gflop']:.0f} GFLOP; {report['machine']}",
+        f"convolution peak: {report['peak_gflop_per_second']['float32']:.0f} GFLOP/s in float32, "
+        f"{report['peak_gflop_per_second']['bf16']:.0f} in bf16; tile {report['tile'][0]}×{report['tile'][1]}",
+        "",
+        "| way | s a slice | times the papers' way | GFLOP/s | share of peak | HU RMS to float32 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in rows.items():
+        off = f"{one['hu_rms_to_float32']:.3f}" if "hu_rms_to_float32" in one else ""
+        lines.append(
+            f"| {name} | {one['seconds_per_slice']:.2f} | {one['ratio_to_patches']:.2f} | "
+            f"{one['gflop_per_second']:.0f} | {100 * one['share_of_peak']:.0f}% | {off} |"
+        )
+    if "trunk_seconds" in rows["engine"]:
+        trunk = rows["engine"]
+        lines += ["", f"trunk: {trunk['trunk_seconds']:.3f} s, {100 * trunk['trunk_share_of_peak']:.0f}% of the peak"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
