@@ -92,6 +92,12 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
     options = {
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
         "benchmarks/tiny_preset.py": ["--repeats", "1"],
+        "benchmarks/enhance.py": ["--size", "48", "--width", "16", "--repeats", "1"],
+        "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
+        "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
+        "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
+        "benchmarks/train.py": ["--preset", "tiny", "--repeats", "1"],
+        "benchmarks/tries.py": ["--repeats", "1"],
     }
     assert shown | inline == set(options)
     for script, arguments in options.items():
@@ -99,7 +105,7 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
             [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("|") > 20
+        assert done.stdout.count("|") > 10
     assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
 
 

@@ -119,12 +119,12 @@ class SuperResolver:
     def enhance_to(
         self,
         volume: Volume,
-        path: Path,
+        path: Path | str,
         mask: Mask | None = None,
         region: Region | None = None,
         progress: Callable[[int], None] | None = None,
         overwrite: bool = False,
-        uncertainty: Path | None = None,
+        uncertainty: Path | str | None = None,
         **how: Any,
     ) -> Summary:
         """Enhance `volume` slice by slice into the file or store `path`; its suffix says the format.

@@ -28,7 +28,7 @@ from ctloupe.enhance.region import Region
 from ctloupe.enhance.samples import Spool
 from ctloupe.enhance.stream import Stores, Summary, fill, place, slabs_of, summarised
 from ctloupe.volume.atomic import full_suffix
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.volume.errors import FileError, Interrupted, OptionError
 from ctloupe.volume.formats import require_writable, write
 from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import LazyArray, Volume
@@ -104,13 +104,13 @@ class Job:
 def enhance_volume(
     resolver: SuperResolver,
     volume: Volume,
-    path: Path,
+    path: Path | str,
     mask: Mask | None = None,
     region: Region | None = None,
     *,
     progress: Callable[[int], None] | None = None,
     overwrite: bool = False,
-    uncertainty: Path | None = None,
+    uncertainty: Path | str | None = None,
     resume: bool = False,
     slab: int = SLAB,
     scheduler: str | None = None,
@@ -149,6 +149,7 @@ def enhance_volume(
         If inputs, outputs or options do not fit, or the disk is too small.
     """
     resolver.require_clinical(volume, mask)
+    path, uncertainty = Path(path), None if uncertainty is None else Path(uncertainty)
     whole = (slice(0, volume.shape[0]), slice(0, volume.shape[1]), slice(0, volume.shape[2]))
     job = Job(
         resolver, volume, mask, region or whole, slab, tell or (lambda text: None), progress or (lambda done: None)
@@ -209,15 +210,30 @@ def _stream(
             job.progress(len(journal.finished()))
 
         first = job.region[0].start
-        if scheduler is None:
-            fill(worker, part, mask, first, slabs, stores, record)
-        else:
-            from ctloupe.enhance.cluster import fill_on_cluster
+        try:
+            if scheduler is None:
+                fill(worker, part, mask, first, slabs, stores, record)
+            else:
+                from ctloupe.enhance.cluster import fill_on_cluster
 
-            fill_on_cluster(scheduler, job, worker, slabs, journal.folder, record)
+                fill_on_cluster(scheduler, job, worker, slabs, journal.folder, record)
+        except (FileError, KeyboardInterrupt) as error:
+            raise _stopped(journal, count, error) from error
     summary = summarised(journal)
     place(journal, outputs, overwrite)
     return summary
+
+
+def _stopped(journal: Journal, count: int, error: BaseException) -> FileError | Interrupted:
+    """What to say when the work ended early; nothing is kept when nothing was done."""
+    done = len(journal.finished())
+    kept = f"{done} of {count} slices are kept, and the same command with --resume goes on"
+    if not done:
+        journal.close()
+        kept = "nothing was finished"
+    if isinstance(error, FileError):
+        return FileError(f"{error}; {kept}")
+    return Interrupted(f"{journal.output}: stopped; {kept}")
 
 
 def _write_at_once(job: Job, outputs: dict[str, Path], overwrite: bool, source: Sequence[Path]) -> Summary:
