@@ -15,6 +15,7 @@ import numpy as np
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.seams import seam_visibility
 from ctloupe.phantom.phantom import PhantomConfig, make_lung
+from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
 
 
@@ -23,15 +24,16 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--scan", help="default: a small phantom")
     parser.add_argument("--slice", type=int, help="default: the middle")
-    parser.add_argument("--corner", type=int, nargs=2, default=[0, 0], help="y x, where the picture begins")
+    parser.add_argument("--corner", type=int, nargs=2, default=[0, 0], help="y x, near the picture's corner")
     parser.add_argument("--side", type=int, default=72, help="of the picture, in scan voxels")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     scan = read(arguments.scan) if arguments.scan else make_lung((8, 256, 256), 3, PhantomConfig()).clinical
     z = scan.shape[0] // 2 if arguments.slice is None else arguments.slice
     model = load_model(arguments.model)
+    lungs = lung_mask(scan)
     region = (slice(z, z + 1), slice(0, scan.shape[1]), slice(0, scan.shape[2]))
-    y, x = arguments.corner
+    y, x = (one // model.patch_size * model.patch_size for one in arguments.corner)
     side = arguments.side * model.scale
     top, left = y * model.scale, x * model.scale
     figure, axes = plt.subplots(1, 2, figsize=(10, 5.4))
@@ -39,10 +41,13 @@ def main():
     for axis, (name, statistics) in zip(
         axes, (("independent patches", "patches"), ("the engine", "calibrated")), strict=True
     ):
-        made = np.asarray(replace(model, statistics=statistics).enhance(scan, region=region).data)
-        seam = seam_visibility(made, model.patch_size * model.scale, model.scale)
+        made = np.asarray(replace(model, statistics=statistics).enhance(scan, lungs, region).data)
+        inside = made[0, top : top + side, left : left + side]
+        period = model.patch_size * model.scale
+        # The picture begins at a patch border, so that the metric's borders are those of the patches.
+        seam = seam_visibility(inside, period, model.scale)
         print(f"| {name} | {seam:.2f} |")
-        axis.imshow(made[0, top : top + side, left : left + side], cmap="gray", vmin=-1000, vmax=200)
+        axis.imshow(inside, cmap="gray", vmin=-1000, vmax=200)
         axis.set_title(f"{name}: seam {seam:.2f}", fontsize=10)
         axis.set_axis_off()
     figure.suptitle(f"{side} pixels across, −1000 … 200 HU; research use only", fontsize=8)

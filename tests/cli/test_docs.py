@@ -50,6 +50,8 @@ def workplace(tmp_path_factory):
         case = make_lung((16, 320, 320), seed, PhantomConfig())
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
+    page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
+    (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
     return folder
 
 

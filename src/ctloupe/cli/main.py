@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli import demo, doctor, enhance, evaluate, inspect, models, pairs, phantom, prepare, study, train
+from ctloupe.cli import demo, doctor, enhance, evaluate, inspect, models, pairs, phantom, prepare, rate, study, train
 from ctloupe.volume.errors import CtLoupeError, Interrupted
 from ctloupe.volume.notice import RESEARCH_NOTICE
 
@@ -42,7 +42,7 @@ def _options(
         os.environ["CTLOUPE_DEBUG"] = "1"
 
 
-for verb in (demo, doctor, inspect, phantom, prepare, train, pairs, enhance, evaluate, models, study):
+for verb in (demo, doctor, inspect, phantom, prepare, train, pairs, enhance, evaluate, models, study, rate):
     verb.register(app)
 
 

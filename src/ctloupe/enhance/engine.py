@@ -229,12 +229,12 @@ class Engine:
             self.copies //= 2
             self.tell(f"out of memory: going on with {self.copies} passes at a time")
             return
-        smaller = halved(self.tile, network.of_tile.multiple) if network.is_local else None
+        smaller = halved(self.tile, network.of_tile.multiple) if network.is_cut else None
         if smaller is None:
             why = f"it looks at the whole slice at once ({', '.join(network.whole.everything)})"
             raise OptionError(
                 f"out of memory in a tile of {self.tile[0]}×{self.tile[1]} voxels"
-                + (f", and this network cannot be cut: {why}" if not network.is_local else "")
+                + (f", and this network cannot be cut further: {why}" if not network.is_local else "")
                 + "; give a smaller --roi, or a machine with more memory"
             ) from error
         self.tile = smaller

@@ -144,7 +144,7 @@ class FastConvolution(nn.Module):
     def add_rows(self, image: Tensor, out: Tensor) -> None:
         """Add to `out`, in place, the convolution of `image`, which has the padding's rows already."""
         pad = self.padding
-        columns = [out[..., :pad].clone(), out[..., -pad:].clone()] if self.reflects else []
+        columns = [out[..., :pad].clone(), out[..., -pad:].clone()] if self.reflects else None
         bias = None if self.bias is None else self.bias.to(out.dtype)
         torch.ops.mkldnn._convolution_pointwise_.binary(
             out, image, self.weight, bias, [0, pad], [1, 1], [1, 1], 1, "add", 1.0, None, [], None
@@ -156,14 +156,21 @@ class FastConvolution(nn.Module):
         return _convolve(image, self.weight, self.bias, padding, self.slope)
 
     def _mend_columns(
-        self, image: Tensor, out: Tensor, rows: tuple[int, int], added: Sequence[Tensor | int] = (0, 0)
+        self, image: Tensor, out: Tensor, rows: tuple[int, int], added: Sequence[Tensor] | None = None
     ) -> None:
         """Overwrite the columns that zero padding got wrong: as many on either side as the padding is wide."""
-        pad = self.padding
-        left = self._convolve(_padded(image[..., : 2 * pad], (pad, 0, *rows)), (0, 0))
-        right = self._convolve(_padded(image[..., -2 * pad :], (0, pad, *rows)), (0, 0))
-        torch.add(left, added[0], out=out[..., :pad])
-        torch.add(right, added[1], out=out[..., -pad:])
+        pad, last = self.padding, image.shape[-1] - 1
+        near = [*range(pad, 0, -1), *range(2 * pad)]
+        columns = torch.tensor([*near, *(last - one for one in reversed(near))], device=image.device)
+        # Both sides in one convolution: so little work is mostly the cost of asking for it.
+        sides = torch.cat(image.index_select(3, columns).chunk(2, 3))
+        sides = _padded(sides, (0, 0, *rows)) if any(rows) else sides.contiguous(memory_format=torch.channels_last)
+        left, right = self._convolve(sides, (0, 0)).chunk(2)
+        if added is None:
+            out[..., :pad], out[..., -pad:] = left, right
+        else:
+            torch.add(left, added[0], out=out[..., :pad])
+            torch.add(right, added[1], out=out[..., -pad:])
 
 
 def _padded(image: Tensor, pads: tuple[int, ...], mode: str = "reflect") -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ctloupe.enhance.engine import Engine, EngineOptions
 from ctloupe.enhance.tiles import halved
-from ctloupe.networks.reach import reach_of
-from ctloupe.volume.errors import FileError
+from ctloupe.networks.reach import Reach, reach_of
+from ctloupe.volume.errors import FileError, OptionError
 
 TILE: Final = (64, 128)
 """Largest tile on the coarse grid; measured in ``benchmarks/enhance.py``."""
@@ -84,8 +84,14 @@ def memory_allowed(options: EngineOptions) -> int:
     """Bytes that the process may use."""
     if options.memory is not None:
         return options.memory
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else DEFAULT_MEMORY
-    return int(min(DEFAULT_MEMORY, max(0.75 * free, 1e9)))
+    return int(min(DEFAULT_MEMORY, max(0.75 * _free_bytes(), 1e9)))
+
+
+def _free_bytes() -> int:
+    """Memory that is free now."""
+    if not hasattr(os, "sysconf"):
+        return DEFAULT_MEMORY
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def fixed_bytes(shape: tuple[int, int, int], scale: int, coarse: float, samples: int) -> float:
@@ -109,6 +115,8 @@ def choose_tile(
     """Rows and columns of a tile, and passes computed together, that fit the memory and suit the allocator."""
     reach = reach_of(network, _SIZE)
     needs = footprint(network, 2 if dtype == torch.bfloat16 else 4)
+    if reach.everything:
+        _require_memory_for_whole_slices(reach, needs, shape, scale, options)
     if options.tile is not None:
         return (options.tile, options.tile), min(4, samples) or 1
     left = memory_allowed(options) - fixed_bytes(shape, scale, needs.coarse, samples)
@@ -124,6 +132,21 @@ def choose_tile(
             return size, copies
         else:
             size = smaller
+
+
+def _require_memory_for_whole_slices(
+    reach: Reach, needs: Footprint, shape: tuple[int, int, int], scale: int, options: EngineOptions
+) -> None:
+    """Raise `OptionError` when a network that cannot be cut asks for more than there is."""
+    area = shape[1] * shape[2]
+    needed = fixed_bytes(shape, scale, 0.0, 0) + 2.0 * (needs.coarse or needs.tile) * area
+    allowed = options.memory or _free_bytes()
+    if needed > allowed:
+        raise OptionError(
+            f"this network looks at the whole slice at once ({', '.join(reach.everything)}) and needs about "
+            f"{needed / 1e9:.1f} GB for {shape[2]}×{shape[1]}, of {allowed / 1e9:.1f} GB; enhance a smaller --roi, "
+            "or use a machine with more memory"
+        )
 
 
 @dataclass(frozen=True)

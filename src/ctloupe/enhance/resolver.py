@@ -36,6 +36,9 @@ Mask = NDArray[np.bool_]
 Worker = Engine | Patchwise
 
 CALIBRATION_PATCHES: Final = 64
+CALIBRATION_SLICES: Final = 16
+"""Slices, evenly spread over those with something in the mask, that the patches come from."""
+
 ROUNDING_PATCHES: Final = 8
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
 """For interpolations, which are linear and must not be cut off at a window."""
@@ -289,6 +292,11 @@ class SuperResolver:
 
     def _calibration_patches(self, volume: Volume, mask: Mask | None) -> Tensor:
         size = min(self.patch_size, *volume.shape[1:])
+        # A few slices stand for all, so that neither time nor memory grows with their number.
+        shown = np.flatnonzero(mask.any((1, 2))) if mask is not None and mask.any() else np.arange(volume.shape[0])
+        chosen = shown[np.unique(np.linspace(0, len(shown) - 1, CALIBRATION_SLICES).astype(int))]
+        volume = volume.with_data(np.stack([np.asarray(volume.data[int(z)]) for z in chosen]))
+        mask = None if mask is None else mask[chosen]
         try:
             bank = PatchBank.sample(
                 [("scan", volume, mask)],

@@ -294,7 +294,7 @@ def make_plan(job: Job, worker: Any, slices: int) -> Plan:
     if isinstance(worker, Engine) and worker.network is not None:
         network = worker.network
         needs = footprint(network.plain, 2)
-        tile = worker.tile if network.is_local else None
+        tile = worker.tile if network.is_cut else None
         height, width = tile or part.shape[1:]
         halo = 0 if network.is_split else 2 * network.of_tile.halo
         needed = fixed_bytes(part.shape, resolver.scale, needs.coarse, resolver.samples)

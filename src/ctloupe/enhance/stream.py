@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -151,14 +152,16 @@ def fill(
     """
     with ThreadPoolExecutor(1) as pen:
         waiting: list[tuple[tuple[int, int], list[Future[None]], Summary]] = []
+        unwritten: deque[Future[None]] = deque()
         for (begin, end), block in _read_ahead(part, slabs):
             writes, summary = [], Summary()
             for z in range(begin, end):
                 made = worker.enhance(block[z - begin], None if mask is None else mask[z], first + z)
                 summary.add(made.residual, made.tiles, made.skipped)
+                if len(unwritten) == AHEAD:
+                    unwritten.popleft().result()
                 writes.append(pen.submit(stores.write, z, made))
-                if len(writes) > AHEAD:
-                    writes[-1 - AHEAD].result()
+                unwritten.append(writes[-1])
             waiting.append(((begin, end), writes, summary))
             if len(waiting) > 1:
                 _settle(*waiting.pop(0), finished)

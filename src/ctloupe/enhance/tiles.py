@@ -39,7 +39,7 @@ class TiledNetwork:
 
     Networks with the methods ``features`` (all that happens on the coarse grid) and ``render`` (the rest) do the
     first on the whole slice and the second in tiles whose overlap is the reach of ``render`` alone; of others the
-    whole network runs in tiles. A network with global operations is not cut at all.
+    whole network runs in tiles. What has operations over the whole image is not cut.
 
     Parameters
     ----------
@@ -65,8 +65,13 @@ class TiledNetwork:
 
     @property
     def is_local(self) -> bool:
-        """Whether it can be cut at all."""
+        """Whether no part of it looks at the whole slice."""
         return not self.whole.everything
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether what is computed tile by tile can be."""
+        return not self.of_tile.everything
 
     def tiles(self, shape: tuple[int, int], size: tuple[int, int], wanted: NDArray[np.bool_] | None) -> list[Tile]:
         """Places of the tiles, without overlap, of a slice; those with nothing wanted in them are left out.
@@ -81,7 +86,7 @@ class TiledNetwork:
             Where a result is needed; None: everywhere.
         """
         height, width = shape
-        if not self.is_local:
+        if not self.is_cut:
             size = shape
         found = [
             Tile((top, min(height, top + size[0])), (left, min(width, left + size[1])), height, width)
@@ -123,7 +128,7 @@ class TiledNetwork:
     def inputs(self, image: Tensor, shared: tuple[Any, Range, Range], tile: Tile) -> tuple[tuple[Any, ...], Tile]:
         """What the network is given for a tile, and the larger tile that this is."""
         features, rows, columns = shared
-        if self.is_local:
+        if self.is_cut:
             y = Range.around(*tile.y, tile.height, self.of_tile)
             x = Range.around(*tile.x, tile.width, self.of_tile)
         else:

@@ -92,6 +92,16 @@ class LazyArray:
         require_finite(values, self.source)
         return np.asarray(values, dtype=self.dtype)[tuple(after)]
 
+    def cropped(self, block: tuple[slice, slice, slice]) -> LazyArray:
+        """The part in the ranges `block` (step 1, inside the array), read on demand too."""
+        shape = tuple(one.stop - one.start for one in block)
+
+        def read(inner: tuple[slice, slice, slice]) -> NDArray[Any]:
+            moved = tuple(slice(o.start + i.start, o.start + i.stop) for o, i in zip(block, inner, strict=True))
+            return self._read((moved[0], moved[1], moved[2]))
+
+        return LazyArray((shape[0], shape[1], shape[2]), self.dtype, read, self.source)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         values = self[:, :, :]
         return values if dtype is None else values.astype(dtype)
@@ -188,6 +198,8 @@ class Volume:
         if any(step != 1 or stop <= start for start, stop, step in ranges):
             raise GeometryError(f"cannot crop {self.shape} to z={z}, y={y}, x={x}: an empty or strided range")
         start = [begin for begin, _, _ in ranges]
-        block = tuple(slice(begin, end) for begin, end, _ in ranges)
+        begun = [slice(begin, end) for begin, end, _ in ranges]
+        block = (begun[0], begun[1], begun[2])
         origin = geometry.cropped_origin(self.spacing, self.origin, self.direction, start)
-        return replace(self, data=self.data[block], origin=origin)
+        data = self.data.cropped(block) if isinstance(self.data, LazyArray) else self.data[block]
+        return replace(self, data=data, origin=origin)

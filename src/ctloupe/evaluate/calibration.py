@@ -1,0 +1,97 @@
+"""Is an uncertainty honest: are errors as large as it says, and largest where it says?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+LEVELS: Final = (0.5, 0.8, 0.95)
+Values = NDArray[Any]
+
+
+def coverage(error: Values, deviation: Values, level: float) -> float:
+    """Share of voxels whose error lies within the central interval of probability `level` of N(0, σ²).
+
+    `level` itself for a calibrated Gaussian uncertainty; more means that it is too wide.
+    """
+    return float(np.mean(np.abs(error) <= norm.ppf((1 + level) / 2) * deviation))
+
+
+def expected_calibration_error(error: Values, deviation: Values, levels: int = 20) -> float:
+    """Mean of |coverage − level| over evenly spread levels; 0 is best (Kuleshov et al. 2018, Eq. 9, absolute)."""
+    asked = (np.arange(levels) + 0.5) / levels
+    return float(np.mean([abs(coverage(error, deviation, level) - level) for level in asked]))
+
+
+def rank_correlation(error: Values, deviation: Values) -> float:
+    """Spearman's ρ of σ and |error|, in [−1, 1]; ties share ranks. NaN when either is constant."""
+    a, b = rankdata(np.abs(error).ravel()), rankdata(deviation.ravel())
+    a, b = a - a.mean(), b - b.mean()
+    length = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / length) if length > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Sparsification:
+    """Mean absolute error of what is left after the least certain voxels are taken away (Ilg et al. 2018).
+
+    Attributes
+    ----------
+    removed : (n,)
+        Shares taken away.
+    by_deviation, by_error : (n,)
+        Mean |error| left, as a share of that of all voxels, when the order is that of σ, and when it is that of the
+        error itself, which no uncertainty can beat.
+    """
+
+    removed: NDArray[np.float64]
+    by_deviation: NDArray[np.float64]
+    by_error: NDArray[np.float64]
+
+    @property
+    def area(self) -> float:
+        """AUSE: area between both curves; 0 is best, about 0.5 for one that knows nothing of Gaussian errors."""
+        return float(np.trapezoid(self.by_deviation - self.by_error, self.removed))
+
+
+def sparsification(error: Values, deviation: Values, steps: int = 50) -> Sparsification:
+    """Sparsification curves at `steps` shares from 0 up to, not including, 1."""
+    size = np.abs(np.asarray(error, float)).ravel()
+    removed = np.arange(steps) / steps
+    kept = np.maximum(1, np.rint((1 - removed) * size.size).astype(int))
+
+    def left(order: NDArray[np.intp]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = np.cumsum(size[order])[kept - 1] / kept
+        return means / max(size.mean(), np.finfo(float).tiny)
+
+    return Sparsification(
+        removed,
+        left(np.argsort(np.asarray(deviation).ravel(), kind="stable")),
+        left(np.argsort(size, kind="stable")),
+    )
+
+
+def recalibration(error: Values, deviation: Values, tissue: Values) -> dict[int, float]:
+    """One factor for each tissue by which σ has to be multiplied: the root mean square of error / σ.
+
+    It maximises the Gaussian likelihood (Laves et al. 2020, Eq. 6). Fit it on one phantom and apply it to another.
+    Voxels without σ are left out; a tissue without any gets 1.
+    """
+    factors = {}
+    for label in np.unique(tissue):
+        inside = (tissue == label) & (deviation > 0)
+        ratio = np.asarray(error, float)[inside] / np.asarray(deviation, float)[inside]
+        factors[int(label)] = float(np.sqrt(np.mean(ratio**2))) if ratio.size else 1.0
+    return factors
+
+
+def recalibrated(deviation: Values, tissue: Values, factors: dict[int, float]) -> NDArray[np.float64]:
+    """σ multiplied by the factor of its tissue; 1 for a tissue that has none."""
+    scaled = np.asarray(deviation, float).copy()
+    for label, factor in factors.items():
+        scaled[tissue == label] *= factor
+    return scaled

@@ -1,0 +1,1 @@
+"""Blinded rating by people: who sees what in which order, and what their marks say."""

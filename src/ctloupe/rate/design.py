@@ -1,0 +1,139 @@
+"""A blinded rating study: which pictures of which methods each rater sees, in which order, under which names."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ctloupe.volume.atomic import replacing
+from ctloupe.volume.errors import FileError, OptionError
+
+KEY: Final = "key.csv"
+DESIGN: Final = "design.yaml"
+
+
+class Design(BaseModel):
+    """What a study is made of; the design file holds these keys in YAML."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    methods: list[str] = Field(min_length=2)
+    """What is compared; every rater sees every patch by every method."""
+    patches: list[str] | int
+    """Names of the patches, or how many there are."""
+    criteria: dict[str, tuple[int, int]] = Field(min_length=1)
+    """Lowest and highest mark of each, higher being better."""
+    raters: list[str] = Field(min_length=1)
+    """Codes, not names of people."""
+    repeats: int = Field(0, ge=0)
+    """Items shown a second time to each rater, for the agreement of raters with themselves."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _sound(self) -> Design:
+        for what, names in (("methods", self.methods), ("raters", self.raters), ("patches", self.patch_names)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{what} are named twice")
+        if not self.patch_names:
+            raise ValueError("there are no patches")
+        if self.repeats > len(self.patch_names) * len(self.methods):
+            raise ValueError("there are more repeats than items")
+        if any(low >= high for low, high in self.criteria.values()):
+            raise ValueError("a criterion's lowest mark must be below its highest")
+        return self
+
+    @property
+    def patch_names(self) -> list[str]:
+        """Names of the patches."""
+        if isinstance(self.patches, int):
+            return [f"patch-{number + 1:0{len(str(self.patches))}d}" for number in range(self.patches)]
+        return self.patches
+
+
+def read_design(path: Path) -> Design:
+    """Read a design file.
+
+    Raises
+    ------
+    FileError
+        If it is not there or not YAML.
+    OptionError
+        If a key is missing, unknown or makes no sense.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise FileError(f"{path}: unreadable as a design ({str(error).splitlines()[0]})") from error
+    try:
+        return Design.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "design"
+        raise OptionError(f"{path}: {key}: {first['msg']}") from error
+
+
+def presentation(design: Design) -> list[dict[str, str]]:
+    """Every item that is shown: rater, position, blinded label, and what it is.
+
+    Each rater has an order of his own. Labels say neither method nor patch and are new for each showing, so that a
+    repeated item is not recognised by its name; repeats come in the second half.
+
+    Returns
+    -------
+    list of dict
+        Keys rater, position, label, method, patch and showing (1 or 2).
+    """
+    rows = []
+    things = [(patch, method) for patch in design.patch_names for method in design.methods]
+    for number, rater in enumerate(design.raters):
+        random = np.random.default_rng([design.seed, number])
+        order = [things[at] for at in random.permutation(len(things))]
+        shown = [(patch, method, 1) for patch, method in order]
+        again = [order[at] for at in random.choice(len(order), design.repeats, replace=False)]
+        for patch, method in again:
+            # After at least half of the items, and behind its own first showing.
+            first = shown.index((patch, method, 1))
+            place = int(random.integers(max(first + 1, len(things) // 2), len(shown) + 1))
+            shown.insert(place, (patch, method, 2))
+        labels = random.permutation(9000)[: len(shown)] + 1000
+        for position, ((patch, method, showing), label) in enumerate(zip(shown, labels, strict=True), 1):
+            row = {"rater": rater, "position": str(position), "label": str(label)}
+            rows.append(row | {"method": method, "patch": patch, "showing": str(showing)})
+    return rows
+
+
+def write_study(design: Design, folder: Path, overwrite: bool = False) -> list[Path]:
+    """Write the key, which no rater may see, and an empty sheet for each rater.
+
+    Returns
+    -------
+    list of Path
+        The design, the key, and the sheets ``ratings-CODE.csv``.
+    """
+    rows = presentation(design)
+    criteria = list(design.criteria)
+    with replacing(folder, overwrite) as temporary:
+        temporary.mkdir()
+        (temporary / DESIGN).write_text(yaml.safe_dump(design.model_dump(mode="json"), sort_keys=False), "utf-8")
+        _table(temporary / KEY, list(rows[0]), rows)
+        for rater in design.raters:
+            blank = [
+                {"rater": rater, "position": row["position"], "label": row["label"]} | dict.fromkeys(criteria, "")
+                for row in rows
+                if row["rater"] == rater
+            ]
+            _table(temporary / f"ratings-{rater}.csv", ["rater", "position", "label", *criteria], blank)
+    return [folder / DESIGN, folder / KEY, *(folder / f"ratings-{rater}.csv" for rater in design.raters)]
+
+
+def _table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
