@@ -82,7 +82,11 @@ def test_samples_make_two_stores_on_one_grid(tmp_path):
     mean, deviation = read(path), read(spread)
     assert mean.shape == deviation.shape and np.allclose(mean.affine, deviation.affine)
     assert deviation.array().min() >= 0 and deviation.array().mean() > 0.1
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["mean.ome.zarr", "sd.ome.zarr"]
+    said = []
+    enhance(tmp_path / "again.ome.zarr", options, tell=said.append)
+    told = [float(line.split()[2]) for line in said if line.startswith("precision")]
+    assert not told or told[0] < 20
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["again.ome.zarr", "mean.ome.zarr", "sd.ome.zarr"]
 
 
 def test_the_summary_tells_consistency_and_the_share_skipped(tmp_path):

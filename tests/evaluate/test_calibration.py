@@ -12,7 +12,10 @@ from ctloupe.evaluate.calibration import (
     recalibrated,
     recalibration,
     sparsification,
+    uncertainty_of,
 )
+from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.volume.volume import Volume
 
 
 def honest(factor=1.0, size=40000, seed=0):
@@ -69,3 +72,29 @@ def test_recalibration_fitted_on_one_case_makes_another_honest():
 
 def test_a_tissue_without_uncertainty_keeps_its_own():
     assert recalibration(np.ones(3), np.zeros(3), np.zeros(3)) == {0: 1.0}
+
+
+def volumes(factor=1.0):
+    error, deviation = (values.reshape(4, 100, 100) for values in honest(size=40000))
+    place = (1.0, 0.1, 0.1)
+    truth = Volume(np.zeros((4, 100, 100), np.float32), place)
+    return Volume(error, place), Volume(factor * deviation, place), truth
+
+
+def test_the_uncertainty_of_a_volume_is_judged_inside_the_mask():
+    enhanced, deviation, truth = volumes(0.5)
+    found = uncertainty_of(enhanced, deviation, truth, None, 4)
+    assert found["factor"] == pytest.approx(2, rel=0.02) and found["coverage 80%"] < 0.6
+    mask = np.zeros((4, 25, 25), bool)
+    mask[1] = True
+    spoilt = enhanced.data.copy()
+    spoilt[[0, 2, 3]] = 1e6
+    assert uncertainty_of(enhanced.with_data(spoilt), deviation, truth, mask, 4)["factor"] == pytest.approx(2, rel=0.05)
+
+
+def test_an_uncertainty_of_another_grid_or_none_at_all_is_refused():
+    enhanced, deviation, truth = volumes()
+    with pytest.raises(GeometryError, match="written with it"):
+        uncertainty_of(enhanced, deviation.crop(slice(0, 2)), truth, None, 4)
+    with pytest.raises(OptionError, match="no voxel"):
+        uncertainty_of(enhanced, deviation.with_data(np.zeros((4, 100, 100))), truth, None, 4)

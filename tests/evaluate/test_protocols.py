@@ -40,7 +40,10 @@ def test_bicubic_is_the_first_row_and_the_truth_itself_is_perfect(case):
     assert (perfect["SSIM"], perfect["MAE (HU)"]) == pytest.approx((1, 0))
     assert found.rows["bicubic"]["PSNR (dB)"] < 40
     assert set(found.definitions) == set(perfect)
-    assert "version 1" in found.protocol
+    assert found.protocol == "paired-truth, version 2"
+    assert perfect["resolution (mm)"] == pytest.approx(2 * truth.spacing[1], rel=0.1)
+    assert perfect["spectrum distance (dB)"] == 0 < found.rows["bicubic"]["spectrum distance (dB)"]
+    assert found.rows["bicubic"]["resolution (mm)"] > perfect["resolution (mm)"]
     assert "Research use only" in found.notice
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,9 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="The enhanced volume.")] = None,
     truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Labels on the grid of the truth, for errors by tissue.")] = None,
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Standard deviation that 'enhance --samples' wrote, to be judged by the truth.")
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Where to compare, on the grid of the input.")] = None,
     slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
@@ -55,7 +58,7 @@ def evaluate(
     if protocol == "jmi":
         found = _jmi(report, micro, model, patches, micro_window, seed, as_voxel_size(voxel_size))
     else:
-        found = _truth(report, scan, output, truth, labels, mask, slices, roi, series)
+        found = _truth(report, scan, output, truth, labels, uncertainty, mask, slices, roi, series)
     _print(found, as_json)
     if out is not None:
         from ctloupe.cli.progress import say
@@ -73,6 +76,7 @@ def _truth(
     output: Path | None,
     truth: Path | None,
     labels: Path | None,
+    uncertainty: Path | None,
     mask: Path | None,
     slices: str | None,
     roi: str | None,
@@ -90,6 +94,8 @@ def _truth(
         raise OptionError("--input and --output are needed (and --truth, when it is known)")
     if labels is not None and truth is None:
         raise OptionError("--labels needs --truth")
+    if uncertainty is not None and truth is None:
+        raise OptionError("--uncertainty needs --truth: only errors can say whether it is honest")
     low = read(scan, series=series)
     region = parse_region(low.shape, slices, roi)
     low, whole = low.crop(*region), low
@@ -115,7 +121,22 @@ def _truth(
         report.section("By tissue")
         report.text(tissues_in_words(tissues, "enhanced"))
         add_tissues(report, tissues)
+    if uncertainty is not None and real is not None:
+        found = _judged(report, found, fine, read(uncertainty), real, inside, scale)
     return found
+
+
+def _judged(report: Any, found: Any, fine: Any, deviation: Any, real: Any, inside: Any, scale: int) -> Any:
+    """Add what the uncertainty is worth to the report and to the facts of the comparison."""
+    from ctloupe.cli.progress import say
+    from ctloupe.evaluate.calibration import MEANINGS, uncertainty_of
+
+    worth = uncertainty_of(fine, deviation, real, inside, scale)
+    report.section("Uncertainty")
+    report.table(["", "value"], [(name, f"{value:.3f}") for name, value in worth.items()])
+    report.terms(MEANINGS)
+    say("uncertainty: " + ", ".join(f"{name} {value:.3f}" for name, value in worth.items()))
+    return replace(found, facts=found.facts | {"uncertainty": worth})
 
 
 def _jmi(

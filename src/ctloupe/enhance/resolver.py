@@ -20,7 +20,7 @@ from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.stream import Summary
 from ctloupe.methods.package import load_package
-from ctloupe.networks.dropout import is_stochastic, sampling
+from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
 from ctloupe.prepare.patches import PatchBank
@@ -288,7 +288,11 @@ class SuperResolver:
             return calibrated(network, patches)
         with torch.random.fork_rng(), sampling(network):
             torch.manual_seed(self.seed)
-            return calibrated(network, patches)
+            made = calibrated(network, patches)
+        for layer in made.modules():
+            if isinstance(layer, MonteCarloDropout):
+                layer.sampling = False  # as copied; the engine draws its own masks
+        return made
 
     def _calibration_patches(self, volume: Volume, mask: Mask | None) -> Tensor:
         size = min(self.patch_size, *volume.shape[1:])

@@ -9,7 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
+from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.volume.volume import Volume
+
 LEVELS: Final = (0.5, 0.8, 0.95)
+SAMPLED_VOXELS: Final = 2_000_000
+
+MEANINGS: Final = {
+    **{
+        f"coverage {100 * level:.0f}%": f"share of errors inside the central {100 * level:.0f}% interval of N(0, σ²)"
+        for level in LEVELS
+    },
+    "calibration error": "mean of |coverage − level| over 20 levels; 0 is best",
+    "AUSE": "area between the sparsification curves by σ and by the error itself; 0 is best",
+    "Spearman": "rank correlation of σ and |error|, −1 to 1",
+    "factor": "what σ has to be multiplied by to fit these errors: root mean square of error / σ",
+}
+"""What the numbers of `uncertainty_of` mean."""
+
 Values = NDArray[Any]
 
 
@@ -95,3 +112,57 @@ def recalibrated(deviation: Values, tissue: Values, factors: dict[int, float]) -
     for label, factor in factors.items():
         scaled[tissue == label] *= factor
     return scaled
+
+
+def uncertainty_of(
+    enhanced: Volume, deviation: Volume, truth: Volume, mask: NDArray[np.bool_] | None, scale: int, seed: int = 0
+) -> dict[str, float]:
+    """Judge the uncertainty of a volume by its errors, on at most two million voxels drawn from the mask.
+
+    Parameters
+    ----------
+    enhanced, deviation, truth
+        On one grid, in HU; voxels without σ, as outside the mask of the enhancement, are left out.
+    mask : bool, on the coarse grid
+        Where to compare; None: everywhere.
+    scale
+        Fine voxels per coarse voxel in y and x.
+
+    Raises
+    ------
+    GeometryError
+        If the grids differ.
+    OptionError
+        If no voxel has an uncertainty.
+    """
+    if not enhanced.shape == deviation.shape == truth.shape or not np.allclose(
+        enhanced.affine, deviation.affine, atol=1e-3
+    ):
+        raise GeometryError(
+            f"--uncertainty has shape {deviation.shape}, the enhanced volume {enhanced.shape}; give the uncertainty "
+            "that was written with it"
+        )
+    random = np.random.default_rng(seed)
+    share = SAMPLED_VOXELS // truth.shape[0] + 1
+    errors, deviations = [], []
+    for z in range(truth.shape[0]):
+        sigma = np.asarray(deviation.data[z], np.float32)
+        inside = sigma > 0
+        if mask is not None:
+            inside &= mask[z].repeat(scale, 0).repeat(scale, 1)
+        places = np.flatnonzero(inside)
+        if places.size > share:
+            places = random.choice(places, share, replace=False)
+        off = np.asarray(enhanced.data[z], np.float32) - np.asarray(truth.data[z], np.float32)
+        errors.append(off.ravel()[places])
+        deviations.append(sigma.ravel()[places])
+    error, sigma = np.concatenate(errors).astype(float), np.concatenate(deviations).astype(float)
+    if not error.size:
+        raise OptionError("--uncertainty: no voxel inside the mask has one")
+    return {
+        **{f"coverage {100 * level:.0f}%": coverage(error, sigma, level) for level in LEVELS},
+        "calibration error": expected_calibration_error(error, sigma),
+        "AUSE": sparsification(error, sigma).area,
+        "Spearman": rank_correlation(error, sigma),
+        "factor": recalibration(error, sigma, np.zeros(error.size))[0],
+    }

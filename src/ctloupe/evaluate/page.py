@@ -120,7 +120,7 @@ def in_words(comparison: Comparison, name: str) -> str:
     plain, ours = comparison.rows["bicubic"], comparison.rows[name]
     parts = []
     for metric in comparison.definitions:
-        lower_is_better = "(HU)" in metric
+        lower_is_better = "(HU)" in metric or metric in ("resolution (mm)", "spectrum distance (dB)")
         one, other = (abs(ours[metric]), abs(plain[metric])) if lower_is_better else (ours[metric], plain[metric])
         if np.isclose(one, other, rtol=5e-3):
             verdict = "as good as"
