@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ctloupe.enhance import lower
+from ctloupe.enhance import fast_layers
 from ctloupe.enhance.fold import folded
 from ctloupe.enhance.lower import lowered
 from small_enhancers import NAMES, small_enhancer
@@ -18,7 +18,7 @@ def noise(height, width, seed=3):
 @pytest.mark.parametrize("name", NAMES)
 def test_in_float32_it_is_the_network(name, scale, fused, monkeypatch):
     if not fused:
-        monkeypatch.setattr(lower, "_FUSED", False)
+        monkeypatch.setattr(fast_layers, "_FUSED", False)
     network = folded(small_enhancer(name, scale))
     fast = lowered(network, torch.float32)
     for height, width in ((21, 34), (8, 9)):
@@ -37,7 +37,7 @@ def test_strips_of_rows_change_nothing(monkeypatch):
     network = folded(small_enhancer("sr-cyclegan", 2))
     image = noise(90, 17)
     whole = lowered(network, torch.float32)(image)
-    monkeypatch.setattr(lower, "STRIP_BYTES", 1)
+    monkeypatch.setattr(fast_layers, "STRIP_BYTES", 1)
     assert (lowered(network, torch.float32)(image) - whole).abs().max() < 1e-5
 
 

@@ -63,12 +63,17 @@ def test_mean_and_uncertainty_are_written_on_one_grid(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name not in ("mean.nii.gz", "sd.nii.gz")]
 
 
+def with_deviation(resolver, volume, mask):
+    kept = {}
+    worker = resolver.prepared(volume, mask)
+    lazy = resolver.lazily(worker, volume, mask, 0, lambda z, made: kept.update({z: made.deviation}))
+    return np.asarray(lazy.data), kept
+
+
 def test_the_mean_is_that_of_single_passes():
     plain = scan((1, 12, 12))
-    kept = {}
-    many = bayesian(samples=40).enhanced_lazily(plain, keep_deviation=lambda z, plane: kept.update({z: plane}))
-    mean = np.asarray(many.data).astype(float)
-    spread = kept[0]
+    made, spread = with_deviation(bayesian(samples=40), plain, None)
+    mean, spread = made.astype(float), spread[0]
     single = np.asarray(bayesian(samples=1, seed=7).enhance(plain).data).astype(float)
     # Another pass lies within a few deviations of the mean nearly everywhere.
     assert (np.abs(single - mean)[0] < 5 * spread + 2).mean() > 0.97
@@ -84,9 +89,7 @@ def test_outside_the_mask_nothing_is_uncertain():
     volume = scan()
     mask = np.zeros(volume.shape, bool)
     mask[1, :, :9] = True
-    kept = {}
-    lazy = bayesian(samples=3).enhanced_lazily(volume, mask, keep_deviation=lambda z, plane: kept.update({z: plane}))
-    made = np.asarray(lazy.data)
+    made, kept = with_deviation(bayesian(samples=3), volume, mask)
     assert not kept[0].any() and not kept[1][:, 44:].any() and kept[1][:, :28].any()
     assert np.array_equal(made[0], load_model("bicubic", 4).enhance(volume).data[0])
 

@@ -126,7 +126,7 @@ def test_what_exists_is_not_replaced_and_a_finished_store_needs_no_resuming(tmp_
         enhance(path)
     said = []
     enhance(path, resume=True, tell=said.append)
-    assert said == [f"{path} is finished already"] and files(path) == before
+    assert said == [f"{path} is finished already, nothing was written"] and files(path) == before
     enhance(path, overwrite=True)
     assert files(path) == before
 

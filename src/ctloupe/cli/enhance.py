@@ -190,7 +190,8 @@ class _How:
             progress.close()
         for line in summary.lines():
             say(line)
-        say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
+        if not summary.found_finished:
+            say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
 
     def _source(self, scan: Path, out: Path) -> list[Path]:
         """DICOM files that a DICOM series is made from."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,6 +47,16 @@ class EnhancedSlice:
     residual: tuple[float, float, int]
     tiles: int
     skipped: int
+
+    @classmethod
+    def of(
+        cls, plane: Tensor, deviation: Tensor | None, off: NDArray[np.float32], tiles: int, skipped: int
+    ) -> EnhancedSlice:
+        """Round a plane of HU, in place; `off` is f↓(SR) − scan at the voxels of the mask."""
+        wide = off.astype(np.float64)
+        residual = float(np.square(wide).sum()), float(wide.sum()), wide.size
+        values = plane.round_().clamp_(-32768, 32767).to(torch.int16).numpy()
+        return cls(values, None if deviation is None else deviation.numpy(), residual, tiles, skipped)
 
 
 class Engine:
@@ -92,7 +103,7 @@ class Engine:
         self.copies, self.consistent, self.device = max(1, copies), consistent, device or torch.device("cpu")
         self.tell = tell or (lambda text: None)
         self.network: TiledNetwork | None = None
-        self.tile = tile
+        self.tile, self.precision = tile, precision
         if network is not None:
             plain = folded(network.to("cpu")).float()
             fast = lowered(plain, precision).to(self.device)
@@ -176,7 +187,7 @@ class Engine:
             inputs, wider = tiled.inputs(image, shared, tile)
             with placed(tiled.network, wider):
                 if self.samples:
-                    moments = self._sampled(function, inputs, index, lambda out: tiled.middle(out, wider, tile))  # noqa: B023
+                    moments = self._sampled(function, inputs, index, partial(tiled.middle, wider=wider, tile=tile))
                     yield tile, moments.mean, moments.deviation
                 else:
                     out = tiled.middle(function(*inputs), wider, tile)[0, 0]
@@ -208,10 +219,7 @@ class Engine:
         if self.consistent and mask.any():
             plane += correction(np.where(mask, missing, 0).astype(np.float32), self.scale)
             missing = (scan - block_mean(plane, self.scale)).numpy()
-        inside = -missing[mask].astype(np.float64)
-        residual = float(np.square(inside).sum()), float(inside.sum()), inside.size
-        values = plane.round_().clamp_(-32768, 32767).to(torch.int16).numpy()
-        return EnhancedSlice(values, None if deviation is None else deviation.numpy(), residual, *tiles)
+        return EnhancedSlice.of(plane, deviation, -missing[mask], *tiles)
 
     def _shrink(self, error: BaseException) -> None:
         """Make tiles smaller after the memory ran out; anything else is raised again.

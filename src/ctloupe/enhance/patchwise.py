@@ -37,6 +37,8 @@ class Patchwise:
         Passes with dropout.
     match_histograms, median
         As ISBI 2021 hides the grid.
+    device
+        Where the network is.
     """
 
     network: nn.Module
@@ -47,6 +49,7 @@ class Patchwise:
     seed: int = 0
     match_histograms: bool = False
     median: int = 1
+    device: torch.device | str = "cpu"
 
     @torch.no_grad()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
@@ -64,14 +67,13 @@ class Patchwise:
             else:
                 result = self._pass(unit)
             plain = result if weight is None else torch.lerp(plain, result, weight)
-        residual = (block_mean(plain[0, 0], self.scale) - scan[0, 0]).numpy()[mask].astype(np.float64)
-        told = float(np.square(residual).sum()), float(residual.sum()), residual.size
-        values = plain[0, 0].round().clamp(-32768, 32767).to(torch.int16).numpy()
-        return EnhancedSlice(values, None if spread is None else spread[0, 0].numpy(), told, 1, int(not mask.any()))
+        off = (block_mean(plain[0, 0], self.scale) - scan[0, 0]).numpy()[mask]
+        return EnhancedSlice.of(plain[0, 0], None if spread is None else spread[0, 0], off, 1, int(not mask.any()))
 
     def _pass(self, unit: Tensor) -> Tensor:
+        unit = unit.to(self.device)
         detail = self.network(unit) if self.patch_size is None else self._by_patches(unit, self.patch_size)
-        return self.window.from_unit(detail.float())
+        return self.window.from_unit(detail.float().cpu())
 
     def _by_patches(self, image: Tensor, size: int) -> Tensor:
         """Independent patches of the training size, side by side; the last ones are aligned with the edge."""
@@ -97,5 +99,5 @@ def _whole_weight(mask: NDArray[np.bool_], scale: int) -> Tensor | None:
 
 def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:
     """Apply a function of 2-D arrays to images ``(1, 1, h, w)``."""
-    made = function(*(image[0, 0].float().numpy() for image in images))
-    return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))[None, None]
+    made = function(*(image[0, 0].float().cpu().numpy() for image in images))
+    return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))[None, None].to(images[0].device)

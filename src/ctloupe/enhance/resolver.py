@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ctloupe import methods
 from ctloupe.enhance.calibrate import calibrated
-from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.engine import Engine, EngineOptions, EnhancedSlice
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
@@ -162,7 +162,6 @@ class SuperResolver:
         mask: Mask | None = None,
         region: Region | None = None,
         progress: Callable[[int], None] | None = None,
-        keep_deviation: Callable[[int, NDArray[np.float32]], None] | None = None,
     ) -> Volume:
         """Describe the enhanced volume; each slice is computed when it is read.
 
@@ -177,8 +176,6 @@ class SuperResolver:
             a region equals the same part of the whole (``slice`` and ``patches`` depend on the crop).
         progress
             Called with the number of slices after each slice.
-        keep_deviation
-            Given, with `samples`, the index of each slice and its standard deviation in HU.
 
         Returns
         -------
@@ -193,29 +190,50 @@ class SuperResolver:
             If the volume is not in HU.
         """
         self.require_clinical(volume, mask)
-        worker = self.prepared(volume, mask)
         part = volume.crop(*region) if region else volume
         part_mask = mask[region] if mask is not None and region else mask
-        z, y, x = part.shape
-        first = region[0].start if region else 0
         count = 0
 
-        def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
+        def keep(index: int, made: EnhancedSlice) -> None:
             nonlocal count
-            slices = []
-            for index in range(block[0].start, block[0].stop):
-                inside = None if part_mask is None else part_mask[index]
-                made = worker.enhance(part.data[index], inside, first + index)
-                slices.append(made.values[block[1], block[2]])
-                if keep_deviation is not None and made.deviation is not None:
-                    keep_deviation(index, made.deviation)
-                count += 1
-                if progress is not None:
-                    progress(count)
-            return np.stack(slices) if slices else np.empty((0, y * self.scale, x * self.scale), np.int16)
+            count += 1
+            if progress is not None:
+                progress(count)
 
-        data = LazyArray((z, y * self.scale, x * self.scale), np.int16, read, "enhanced volume")
-        return self.described(part, data)
+        return self.lazily(self.prepared(volume, mask), part, part_mask, region[0].start if region else 0, keep)
+
+    def lazily(
+        self,
+        worker: Worker,
+        part: Volume,
+        mask: Mask | None,
+        first: int,
+        keep: Callable[[int, EnhancedSlice], None],
+    ) -> Volume:
+        """Describe what `worker` makes of `part`, slice by slice when it is read.
+
+        Parameters
+        ----------
+        worker
+            From `prepared`.
+        part, mask
+            What is enhanced, and where.
+        first
+            Index in the whole scan of the part's first slice.
+        keep
+            Given the index in `part` of every slice and what was made of it.
+        """
+        shape = (part.shape[0], part.shape[1] * self.scale, part.shape[2] * self.scale)
+
+        def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
+            planes = np.empty((block[0].stop - block[0].start, *shape[1:]), np.int16)
+            for z in range(block[0].start, block[0].stop):
+                made = worker.enhance(part.data[z], None if mask is None else mask[z], first + z)
+                planes[z - block[0].start] = made.values
+                keep(z, made)
+            return planes[:, block[1], block[2]]
+
+        return self.described(part, LazyArray(shape, np.int16, read, "enhanced volume"))
 
     def described(self, part: Volume, data: Any) -> Volume:
         """Put enhanced voxels of `part` at their place, with a line of history."""
@@ -232,7 +250,9 @@ class SuperResolver:
         This is the network as it was trained; volumes should go through `enhance`.
         """
         patches = patches.to(self.device)
-        result = enlarge_bicubic(patches, self.scale) if self.enhancer is None else self.enhancer(patches)
+        # The engine leaves the enhancer on the CPU, where it is folded.
+        network = None if self.enhancer is None else self.enhancer.to(self.device)
+        result = enlarge_bicubic(patches, self.scale) if network is None else network(patches)
         return result.float().clamp(-1, 1).cpu()
 
     def require_clinical(self, volume: Volume, mask: Mask | None) -> None:
@@ -246,7 +266,7 @@ class SuperResolver:
         """Return what enhances the slices of `volume`, its statistics taken from the volume once."""
         if self.enhancer is not None and self.statistics != "calibrated":
             return Patchwise(
-                self.enhancer,
+                self.enhancer.to(self.device),
                 self.scale,
                 self.window,
                 self.patch_size if self.statistics == "patches" else None,
@@ -254,8 +274,10 @@ class SuperResolver:
                 self.seed,
                 self.match_histograms,
                 self.median,
+                self.device,
             )
-        network = self.calibrated_network(volume, mask)
+        patches = self._calibration_patches(volume, mask) if self.enhancer is not None else None
+        network = self._calibrated(patches)
         dtype = self.options.dtype(self.device)
         if network is None:
             return Engine(None, self.scale, self.window, consistent=self.consistent)
@@ -273,17 +295,19 @@ class SuperResolver:
             device=self.device,
             tell=tell,
         )
-        if tell is not None and dtype != torch.float32:
-            off = engine.rounding(self._calibration_patches(volume, mask)[:ROUNDING_PATCHES])
+        if tell is not None and patches is not None and dtype != torch.float32:
+            off = engine.rounding(patches[:ROUNDING_PATCHES])
             tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (--precision float32: none)")
         return engine
 
     def calibrated_network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
         """Return the enhancer with the normalisation statistics of `volume`; None for bicubic interpolation."""
+        return self._calibrated(None if self.enhancer is None else self._calibration_patches(volume, mask))
+
+    def _calibrated(self, patches: Tensor | None) -> nn.Module | None:
         network = self.enhancer
-        if network is None or not _normalises(network):
+        if network is None or patches is None or not _normalises(network):
             return network
-        patches = self._calibration_patches(volume, mask)
         if not self.samples:
             return calibrated(network, patches)
         with torch.random.fork_rng(), sampling(network):

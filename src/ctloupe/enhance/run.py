@@ -11,9 +11,10 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ctloupe.enhance.engine import Engine
+from ctloupe.enhance.engine import Engine, EnhancedSlice
 from ctloupe.enhance.journal import Journal, fingerprint
 from ctloupe.enhance.plan import (
     Plan,
@@ -175,8 +176,8 @@ def _stream(
     journal = Journal(outputs["values"])
     going_on = resume and journal.exists
     if resume and not going_on and outputs["values"].exists():
-        job.tell(f"{outputs['values']} is finished already")
-        return Summary()
+        job.tell(f"{outputs['values']} is finished already, nothing was written")
+        return Summary(found_finished=True)
     for output in outputs.values():
         if not (going_on and output.exists()):
             require_writable(output, overwrite)
@@ -192,7 +193,6 @@ def _stream(
             worker.tile = tuple(journal.work["tile_used"])
     else:
         finished = set()
-        journal.begin(work | {"tile_used": list(worker.tile) if isinstance(worker, Engine) else None})
     slabs = slabs_of(count, job.slab, finished)
     if slabs:
         plan = make_plan(job, worker, len(slabs) * job.slab if going_on else count)
@@ -202,12 +202,17 @@ def _stream(
         if going_on:
             stores = Stores.reopen(journal.folder)
         else:
+            journal.begin(work | {"tile_used": list(worker.tile) if isinstance(worker, Engine) else None})
             stores = Stores.create(journal.folder, job.described(), job.levels, job.deviation())
             journal.opened()
 
+        done = len(finished)
+
         def record(line: dict[str, Any]) -> None:
+            nonlocal done
             journal.record(line)
-            job.progress(len(journal.finished()))
+            done += line["slices"][1] - line["slices"][0]
+            job.progress(done)
 
         first = job.region[0].start
         try:
@@ -252,34 +257,22 @@ def _write_at_once(job: Job, outputs: dict[str, Path], overwrite: bool, source: 
     summary = Summary()
     with TemporaryFile(dir=path.parent) as file:
         spool = Spool(file)
-        lazy = _lazily(job, worker, summary, spool if "deviation" in outputs else None)
+        done = 0
+
+        def keep(z: int, made: EnhancedSlice) -> None:
+            nonlocal done
+            summary.add(made.residual, made.tiles, made.skipped)
+            if made.deviation is not None and "deviation" in outputs:
+                spool.keep(z, made.deviation)
+            done += 1
+            job.progress(done)
+
+        lazy = job.resolver.lazily(worker, job.part, job.part_mask, job.region[0].start, keep)
         write(lazy, path, overwrite=overwrite, source=source)
         spread = job.deviation()
         if "deviation" in outputs and spread is not None:
             write(spread.with_data(spool.data(lazy.shape)), outputs["deviation"], overwrite=overwrite)
     return summary
-
-
-def _lazily(job: Job, worker: Any, summary: Summary, spool: Spool | None) -> Volume:
-    """The result as a volume whose slices are made when they are read, each once."""
-    part, mask, first = job.part, job.part_mask, job.region[0].start
-    described = job.described()
-    count = 0
-
-    def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
-        nonlocal count
-        planes = np.empty((block[0].stop - block[0].start, *described.shape[1:]), np.int16)
-        for z in range(block[0].start, block[0].stop):
-            made = worker.enhance(part.data[z], None if mask is None else mask[z], first + z)
-            summary.add(made.residual, made.tiles, made.skipped)
-            planes[z - block[0].start] = made.values
-            if spool is not None and made.deviation is not None:
-                spool.keep(z, made.deviation)
-            count += 1
-            job.progress(count)
-        return planes[:, block[1], block[2]]
-
-    return described.with_data(LazyArray(described.shape, np.int16, read, "enhanced volume"))
 
 
 def make_plan(job: Job, worker: Any, slices: int) -> Plan:
@@ -289,16 +282,16 @@ def make_plan(job: Job, worker: Any, slices: int) -> Plan:
     deviation = bool(resolver.samples)
     disk = disk_needed((slices, fine[1], fine[2]), job.levels, deviation)
     middle = part.shape[0] // 2
-    needed = fixed_bytes(part.shape, resolver.scale, 0.0, resolver.samples)
-    tile = None
+    coarse, of_tile, tile = 0.0, 0.0, None
     if isinstance(worker, Engine) and worker.network is not None:
         network = worker.network
-        needs = footprint(network.plain, 2)
+        needs = footprint(network.plain, 2 if worker.precision == torch.bfloat16 else 4)
         tile = worker.tile if network.is_cut else None
         height, width = tile or part.shape[1:]
         halo = 0 if network.is_split else 2 * network.of_tile.halo
-        needed = fixed_bytes(part.shape, resolver.scale, needs.coarse, resolver.samples)
-        needed += 2 * (height + halo) * (width + halo) * needs.tile * (worker.copies if resolver.samples else 1)
+        coarse = needs.coarse
+        of_tile = 2 * (height + halo) * (width + halo) * needs.tile * (worker.copies if resolver.samples else 1)
+    needed = fixed_bytes(part.shape, resolver.scale, coarse, resolver.samples) + of_tile
     seconds = None
     if isinstance(worker, Engine):
         each = seconds_per_slice(worker, part.data[middle], None if mask is None else mask[middle], middle)

@@ -19,7 +19,7 @@ from ctloupe.enhance.engine import Engine, EnhancedSlice
 from ctloupe.enhance.journal import Journal
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.volume.atomic import explained, move_into_place
-from ctloupe.volume.ome_zarr import OmeZarrWriter
+from ctloupe.volume.ome_zarr_write import OmeZarrWriter
 from ctloupe.volume.volume import Volume
 
 AHEAD = 2
@@ -36,6 +36,8 @@ class Summary:
         Of f↓(SR) − scan in HU inside the mask.
     tiles, skipped
         Tiles in all, and those outside the mask that cost nothing.
+    found_finished
+        Nothing was done, because an earlier run had finished it.
     """
 
     squares: float = 0.0
@@ -43,6 +45,7 @@ class Summary:
     voxels: int = 0
     tiles: int = 0
     skipped: int = 0
+    found_finished: bool = False
 
     def add(self, residual: tuple[float, float, int], tiles: int, skipped: int) -> None:
         """Take a slice, or several, into account."""
@@ -75,8 +78,12 @@ class Stores:
     @classmethod
     def create(cls, folder: Path, described: Volume, levels: int, deviation: Volume | None) -> Stores:
         """Make empty stores in `folder`, for the grids of two (lazy) volumes."""
-        values = _writer(folder / "values.ome.zarr", described, np.int16, levels)
-        spread = _writer(folder / "deviation.ome.zarr", deviation, np.float32, levels) if deviation else None
+        values = OmeZarrWriter.like(described, folder / "values.ome.zarr", np.int16, levels)
+        spread = (
+            None
+            if deviation is None
+            else OmeZarrWriter.like(deviation, folder / "deviation.ome.zarr", np.float32, levels)
+        )
         return cls(values, spread)
 
     @classmethod
@@ -101,21 +108,6 @@ class Stores:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-
-
-def _writer(path: Path, volume: Volume, dtype: type, levels: int) -> OmeZarrWriter:
-    return OmeZarrWriter(
-        path,
-        volume.shape,
-        dtype,
-        volume.spacing,
-        volume.origin,
-        volume.direction,
-        modality=volume.modality,
-        units=volume.units,
-        attributes={"history": list(volume.history)},
-        levels=levels,
-    )
 
 
 def slabs_of(count: int, size: int, finished: set[int]) -> list[tuple[int, int]]:

@@ -300,7 +300,7 @@ def _writer(kind: Format) -> Callable[[Volume, Path], None]:
         from ctloupe.volume.tiff import write_tiff
 
         return write_tiff
-    from ctloupe.volume.ome_zarr import write_ome_zarr
+    from ctloupe.volume.ome_zarr_write import write_ome_zarr
 
     return write_ome_zarr
 

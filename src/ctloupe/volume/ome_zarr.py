@@ -1,8 +1,7 @@
-"""OME-Zarr: the format that whole enhanced volumes are streamed to.
+"""Reading OME-Zarr (NGFF 0.4 and 0.5).
 
-NGFF has scale and translation but no direction, so the exact 4×4 matrix stands beside it in an attribute of
-our own. Every slice is one shard: two writers inside a shard corrupt it silently, and a slice is the least
-that any writer here owns.
+NGFF has scale and translation but no direction; the exact 4×4 matrix that `ome_zarr_write` puts beside it is used
+where it agrees with them.
 """
 
 from __future__ import annotations
@@ -11,22 +10,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
 from ctloupe.volume import geometry
 from ctloupe.volume.errors import FileError, GeometryError, IntensityError
-from ctloupe.volume.notice import RESEARCH_NOTICE
-from ctloupe.volume.volume import LazyArray, Modality, Units, Volume, require_finite
+from ctloupe.volume.volume import LazyArray, Volume
 
-_TILE = 512
-_SLAB_BYTES = 1 << 25
 _MARKERS = ("zarr.json", ".zattrs", ".zgroup")
 _MM_PER_UNIT = {
     "millimeter": 1.0, "millimetre": 1.0, "mm": 1.0,
@@ -36,7 +30,7 @@ _MM_PER_UNIT = {
     "meter": 1000.0, "metre": 1000.0, "inch": 25.4,
 }  # fmt: skip
 # What zarr and its codecs raise for damaged metadata or chunks.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
 
 
 def is_ome_zarr(path: Path) -> bool:
@@ -45,230 +39,12 @@ def is_ome_zarr(path: Path) -> bool:
     return path.is_dir() and (path.suffix == ".zarr" or any((path / name).is_file() for name in _MARKERS))
 
 
-class OmeZarrWriter:
-    """Writes a volume to a new OME-Zarr (NGFF 0.5, Zarr 3) store, a slab of whole slices at a time.
-
-    Array ``0`` and, made on the way, `levels` coarser ones that each halve y and x by the rounded mean of four;
-    chunks of 1×512×512 (clipped to the shape), all chunks of a slice in one shard, blosc-zstd 3 with bitshuffle
-    and a CRC-32C for each chunk. Equal data and arguments give equal bytes, however the slices are divided
-    into slabs. Slices never written read as `fill_value`. Several writers may fill different slices, never the
-    same one.
-
-    Parameters
-    ----------
-    path
-        Folder to create; must not hold a store.
-    shape, dtype
-        (z, y, x), and an integer or floating type.
-    spacing, origin, direction
-        As in `Volume`.
-    attributes
-        Further entries of the ``ctloupe`` attribute, for instance ``{"history": [...]}``; JSON-able.
-    levels
-        Coarser levels; y and x must be divisible by 2 that many times.
-
-    Raises
-    ------
-    FileError
-        If the folder cannot be created or already holds a store.
-    GeometryError, IntensityError
-        If shape, spacing, origin, direction or type cannot be held.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        shape: tuple[int, int, int],
-        dtype: np.dtype[Any] | type | str,
-        spacing: geometry.Triple,
-        origin: geometry.Triple = (0.0, 0.0, 0.0),
-        direction: geometry.Direction = geometry.IDENTITY,
-        *,
-        modality: Modality = "unknown",
-        units: Units = "raw",
-        attributes: dict[str, Any] | None = None,
-        fill_value: float = 0,
-        levels: int = 0,
-    ) -> None:
-        if shape[1] % (1 << levels) or shape[2] % (1 << levels):
-            raise ValueError(f"{shape} cannot be halved {levels} times in y and x")
-        self.path = Path(path)
-        self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
-        self.dtype = _plain_type(self.path, dtype)
-        block = {
-            "affine_lps": geometry.affine_lps(spacing, origin, geometry.as_direction(direction)).tolist(),
-            "modality": modality,
-            "units": units,
-            "history": [],
-            **(attributes or {}),
-            "notice": RESEARCH_NOTICE,
-        }
-        places = [_level(level, spacing, origin) for level in range(levels + 1)]
-        try:
-            group = zarr.create_group(
-                LocalStore(self.path),
-                zarr_format=3,
-                attributes={"ome": _ngff(places), "ctloupe": block},
-            )
-            self._arrays = [
-                _create_level(
-                    group,
-                    str(level),
-                    (self.shape[0], self.shape[1] >> level, self.shape[2] >> level),
-                    self.dtype,
-                    fill_value,
-                )
-                for level in range(levels + 1)
-            ]
-        except (OSError, ValueError) as error:
-            raise FileError(f"{self.path}: cannot be created ({_first_line(error)}); name a new folder") from error
-
-    @classmethod
-    def reopen(cls, path: Path) -> OmeZarrWriter:
-        """Go on writing to the store that another writer made.
-
-        Raises
-        ------
-        FileError
-            If it is not there or damaged.
-        """
-        writer = cls.__new__(cls)
-        writer.path = Path(path)
-        try:
-            datasets = _attributes(writer.path)["ome"]["multiscales"][0]["datasets"]
-            store = LocalStore(writer.path)
-            writer._arrays = [zarr.open_array(store, path=str(one["path"]), mode="r+") for one in datasets]
-        except _DAMAGE as error:
-            raise FileError(f"{path}: cannot be opened for writing ({_first_line(error)})") from error
-        depth, height, width = writer._arrays[0].shape
-        writer.shape, writer.dtype = (depth, height, width), np.dtype(writer._arrays[0].dtype)
-        return writer
-
-    def files(self, z: int) -> list[Path]:
-        """Files that hold slice `z`, one a level; a level of nothing but the fill value has none."""
-        names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
-        return [name for name in names if name.is_file()]
-
-    def write(self, z0: int, slab: NDArray[Any]) -> None:
-        """Write `slab` of shape (k, y, x) to the slices from `z0` on.
-
-        Raises
-        ------
-        IntensityError
-            If the slab holds NaN or infinity.
-        FileError
-            If the disk refuses it.
-        """
-        if slab.ndim != 3 or slab.shape[1:] != self.shape[1:] or not 0 <= z0 <= z0 + len(slab) <= self.shape[0]:
-            raise ValueError(f"slab {slab.shape} at slice {z0} does not fit a volume of {self.shape}")
-        if slab.dtype.newbyteorder("=") != self.dtype:
-            raise ValueError(f"slab holds {slab.dtype}, the store {self.dtype}")
-        require_finite(slab, str(self.path))
-        try:
-            for level, array in enumerate(self._arrays):
-                slab = _halved(slab) if level else slab
-                array[z0 : z0 + len(slab)] = slab
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot be written ({_first_line(error)}); is the disk full?") from error
-
-    def close(self) -> None:
-        """End writing. Each slab is in its files when `write` returns, so a store left open is whole too."""
-        self._arrays[0].store.close()
-
-    def __enter__(self) -> OmeZarrWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _halved(slab: NDArray[Any]) -> NDArray[Any]:
-    """Mean of every 2×2 pixels of ``(k, y, x)``; of integers rounded, halves up."""
-    wide = np.int64 if slab.dtype.itemsize > 2 else np.int32
-    if slab.dtype.kind == "f":
-        return (0.25 * (_pairs(slab[:, ::2]) + _pairs(slab[:, 1::2]))).astype(slab.dtype)
-    rows = np.add(slab[:, ::2], slab[:, 1::2], dtype=wide)
-    return ((_pairs(rows) + 2) >> 2).astype(slab.dtype)
-
-
-def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
-    total: NDArray[Any] = rows[..., ::2] + rows[..., 1::2]
-    return total
-
-
-def write_ome_zarr(volume: Volume, path: Path) -> None:
-    """Write `volume` to a new OME-Zarr store at `path`, slab by slab, with direction; see `OmeZarrWriter`."""
-    depth, height, width = volume.shape
-    dtype = np.dtype(volume.data.dtype)
-    step = max(1, _SLAB_BYTES // (height * width * dtype.itemsize))
-    with OmeZarrWriter(
-        path,
-        volume.shape,
-        dtype,
-        volume.spacing,
-        volume.origin,
-        volume.direction,
-        modality=volume.modality,
-        units=volume.units,
-        attributes={"history": list(volume.history)},
-    ) as writer:
-        for z0 in range(0, depth, step):
-            writer.write(z0, np.asarray(volume.data[z0 : z0 + step]))
-
-
-def _plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
+def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
+    """Voxel type in native byte order; `IntensityError` unless integer or floating."""
     plain = np.dtype(dtype).newbyteorder("=")
     if plain.kind not in "iuf":
         raise IntensityError(f"{path}: expected integer or floating voxels, found {plain}; convert them first")
     return plain
-
-
-def _level(
-    level: int, spacing: geometry.Triple, origin: geometry.Triple
-) -> tuple[str, geometry.Triple, geometry.Triple]:
-    """Path, scale and translation of a level that is 2^level times coarser in y and x; NGFF knows no direction."""
-    if level:
-        spacing, origin = geometry.coarsened_grid(spacing, origin, geometry.IDENTITY, 1 << level)
-    return str(level), spacing, (origin[2], origin[1], origin[0])
-
-
-def _ngff(levels: Sequence[tuple[str, geometry.Triple, geometry.Triple]]) -> dict[str, Any]:
-    """NGFF 0.5 metadata; `levels` are (path, scale zyx, translation zyx) in mm, finest first."""
-    axes = [{"name": axis, "type": "space", "unit": "millimeter"} for axis in "zyx"]
-    datasets = [
-        {
-            "path": path,
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [float(value) for value in scale]},
-                {"type": "translation", "translation": [float(value) for value in translation]},
-            ],
-        }
-        for path, scale, translation in levels
-    ]
-    return {"version": "0.5", "multiscales": [{"name": "ct", "axes": axes, "datasets": datasets}]}
-
-
-def _create_level(
-    group: zarr.Group, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any], fill_value: float
-) -> zarr.Array[Any]:
-    _, height, width = shape
-    chunks = (1, min(_TILE, height), min(_TILE, width))
-    shards = (1, -(-height // chunks[1]) * chunks[1], -(-width // chunks[2]) * chunks[2])
-    blosc = BloscCodec(typesize=dtype.itemsize, cname="zstd", clevel=3, shuffle="bitshuffle", blocksize=0)
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        shards=None if shards == chunks else shards,
-        dtype=dtype,
-        # Blosc reads a damaged chunk as noise without complaint, so each chunk carries its checksum.
-        compressors=[blosc, Crc32cCodec()],
-        fill_value=dtype.type(fill_value),
-        dimension_names=("z", "y", "x"),
-        config={"write_empty_chunks": False},
-    )
 
 
 def read_ome_zarr(path: Path) -> Volume:
@@ -288,11 +64,11 @@ def read_ome_zarr(path: Path) -> Volume:
         If voxels are neither integers nor floats.
     """
     path = Path(path)
-    attributes = _attributes(path)
+    attributes = attributes_of(path)
     image = _finest(path, attributes)
     array, read = _open_array(path, image)
     layout = _layout(path, image.axes, array.shape)
-    dtype = _plain_type(path, array.dtype)
+    dtype = plain_type(path, array.dtype)
     spacing, translation = _spacing_and_translation(path, image)
     origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
     ours = attributes.get("ctloupe")
@@ -346,7 +122,8 @@ class _Layout:
         return np.transpose(read(tuple(key)), order)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without its details."""
     return str(error).partition("\n")[0]
 
 
@@ -354,13 +131,14 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FileError(f"{file}: unreadable ({_first_line(error)}); copy the store again") from error
+        raise FileError(f"{file}: unreadable ({first_line(error)}); copy the store again") from error
     if not isinstance(content, dict):
         raise FileError(f"{file}: expected a JSON object; copy or write the store again")
     return content
 
 
-def _attributes(path: Path) -> dict[str, Any]:
+def attributes_of(path: Path) -> dict[str, Any]:
+    """User attributes of the group at `path`; `FileError` when there is none."""
     for name in ("zarr.json", ".zattrs"):
         if (path / name).is_file():
             content = _json(path / name)
@@ -384,7 +162,7 @@ def _finest(path: Path, attributes: dict[str, Any]) -> _Image:
         return _Image(str(dataset["path"]), axes, tuple(dict(step) for step in steps))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise GeometryError(
-            f"{path}: its multiscales lack {_first_line(error)}; axes and coordinateTransformations as "
+            f"{path}: its multiscales lack {first_line(error)}; axes and coordinateTransformations as "
             "in NGFF 0.4 or 0.5 are needed, write it again with a current tool"
         ) from error
 
@@ -393,8 +171,8 @@ def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice |
     folder = path / image.dataset
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
-    except _DAMAGE as error:
-        raise FileError(f"{folder}: no readable array ({_first_line(error)}); copy it again") from error
+    except DAMAGE as error:
+        raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
     if len(image.axes) != array.ndim:
         raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
     # An empty file would pass as a chunk that was never written.
@@ -405,9 +183,9 @@ def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice |
     def read(key: tuple[slice | int, ...]) -> NDArray[Any]:
         try:
             return np.asarray(array[key])
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise FileError(
-                f"{folder}: a chunk is damaged ({_first_line(error)}); copy or write the store again"
+                f"{folder}: a chunk is damaged ({first_line(error)}); copy or write the store again"
             ) from error
 
     return array, read
