@@ -1,4 +1,4 @@
-"""`ctloupe evaluate` with an uncertainty."""
+"""`ctloupe evaluate`: pages, records, leaderboards, and what is refused."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 from ctloupe.cli.main import main
 from ctloupe.enhance.resolver import load_model
-from ctloupe.volume.formats import write
+from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
 
@@ -35,16 +35,106 @@ def test_an_uncertainty_is_judged_by_the_truth(case, ctloupe):
     assert "Uncertainty" in (case / "out" / "report.html").read_text()
 
 
-def test_without_a_truth_it_cannot_be_judged(case, monkeypatch, capsys):
-    arguments = [
-        "--input",
-        case / "scan.nii.gz",
-        "--output",
-        case / "fine.nii.gz",
-        "--uncertainty",
-        case / "sigma.nii.gz",
-    ]
+def refused(arguments, monkeypatch, capsys):
+    """The one line that a command is refused with."""
     monkeypatch.setattr("sys.argv", ["ctloupe", "evaluate", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
         main()
-    assert stop.value.code == 2 and "--uncertainty needs --truth" in capsys.readouterr().err
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def judged(case, ctloupe, *more, out="out"):
+    return ctloupe(
+        *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz"),
+        *("--truth", case / "truth.nii.gz", "--out", case / out, *more),
+    )
+
+
+def test_factors_of_one_case_correct_the_uncertainty_of_another(case, ctloupe):
+    half = case / "half.nii.gz"
+    write(read(case / "sigma.nii.gz").with_data(np.full((2, 48, 48), 25, np.float32)), half)
+    wrong = json.loads(judged(case, ctloupe, "--uncertainty", half, "--json"))["facts"]["uncertainty"]
+    assert wrong["factor"] == pytest.approx(2, rel=0.05)
+    given = ("--uncertainty", half, "--recalibration", case / "out" / "metrics.json", "--json")
+    mended = json.loads(judged(case, ctloupe, *given, out="again"))["facts"]["uncertainty"]
+    assert mended["factor"] == pytest.approx(1, rel=0.05)
+    assert "recalibrated" in (case / "again" / "report.html").read_text()
+
+
+def test_several_outputs_stand_in_one_table_under_their_names(case, ctloupe):
+    said = ctloupe(
+        *("evaluate", "--input", case / "scan.nii.gz", "--truth", case / "truth.nii.gz"),
+        *("--output", f"one={case / 'fine.nii.gz'}", "--output", case / "truth.nii.gz", "--json"),
+    )
+    found = json.loads(said)
+    assert list(found["rows"]) == ["bicubic", "one", "truth"]
+    assert found["rows"]["truth"]["PSNR (dB)"] == "inf" and found["protocol"] == "paired-phantom, version 1"
+
+
+def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
+    coarse = np.random.default_rng(1).normal(-300, 100, (2, 24, 24)).round().astype(np.int16)
+    write(Volume(coarse, (2.0, 0.6, 0.6), units="HU"), case / "bright.nii.gz")
+    ctloupe("enhance", case / "bright.nii.gz", "-o", case / "sr.nii.gz", "--model", tiny_model, "--mask", "none")
+    micro = Volume(np.random.default_rng(2).integers(0, 15000, (3, 96, 96)).astype(np.int16), (0.15,) * 3)
+    write(micro, case / "micro.nii.gz")
+    said = ctloupe(
+        *("evaluate", "--input", case / "bright.nii.gz", "--output", case / "sr.nii.gz", "--model", tiny_model),
+        *("--micro", case / "micro.nii.gz", "--out", case / "page", "--pdf"),
+    )
+    assert "no-truth, version 2" in said and "sliced Wasserstein" in said
+    assert "warning: the scan is unlike the training data" in said
+    page = (case / "page" / "report.html").read_text(encoding="utf-8")
+    assert (
+        "unlike the training data" in page
+        and "says something else than the scanner measured" in page
+        and "Research use only" in page
+    )
+    assert (case / "page" / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_results_are_gathered_into_a_leaderboard_unless_their_protocols_differ(case, ctloupe, monkeypatch, capsys):
+    judged(case, ctloupe)
+    ctloupe(
+        *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--out", case / "other"),
+    )
+    one, other = case / "out" / "metrics.json", case / "other" / "metrics.json"
+    said = ctloupe("evaluate", "--compare", one, "--compare", one, "--out", case / "board")
+    assert "PSNR (dB)" in said and (case / "board" / "leaderboard.csv").is_file()
+    said = refused(["--compare", one, "--compare", other], monkeypatch, capsys)
+    assert "must not be compared" in said and "no-truth" in said and "paired-phantom" in said
+
+
+def test_the_hu_moment_protocol_compares_with_micro_ct(case, ctloupe):
+    micro = Volume(np.random.default_rng(2).integers(0, 15000, (3, 48, 48)).astype(np.int16), (0.3,) * 3)
+    write(micro, case / "micro.nii.gz")
+    said = ctloupe(
+        *("evaluate", "--protocol", "isbi", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz"),
+        *("--micro", case / "micro.nii.gz"),
+    )
+    assert "isbi, version 1" in said and "m-HuM" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--uncertainty", "sigma.nii.gz"], "--uncertainty needs --truth"),
+        (["--labels", "truth.nii.gz"], "--labels needs --truth"),
+        (["--recalibration", "metrics.json"], "--recalibration needs --uncertainty"),
+        (["--output", "bicubic=fine.nii.gz"], "always there"),
+        (["--output", "fine.nii.gz", "--output", "fine.nii.gz"], "one name"),
+        (["--protocol", "guess"], "expected one of"),
+        (["--protocol", "isbi"], "needs --micro"),
+        (["--pdf"], "--pdf needs --out"),
+        (["--suite", "lung-v9", "--out", "suite"], "lung-v1"),
+        (["--suite", "smoke-v1"], "--suite needs --out"),
+        (["--compare", "nowhere.json"], "metrics.json"),
+        (["--mask", "truth.nii.gz"], "--mask"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(case, arguments, match, monkeypatch, capsys):
+    monkeypatch.chdir(case)
+    plain = ["--input", "scan.nii.gz", *([] if "--output" in arguments else ["--output", "fine.nii.gz"])]
+    said = refused([*plain, *arguments], monkeypatch, capsys)
+    assert match in said and said.count("\n") == 1
+    assert not (case / "suite").exists()

@@ -13,7 +13,7 @@ from ctloupe.volume.errors import FileError
 def test_the_demo_makes_a_self_contained_report(tmp_path):
     report = run_demo(tmp_path / "demo", DemoRequest((16, 320, 320), steps=3, per_case=8), Silent())
     page = report.read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 9
     assert "http://" not in page.replace("http://www.w3.org", "")
     for words in ("bicubic", "SR-CycleGAN", "airway wall", "Research use only", "peak memory"):
         assert words in page

@@ -62,3 +62,11 @@ def test_the_minimum_distance_is_zero_for_what_is_in_the_other_set():
     a = hu_moments(blobs(5, 1))
     assert minimum_hu_distance(a, np.concatenate([hu_moments(blobs(9, 2)), a])) == 0
     assert minimum_hu_distance(a, hu_moments(blobs(9, 2))) >= 0
+
+
+@pytest.mark.parametrize(("kind", "number"), [("I1", 1), ("I2", 2), ("I3", 3)])
+def test_the_minimum_distance_is_that_of_a_loop_over_opencvs_match_shapes(kind, number):
+    cv2 = pytest.importorskip("cv2")
+    a, b = blobs(8, 3).astype(np.float32), blobs(11, 4).astype(np.float32)
+    nearest = [min(cv2.matchShapes(one, other, number, 0) for other in b) for one in a]
+    assert minimum_hu_distance(hu_moments(a), hu_moments(b), kind) == pytest.approx(np.mean(nearest), rel=1e-4)

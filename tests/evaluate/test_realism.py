@@ -8,10 +8,10 @@ from scipy.stats import wasserstein_distance
 from ctloupe.evaluate.realism import (
     laplacian_levels,
     power_spectrum_distance,
-    radial_power,
     sample_patches,
     sliced_wasserstein,
 )
+from ctloupe.prepare.spectrum import radial_power
 
 
 def texture(seed, sigma=1.0, size=128):

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.evaluate.page import add_pictures, chosen_box, chosen_slice, in_words, tissues_in_words
-from ctloupe.evaluate.pictures import Box, View, difference_panel, loss_curves, panel
-from ctloupe.evaluate.protocols import Comparison, compare_with_truth, interpolated
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.page import Shown, add_curves, add_pictures, add_result, chosen_box, chosen_slice
+from ctloupe.evaluate.paired_phantom import compare_with_truth
+from ctloupe.evaluate.pictures import Axes2D, Box, View, curves, difference_panel, loss_curves, panel, signed_map
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TissueError
+from ctloupe.evaluate.words import in_words, tissues_in_words
 from ctloupe.volume.errors import FileError
 from ctloupe.volume.volume import Volume
 
@@ -66,27 +69,59 @@ def test_a_page_needs_a_section_and_does_not_replace_a_file_unasked(tmp_path):
         Report("x").write(tmp_path / "page.html", overwrite=False)
 
 
+def test_line_figures_and_maps_have_content():
+    lines = {"bicubic": ([0, 1], [1, 0.5]), "mine": ([0, 1], [1, 0.1]), "truth": ([0, 1], [1, 1])}
+    assert decoded(curves(lines, Axes2D("x", "y", log=True, lines={"1/7": 1 / 7}, diagonal=True))).std() > 5
+    assert decoded(signed_map(view("map"), 100)).std() > 5
+
+
 def test_a_comparison_shows_every_number_with_its_definition():
-    scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 12, 12)).astype(np.int16), (1, 1, 1), units="HU")
-    found = compare_with_truth(scan, {"mine": interpolated(scan, 2)}, interpolated(scan, 2))
+    scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
+    truth = interpolated(scan, 2)
+    found = compare_with_truth(scan, {"mine": interpolated(scan, 2)}, truth)
     report = Report("x")
-    report.section("Result")
-    report.comparison(found)
-    add_pictures(report, scan, {"bicubic": interpolated(scan, 2)}, interpolated(scan, 2))
+    rows = {"bicubic": interpolated(scan, 2), "mine": interpolated(scan, 2)}
+    shown = Shown(scan, rows, truth, warnings=("the spacing is <odd>",))
+    add_result(report, found, shown)
+    add_pictures(report, shown)
+    add_curves(report, found)
     page = report.html()
     for metric in found.definitions:
         assert page.count(metric) >= 2
-    assert "must not be compared" in page
-    assert page.count("data:image/png") == 2
+    for wanted in (
+        "must not be compared",
+        "the spacing is &lt;odd&gt;",
+        "The best of",
+        "The median of",
+        "The worst of",
+    ):
+        assert wanted in page
+    # A slice, differences, three crops, the consistency map, and two figures of curves.
+    assert page.count("data:image/png") == 8
+
+
+def test_the_page_is_a_pdf_on_request(tmp_path):
+    pytest.importorskip("reportlab")
+    report = Report("A page with µ, σ and −1 < 0")
+    report.section("Numbers")
+    report.text("5 < 6 & more")
+    report.table(["", "mine"], [["PSNR", "17.1"]])
+    report.terms({"PSNR": "definition"})
+    report.figure(panel([view()]), "a picture")
+    report.write_pdf(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+    with pytest.raises(FileError, match="overwrite"):
+        report.write_pdf(tmp_path / "page.pdf", overwrite=False)
 
 
 def test_words_say_better_and_worse_in_the_right_direction():
     definitions = {"PSNR (dB)": "", "MAE (HU)": "", "consistency bias (HU)": "", "SSIM": ""}
+    better = {"PSNR (dB)": "more", "MAE (HU)": "less", "consistency bias (HU)": "near 0", "SSIM": "more"}
     rows = {
         "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5},
         "mine": {"PSNR (dB)": 21, "MAE (HU)": 120, "consistency bias (HU)": 0.5, "SSIM": 0.5},
     }
-    text = in_words(Comparison("p", rows, definitions), "mine")
+    text = " ".join(in_words(Comparison("p", rows, definitions, better=better), "mine"))
     assert "PSNR (dB) 21, better than bicubic" in text
     assert "MAE (HU) 120, worse than bicubic" in text
     assert "consistency bias (HU) 0.5, better than" in text

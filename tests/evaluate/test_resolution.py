@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
-from scipy.special import erfinv
 
-from ctloupe.evaluate.resolution import RingCorrelator, edge_width, half_bit
+from ctloupe.evaluate.resolution import RingCorrelator, half_bit
 
 SIZE, PIXEL = 256, 0.05
 
@@ -68,20 +67,3 @@ def test_a_blur_alone_is_not_a_loss_of_correlation():
 def test_the_half_bit_curve_is_the_published_formula_and_falls_with_the_number_of_coefficients():
     assert half_bit(np.array([100]))[0] == pytest.approx((0.2071 + 0.19102) / (1.2071 + 0.09102))
     assert np.all(np.diff(half_bit(np.arange(1, 1000))) <= 0)
-
-
-@pytest.mark.parametrize("sigma", [1.5, 3.0])
-@pytest.mark.parametrize("angle", [0.0, 0.6])
-def test_the_width_of_a_gaussian_edge_is_its_known_one(sigma, angle):
-    y, x = np.mgrid[:121, :121] - 60.0
-    normal = np.sin(angle), np.cos(angle)
-    from scipy.special import erf
-
-    image = 500 * erf((y * normal[0] + x * normal[1]) / (sigma * np.sqrt(2)))
-    found = edge_width(image, (60, 60), (PIXEL, PIXEL), normal, 1.5)
-    assert found == pytest.approx(2 * np.sqrt(2) * sigma * erfinv(0.8) * PIXEL, rel=0.02)
-
-
-def test_no_edge_has_no_width():
-    assert np.isnan(edge_width(np.zeros((50, 50)), (25, 25), (1, 1), (0, 1), 5))
-    assert np.isnan(edge_width(np.zeros((50, 50)), (1, 25), (1, 1), (1, 0), 5))

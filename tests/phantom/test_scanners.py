@@ -104,3 +104,21 @@ def test_in_a_cylinder_there_is_air_around_the_specimen_and_plastic_around_the_a
     radius = np.hypot(y, x)
     assert np.median(scan.data[:, (radius > 0.91) & (radius < 0.94)]) == pytest.approx(MICRO_PLASTIC, rel=0.05)
     assert np.median(scan.data[:, radius > 0.99]) == pytest.approx(MICRO_AIR, rel=0.05)
+
+
+def test_a_sharper_kernel_blurs_less_and_has_finer_noise():
+    edge = np.full((8, 128, 128), -800, np.int16)
+    edge[:, :, 64:] = 0
+    steepest, fineness = {}, {}
+    for kernel in ("smooth", "standard", "sharp"):
+        clean = clinical_scan(fine(edge), 4, 4, noise_hu=0, kernel=kernel)
+        noisy = clinical_scan(fine(np.zeros((8, 256, 256), np.int16)), 4, 4, noise_hu=50, kernel=kernel, seed=1)
+        noise = noisy.data.astype(float)
+        assert noise.std() == pytest.approx(50, rel=0.1)
+        steepest[kernel] = np.abs(np.diff(clean.data.astype(float), axis=2)).max()
+        fineness[kernel] = np.mean(np.diff(noise, axis=2) ** 2) / noise.var()
+        assert kernel in clean.history[-1]
+    assert steepest["smooth"] < steepest["standard"] < steepest["sharp"]
+    assert fineness["smooth"] < fineness["standard"] < fineness["sharp"]
+    with pytest.raises(OptionError, match="smooth, standard, sharp"):
+        clinical_scan(fine(edge), 4, 4, kernel="bone")

@@ -9,7 +9,7 @@ from ctloupe.volume.errors import CtLoupeError, FileError, OptionError
 OWN = """
 title: my table
 reference: me
-protocols: [paired-truth]
+protocols: [paired-phantom]
 rows:
   - {key: one, label: first, method: unet}
 """
@@ -81,7 +81,7 @@ def test_a_study_may_be_a_file_of_ones_own(tmp_path):
         (("method: unet", "method: unet, same_as: two"), "either a method or same_as"),
         (("key: one", "key: bicubic"), "added by the runner"),
         (("key: one", "key: a/b"), "may hold letters"),
-        (("paired-truth", "guess"), "protocols"),
+        (("paired-phantom", "guess"), "protocols"),
         (("title: my table", "titel: my table"), "titel|title"),
         (("rows:", "rows: ["), "not valid YAML"),
     ],

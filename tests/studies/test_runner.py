@@ -14,7 +14,7 @@ from ctloupe.volume.errors import FileError
 STUDY = """
 title: two rows
 reference: a paper
-protocols: [paired-truth, jmi]
+protocols: [paired-phantom, jmi]
 rows:
   - key: fine
     label: a U-Net

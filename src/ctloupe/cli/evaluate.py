@@ -1,16 +1,21 @@
-"""`ctloupe evaluate`: numbers and a page for an enhanced volume or a model."""
+"""`ctloupe evaluate`: numbers and a page for enhanced volumes or models."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, numbers
+from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
 from ctloupe.volume.errors import OptionError
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.case import Case
+    from ctloupe.evaluate.comparison import Comparison
+    from ctloupe.evaluate.report import Report
+
+_PROTOCOLS = ("auto", "jmi", "isbi")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,159 +25,349 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     scan: Annotated[Path | None, typer.Option("--input", help="The clinical CT that was enhanced.")] = None,
-    output: Annotated[Path | None, typer.Option(help="The enhanced volume.")] = None,
-    truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Labels on the grid of the truth, for errors by tissue.")] = None,
-    uncertainty: Annotated[
-        Path | None, typer.Option(help="Standard deviation that 'enhance --samples' wrote, to be judged by the truth.")
+    output: Annotated[
+        list[str] | None, typer.Option(help="An enhanced volume, or NAME=volume; several may be given.")
     ] = None,
-    mask: Annotated[Path | None, typer.Option(help="Where to compare, on the grid of the input.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels on the grid of the truth: errors by tissue, and structures.")
+    ] = None,
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Standard deviation that 'enhance --samples' wrote with the last --output.")
+    ] = None,
+    recalibration: Annotated[
+        Path | None, typer.Option(help="metrics.json of another case whose factors correct the uncertainty.")
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Where to compare: a file on the grid of the input, or lungs.")
+    ] = None,
     slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
-    protocol: Annotated[str, typer.Option(help="truth (input, output, truth) or jmi (µCT and model).")] = "truth",
-    micro: Annotated[Path | None, typer.Option(help="µCT volume, for --protocol jmi.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model package, for --protocol jmi.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), jmi, or isbi.")
+    ] = "auto",
+    micro: Annotated[Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi and isbi.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Model package, or NAME=package: for warnings, --protocol jmi, and --suite (several)."),
+    ] = None,
     patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi.")] = None,
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of patches.")] = 0,
+    suite: Annotated[
+        str | None, typer.Option(help="Benchmark to run models on: lung-v1, smoke-v1, or a YAML file.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="With --suite: also every model that 'study run' trained in this folder.")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="With --suite: add deliberately bad enhancers as rows.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="With --suite: where its phantoms are kept.")] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="metrics.json of several cases or models, for one leaderboard.")
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")] = None,
     as_json: AsJson = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare an enhanced volume with truth and scan, or a model with µCT; bicubic is always a row.
+    """Compare enhanced volumes with truth and scan, or models with each other; bicubic is always a row.
 
     Example: ctloupe evaluate --input clinical.nii.gz --output enhanced.ome.zarr --truth truth.nii.gz -o evaluation
+    Example: ctloupe evaluate --input scan/ --output enhanced.ome.zarr --mask lungs --model runs/first/model -o page
     Example: ctloupe evaluate --protocol jmi --micro micro.nii.gz --model runs/first/model
+    Example: ctloupe evaluate --suite lung-v1 --model runs/first/model --model unet=runs/unet/model -o leaderboard
+    Example: ctloupe evaluate --compare one/metrics.json --compare two/metrics.json -o leaderboard
     """
-    from ctloupe.evaluate.report import Report
+    from ctloupe.evaluate.pdf import require_pdf
 
-    if protocol not in ("truth", "jmi"):
-        raise OptionError(f"--protocol {protocol}: expected truth or jmi")
-    report = Report(f"Evaluation, protocol {protocol}")
-    if out is not None and not overwrite:
-        for name in ("metrics.json", "report.html"):
-            if (out / name).exists():
-                raise OptionError(f"{out / name}: exists already; give --overwrite or another --out")
+    if pdf:
+        require_pdf()
+    if pdf and out is None:
+        raise OptionError("--pdf needs --out")
+    if protocol not in _PROTOCOLS:
+        raise OptionError(f"--protocol {protocol}: expected one of {', '.join(_PROTOCOLS)}")
+    models = named_paths(model or [], "--model")
+    if suite is not None:
+        models += _models_of(study) if study is not None else []
+        _suite(suite, models, controls, data, out, pdf, as_json, overwrite)
+        return
+    if compare:
+        _compare(compare, out, as_json, overwrite)
+        return
+    _require_new(out, overwrite, "metrics.json", "report.html", *(["report.pdf"] if pdf else []))
+    size = as_voxel_size(voxel_size)
     if protocol == "jmi":
-        found = _jmi(report, micro, model, patches, micro_window, seed, as_voxel_size(voxel_size))
+        found, report = _jmi(micro, models, patches, micro_window, seed, size)
+    elif protocol == "isbi":
+        case = _case(scan, output, None, None, None, None, mask, slices, roi, series)
+        found, report = _isbi(case, micro, models, micro_window, size)
     else:
-        found = _truth(report, scan, output, truth, labels, uncertainty, mask, slices, roi, series)
+        from dataclasses import replace
+
+        from ctloupe.evaluate.case import evaluate_case
+
+        case = _case(scan, output, truth, labels, uncertainty, recalibration, mask, slices, roi, series)
+        case = replace(case, **_from_model(case, models, micro, micro_window, seed, size))
+        found, report = evaluate_case(case, "Evaluation")
     _print(found, as_json)
     if out is not None:
-        from ctloupe.cli.progress import say
-        from ctloupe.volume.atomic import replacing
-
-        with replacing(out / "metrics.json", overwrite=True) as temporary:
-            temporary.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
-        report.write(out / "report.html")
-        say(f"wrote {out / 'metrics.json'} and {out / 'report.html'}")
+        _write(found, report, out, pdf)
 
 
-def _truth(
-    report: Any,
+def _require_new(out: Path | None, overwrite: bool, *names: str) -> None:
+    for name in names:
+        if out is not None and not overwrite and (out / name).exists():
+            raise OptionError(f"{out / name}: exists already; give --overwrite or another --out")
+
+
+def _write(found: Comparison, report: Report, out: Path, pdf: bool) -> None:
+    from ctloupe.cli.progress import say
+
+    found.save(out / "metrics.json")
+    report.write(out / "report.html")
+    if pdf:
+        report.write_pdf(out / "report.pdf")
+    say(f"wrote {out / 'metrics.json'} and {out / 'report.html'}" + (f" and {out / 'report.pdf'}" if pdf else ""))
+
+
+def _case(
     scan: Path | None,
-    output: Path | None,
+    output: list[str] | None,
     truth: Path | None,
     labels: Path | None,
     uncertainty: Path | None,
-    mask: Path | None,
+    recalibration: Path | None,
+    mask: str | None,
     slices: str | None,
     roi: str | None,
     series: str | None,
-) -> Any:
+) -> Case:
+    """Read the volumes that the options name."""
     from ctloupe.enhance.region import parse_region
-    from ctloupe.evaluate.page import add_pictures, add_tissues, in_words, tissues_in_words
-    from ctloupe.evaluate.protocols import compare_with_truth, interpolated, scale_between
-    from ctloupe.evaluate.tissues import tissue_errors
-    from ctloupe.phantom.anatomy import Label
+    from ctloupe.evaluate.case import Case
+    from ctloupe.evaluate.comparison import BASELINE
     from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
     from ctloupe.volume.formats import read
 
-    if scan is None or output is None:
+    if scan is None or not output:
         raise OptionError("--input and --output are needed (and --truth, when it is known)")
-    if labels is not None and truth is None:
-        raise OptionError("--labels needs --truth")
-    if uncertainty is not None and truth is None:
-        raise OptionError("--uncertainty needs --truth: only errors can say whether it is honest")
-    low = read(scan, series=series)
-    region = parse_region(low.shape, slices, roi)
-    low, whole = low.crop(*region), low
-    fine = read(output)
-    scale = scale_between(low, fine)
-    real = truth_on_clinical_slices(read(truth), low) if truth else None
-    inside = (read(mask).array() != 0) if mask else None
-    if inside is not None:
-        if inside.shape != whole.shape:
-            raise OptionError(f"--mask {mask}: shape {inside.shape}, the input has {whole.shape}")
-        inside = inside[region]
-    found = compare_with_truth(low, {"enhanced": fine}, real, inside)
-    rows = {"bicubic": interpolated(low, scale), "enhanced": fine}
-    report.section("Result")
-    report.text(in_words(found, "enhanced"))
-    report.comparison(found)
-    report.section("Pictures")
-    add_pictures(report, low, rows, real, inside)
-    if labels is not None and real is not None:
-        names = {int(label): label.name.lower().replace("_", " ") for label in Label}
-        marked = labels_on_clinical_slices(read(labels), low)
-        tissues = tissue_errors(rows, real, marked, names)
-        report.section("By tissue")
-        report.text(tissues_in_words(tissues, "enhanced"))
-        add_tissues(report, tissues)
-    if uncertainty is not None and real is not None:
-        found = _judged(report, found, fine, read(uncertainty), real, inside, scale)
+    if truth is None and (labels or uncertainty):
+        raise OptionError(f"--{'labels' if labels else 'uncertainty'} needs --truth: only errors say what it is worth")
+    if recalibration is not None and uncertainty is None:
+        raise OptionError("--recalibration needs --uncertainty")
+    given = named_paths(output, "--output", "enhanced")
+    outputs = dict(given)
+    if len(outputs) < len(given):
+        raise OptionError("--output: two volumes have one name; give them as NAME=volume")
+    if BASELINE in outputs:
+        raise OptionError(f"--output {BASELINE}=…: this row is always there; choose another name")
+    whole = read(scan, series=series)
+    region = parse_region(whole.shape, slices, roi)
+    part = whole.crop(*region)
+    inside = _mask(mask, whole)
+    return Case(
+        part,
+        {name: read(path) for name, path in outputs.items()},
+        truth_on_clinical_slices(read(truth), part) if truth else None,
+        labels_on_clinical_slices(read(labels), part) if labels else None,
+        None if inside is None else inside[region],
+        read(uncertainty) if uncertainty else None,
+        _factors(recalibration) if recalibration else {},
+    )
+
+
+def _mask(mask: str | None, scan: Any) -> Any:
+    from ctloupe.volume.formats import read
+
+    if mask is None:
+        return None
+    if mask == "lungs":
+        from ctloupe.prepare.lungs import lung_mask
+
+        return lung_mask(scan)
+    inside = read(Path(mask)).array() != 0
+    if inside.shape != scan.shape:
+        raise OptionError(f"--mask {mask}: shape {inside.shape}, the input has {scan.shape}")
+    return inside
+
+
+def _factors(path: Path) -> dict[int, float]:
+    from ctloupe.evaluate.comparison import load_comparison
+
+    judged = load_comparison(path).facts.get("uncertainty", {})
+    if "factors" not in judged:
+        raise OptionError(f"--recalibration {path}: was measured without --uncertainty, so it has no factors")
+    return {int(label): float(factor) for label, factor in judged["factors"].items()}
+
+
+def _from_model(
+    case: Case,
+    models: list[tuple[str, Path]],
+    micro: Path | None,
+    micro_window: str | None,
+    seed: int,
+    voxel_size: tuple[float, float, float] | None,
+) -> dict[str, Any]:
+    """What a model and a µCT add to a case: warnings and realism."""
+    from ctloupe.enhance.resolver import load_model
+    from ctloupe.evaluate.texture import Unpaired, texture_of
+    from ctloupe.evaluate.warnings import warnings_for
+    from ctloupe.volume.formats import read
+
+    found: dict[str, Any] = {}
+    if models:
+        told = (warnings_for(case.scan, case.mask, load_model(path)) for _, path in models)
+        found["warnings"] = tuple(dict.fromkeys(line for lines in told for line in lines))
+    if micro is not None:
+        clinical, of_micro = _windows(models, micro_window)
+        fine = next(iter(case.enhanced.values())).spacing
+        look = texture_of(read(micro, voxel_size=voxel_size), of_micro, (fine[1], fine[2]), seed)
+        found["unpaired"] = Unpaired(look, clinical)
     return found
 
 
-def _judged(report: Any, found: Any, fine: Any, deviation: Any, real: Any, inside: Any, scale: int) -> Any:
-    """Add what the uncertainty is worth to the report and to the facts of the comparison."""
-    from ctloupe.cli.progress import say
-    from ctloupe.evaluate.calibration import MEANINGS, uncertainty_of
+def _windows(models: list[tuple[str, Path]], micro_window: str | None) -> tuple[Any, Any]:
+    """Clinical and µCT window: the first model's, the papers' without one."""
+    from ctloupe.methods.package import load_package
+    from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
 
-    worth = uncertainty_of(fine, deviation, real, inside, scale)
-    report.section("Uncertainty")
-    report.table(["", "value"], [(name, f"{value:.3f}") for name, value in worth.items()])
-    report.terms(MEANINGS)
-    say("uncertainty: " + ", ".join(f"{name} {value:.3f}" for name, value in worth.items()))
-    return replace(found, facts=found.facts | {"uncertainty": worth})
+    clinical, micro = CLINICAL, MICRO
+    trained = [path for _, path in models if path.is_dir()]
+    if trained:
+        card = load_package(trained[0]).card
+        clinical, micro = IntensityWindow(*card.clinical_window), IntensityWindow(*card.micro_window)
+    if micro_window is not None:
+        micro = IntensityWindow(*numbers(micro_window, "--micro-window", 2, "0,15000"))
+    return clinical, micro
 
 
 def _jmi(
-    report: Any,
     micro: Path | None,
-    model: str | None,
+    models: list[tuple[str, Path]],
     patches: int | None,
     window: str | None,
     seed: int,
     voxel_size: tuple[float, float, float] | None,
-) -> Any:
+) -> tuple[Comparison, Report]:
     from ctloupe.enhance.resolver import load_model
-    from ctloupe.evaluate.page import in_words
-    from ctloupe.evaluate.protocols import compare_by_jmi
-    from ctloupe.methods.package import load_package
-    from ctloupe.prepare.intensity import MICRO, IntensityWindow
+    from ctloupe.evaluate.pseudo_paired import compare_by_jmi
     from ctloupe.volume.formats import read
 
-    if micro is None or model is None:
-        raise OptionError("--protocol jmi needs --micro and --model")
-    resolver = load_model(model)
-    used = MICRO if model == "bicubic" else IntensityWindow(*load_package(Path(model)).card.micro_window)
-    if window is not None:
-        used = IntensityWindow(*numbers(window, "--micro-window", 2, "0,15000"))
-    found = compare_by_jmi(read(micro, voxel_size=voxel_size), resolver, used, patches, seed)
+    if micro is None or len(models) != 1:
+        raise OptionError("--protocol jmi needs --micro and one --model")
+    resolver = load_model(models[0][1])
+    found = compare_by_jmi(read(micro, voxel_size=voxel_size), resolver, _windows(models, window)[1], patches, seed)
+    return found, _plain_report(found)
+
+
+def _isbi(
+    case: Case,
+    micro: Path | None,
+    models: list[tuple[str, Path]],
+    window: str | None,
+    voxel_size: tuple[float, float, float] | None,
+) -> tuple[Comparison, Report]:
+    from ctloupe.evaluate.isbi import compare_by_hu_moments
+    from ctloupe.volume.formats import read
+
+    if micro is None:
+        raise OptionError("--protocol isbi needs --micro")
+    clinical, of_micro = _windows(models, window)
+    found = compare_by_hu_moments(case.enhanced, case.scan, read(micro, voxel_size=voxel_size), clinical, of_micro)
+    return found, _plain_report(found)
+
+
+def _plain_report(found: Comparison) -> Report:
+    from ctloupe.evaluate.report import Report
+    from ctloupe.evaluate.words import in_words
+
+    report = Report(f"Evaluation, protocol {found.protocol}")
     report.section("Result")
-    report.text(in_words(found, resolver.name))
+    for name in list(found.rows)[1:]:
+        for sentence in in_words(found, name):
+            report.text(f"{name}: {sentence}")
     report.comparison(found)
+    return report
+
+
+def _compare(paths: list[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
+    from ctloupe.evaluate.comparison import load_comparison
+    from ctloupe.evaluate.leaderboard import by_case, leaderboard
+
+    _require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
+    board = leaderboard(by_case({str(path): load_comparison(path) for path in paths}))
+    _finish_board(board, out, as_json)
+
+
+def _suite(
+    suite: str,
+    models: list[tuple[str, Path]],
+    controls: bool,
+    data: Path | None,
+    out: Path | None,
+    pdf: bool,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    from ctloupe.cli.progress import say
+    from ctloupe.evaluate.suite import run_suite
+    from ctloupe.evaluate.suite_definition import load_suite
+
+    if out is None:
+        raise OptionError("--suite needs --out")
+    if pdf:
+        raise OptionError("--pdf belongs to single cases; a suite writes report.html")
+    _require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
+    board = run_suite(load_suite(suite), models, out, data or out / "data", controls, say)
+    _finish_board(board, None, as_json)
+    say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
+
+
+def _models_of(study: Path) -> list[tuple[str, Path]]:
+    """Row and model package of every training of a study; the seeds of a row share its name."""
+    found = [(path.parent.name.rpartition("-seed-")[0], path) for path in sorted(study.glob("runs/*-seed-*/model"))]
+    if not found:
+        raise OptionError(
+            f"--study {study}: no trained model here (runs/*-seed-*/model); give the --out of 'study run'"
+        )
     return found
 
 
-def _print(found: Any, as_json: bool) -> None:
+def _finish_board(board: Any, out: Path | None, as_json: bool) -> None:
+    import json
+
+    from ctloupe.cli.progress import say
+    from ctloupe.evaluate.leaderboard import LEGEND
+    from ctloupe.evaluate.suite_report import board_markdown
+    from ctloupe.volume.notice import RESEARCH_NOTICE
+
+    boards = board if isinstance(board, dict) else {"": board}
+    if as_json:
+        print(json.dumps({name: one.plain() for name, one in boards.items()}, indent=2))
+    else:
+        for name, one in boards.items():
+            print(f"## {name}\n" if name else "", end="")
+            print(board_markdown(one) + "\n")
+        print(LEGEND)
+        print(RESEARCH_NOTICE)
+    if out is not None:
+        from ctloupe.evaluate.suite_report import write_boards
+
+        write_boards(boards, "Leaderboard", out)
+        say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
+
+
+def _print(found: Comparison, as_json: bool) -> None:
+    import json
+
     from ctloupe.evaluate.report import table_of
 
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print(json.dumps(found.plain(), indent=2))
         return
     head, rows = table_of(found)
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
@@ -183,4 +378,6 @@ def _print(found: Any, as_json: bool) -> None:
             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
         ]
         print("  ".join(cells))
+    for warning in found.facts.get("warnings", []):
+        print(f"warning: {warning}")
     print(found.notice)

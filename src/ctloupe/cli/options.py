@@ -106,3 +106,28 @@ def _is_volume(path: Path, suffixes: tuple[str, ...]) -> bool:
         return detect_folder(path) is not None
     name = path.name.lower()
     return any(name.endswith(suffix) for suffix in suffixes) and not name.endswith(".raw")
+
+
+def named_paths(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Path]]:
+    """Read ``PATH`` or ``NAME=PATH`` several times.
+
+    Without a name it is that of the file without suffix, or of the run folder of a model package; a single one is
+    called `alone` where that is given.
+
+    Raises
+    ------
+    OptionError
+        If a name is empty.
+    """
+    found = []
+    for text in texts:
+        name, mark, rest = text.partition("=")
+        if mark and not Path(text).exists():
+            if not name.strip() or not rest:
+                raise OptionError(f"{option} {text}: expected NAME=PATH")
+            found.append((name.strip(), Path(rest)))
+            continue
+        path = Path(text)
+        own = path.absolute().parent.name if path.name == "model" else without_suffix(path)
+        found.append((alone if alone is not None and len(texts) == 1 else own, path))
+    return found

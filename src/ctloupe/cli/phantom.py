@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for clinical, micro, truth and labels.")],
-    kind: Annotated[str, typer.Option(help="lung.")] = "lung",
+    kind: Annotated[str, typer.Option(help="lung or temporal-bone.")] = "lung",
     size: Annotated[tuple[int, int, int], typer.Option(help="Voxels z y x of the fine grid.")] = (
         64,
         512,
@@ -27,21 +28,33 @@ def phantom(
     seed: Annotated[int, typer.Option(help="Of the anatomy and both scanners.")] = 0,
     nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in.")] = False,
     cylinder: Annotated[bool, typer.Option("--cylinder", help="µCT specimen in a plastic cylinder.")] = False,
+    kernel: Annotated[str, typer.Option(help="Of the clinical scanner: smooth, standard or sharp.")] = "standard",
+    noise: Annotated[
+        float | None, typer.Option(help="Of the clinical scanner in HU; default: 20, temporal bone 60.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make an anatomy and scan it twice, clinically and by µCT.
 
     Example: ctloupe phantom --kind lung --size 64 512 512 --seed 7 --out phantom
+    Example: ctloupe phantom --kind temporal-bone --size 64 512 512 --seed 7 --kernel sharp --out ear
     """
     import json
 
     from ctloupe.cli.progress import say
-    from ctloupe.phantom.phantom import PhantomConfig, make_lung
+    from ctloupe.phantom.phantom import TEMPORAL_BONE, PhantomConfig, make_lung, make_temporal_bone
 
-    if kind != "lung":
-        raise OptionError(f"--kind {kind}: expected lung")
-    config = PhantomConfig(nodule=nodule, cylinder=cylinder)
-    case = make_lung(size, seed, config)
+    made = {"lung": (make_lung, PhantomConfig()), "temporal-bone": (make_temporal_bone, TEMPORAL_BONE)}
+    if kind not in made:
+        raise OptionError(f"--kind {kind}: expected lung or temporal-bone")
+    if nodule and kind != "lung":
+        raise OptionError("--nodule belongs to --kind lung")
+    if noise is not None and noise < 0:
+        raise OptionError(f"--noise {noise:g}: expected 0 HU or more")
+    make, usual = made[kind]
+    amount = usual.noise_hu if noise is None else noise
+    config = replace(usual, nodule=nodule, cylinder=cylinder, kernel=kernel, noise_hu=amount)
+    case = make(size, seed, config)
     case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")
     print(json.dumps(case.statistics, indent=2))

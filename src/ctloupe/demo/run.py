@@ -13,11 +13,14 @@ import numpy as np
 from ctloupe import methods
 from ctloupe.demo.stages import Stages
 from ctloupe.enhance.resolver import load_model
-from ctloupe.evaluate.page import add_pictures, add_tissues, in_words, tissues_in_words, view_of
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.page import Shown, add_curves, add_pictures, add_result, add_sizes, add_tissues, view_of
+from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pictures import loss_curves
-from ctloupe.evaluate.protocols import Comparison, compare_with_truth, interpolated
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
+from ctloupe.evaluate.words import tissues_in_words
 from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
@@ -128,36 +131,33 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     enhanced = read(out / "enhanced.ome.zarr")
     truth = truth_on_clinical_slices(read(held_out / "truth.nii.gz"), scan)
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
-    found = compare_with_truth(scan, {ROW: enhanced}, truth)
+    found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels)
     rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
     tissues = tissue_errors(rows, truth, labels, {int(one): one.name.lower().replace("_", " ") for one in Label})
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
-    _write_sections(report, out, found, tissues)
-    report.section("Pictures")
+    _write_introduction(report)
     extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, (MICRO_WINDOW.low, MICRO_WINDOW.high), "raw")
-    add_pictures(report, scan, rows, truth, None, extra)
+    shown = Shown(scan, rows, truth, extra=extra)
+    add_result(report, found, shown)
+    _write_tissues(report, tissues)
+    add_sizes(report, found)
+    add_pictures(report, shown)
+    add_curves(report, found)
     return found, tissues, report
 
 
-def _write_sections(report: Report, out: Path, found: Comparison, tissues: dict[str, TissueError]) -> None:
+def _write_introduction(report: Report) -> None:
     report.section("What was done")
     report.text(
         "Two phantom lungs were scanned by a simulated clinical CT (0.625 mm voxels), two other ones by a simulated "
         "µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans. It then enhanced the clinical scan of a "
-        "fifth anatomy, whose true structure is known because it is a phantom."
-    )
-    report.section("Result")
-    report.text(in_words(found, ROW))
-    report.comparison(found)
-    report.text(
-        "How to read this. PSNR, SSIM and MAE reward an image for being right on average, voxel by voxel, and a "
-        "smooth image is hard to beat there: walls of alveoli a fraction of a clinical voxel apart cannot be known "
-        "from the scan, so a method that draws them plausibly but not exactly pays for every one of them. The "
-        "consistency rows say how far the enhanced volume, averaged back to clinical voxels, has moved away from "
-        "what the scanner measured; the scan's own noise is in that number too. A training of three minutes is far "
+        "fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes is far "
         "from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
+
+
+def _write_tissues(report: Report, tissues: dict[str, TissueError]) -> None:
     report.section("By tissue")
     report.text(tissues_in_words(tissues, ROW))
     report.text("Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.")
@@ -186,7 +186,7 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
     )
     report.write(out / "report.html")
     facts = {
-        "comparison": asdict(found),
+        "comparison": found.plain(),
         "tissues": {name: asdict(one) for name, one in tissues.items()},
         "stages": [{"name": name, "seconds": took, "peak_mb": peak} for name, took, peak in stages.rows],
         "training_steps": steps,

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from ctloupe.volume.errors import FileError, OptionError
-from ctloupe.volume.volume import Volume
 
-FINGERPRINT_SLICES: Final = 16
 _NAME: Final = "journal.jsonl"
-
-
-def fingerprint(volume: Volume) -> str:
-    """Digest of the grid and of evenly spread slices of a volume: enough to notice another scan."""
-    digest = hashlib.sha256(repr((volume.shape, volume.affine.tolist(), str(volume.data.dtype))).encode())
-    for z in np.unique(np.linspace(0, volume.shape[0] - 1, FINGERPRINT_SLICES).astype(int)):
-        digest.update(np.ascontiguousarray(volume.data[int(z)]).tobytes())
-    return digest.hexdigest()[:32]
 
 
 class Journal:

@@ -19,10 +19,11 @@ from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.stream import Summary
-from ctloupe.methods.package import load_package
+from ctloupe.methods.package import Fingerprint, load_package
 from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
+from ctloupe.prepare.likeness import Spread, Unlikeness, look_of, unlikeness
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.errors import GeometryError, IntensityError, ModelError, OptionError
 from ctloupe.volume.geometry import refined_grid
@@ -78,6 +79,8 @@ class SuperResolver:
         Correct each slice so that the mean of every s×s block equals the scan inside the mask.
     options
         How the engine works; see there.
+    trained_on
+        What the training data looked like; None when it does not matter.
     """
 
     name: str
@@ -94,6 +97,7 @@ class SuperResolver:
     median: int = 1
     consistent: bool = False
     options: EngineOptions = field(default_factory=EngineOptions)
+    trained_on: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
@@ -277,6 +281,8 @@ class SuperResolver:
                 self.device,
             )
         patches = self._calibration_patches(volume, mask) if self.enhancer is not None else None
+        if tell is not None and patches is not None and self.trained_on is not None:
+            tell(self._unlikeness(patches, volume, self.trained_on).in_words())
         network = self._calibrated(patches)
         dtype = self.options.dtype(self.device)
         if network is None:
@@ -299,6 +305,17 @@ class SuperResolver:
             off = engine.rounding(patches[:ROUNDING_PATCHES])
             tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (--precision float32: none)")
         return engine
+
+    def unlikeness(self, volume: Volume, mask: Mask | None) -> Unlikeness | None:
+        """How far a scan is from the training data; None for a model without any."""
+        if self.trained_on is None:
+            return None
+        return self._unlikeness(self._calibration_patches(volume, mask), volume, self.trained_on)
+
+    def _unlikeness(self, patches: Tensor, volume: Volume, trained: Fingerprint) -> Unlikeness:
+        hu = self.window.from_unit(patches[:, 0]).numpy()
+        spacing = volume.spacing[1], volume.spacing[2]
+        return unlikeness(look_of(hu, spacing), trained.clinical_look(), Spread(*trained.clinical_spread))
 
     def calibrated_network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
         """Return the enhancer with the normalisation statistics of `volume`; None for bicubic interpolation."""
@@ -385,6 +402,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
         card.fingerprint.clinical_spacing,
         package.config.patch_size,
         device,
+        trained_on=card.fingerprint,
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctloupe.enhance.engine import Engine, EnhancedSlice
-from ctloupe.enhance.journal import Journal, fingerprint
+from ctloupe.enhance.journal import Journal
 from ctloupe.enhance.plan import (
     Plan,
     disk_needed,
@@ -29,6 +29,7 @@ from ctloupe.enhance.region import Region
 from ctloupe.enhance.samples import Spool
 from ctloupe.enhance.stream import Stores, Summary, fill, place, slabs_of, summarised
 from ctloupe.volume.atomic import full_suffix
+from ctloupe.volume.digest import digest_of
 from ctloupe.volume.errors import FileError, Interrupted, OptionError
 from ctloupe.volume.formats import require_writable, write
 from ctloupe.volume.notice import RESEARCH_NOTICE
@@ -184,7 +185,7 @@ def _stream(
     part, mask = job.part, job.part_mask
     worker = job.resolver.prepared(job.volume, job.mask, job.tell)
     count = part.shape[0]
-    work = _work(job, fingerprint(job.volume))
+    work = _work(job, digest_of(job.volume))
     if going_on:
         journal.resume(work)
         finished = journal.finished()

@@ -14,6 +14,7 @@ from ctloupe.volume.volume import Volume
 
 LEVELS: Final = (0.5, 0.8, 0.95)
 SAMPLED_VOXELS: Final = 2_000_000
+LEVELS_DRAWN: Final = 20
 
 MEANINGS: Final = {
     **{
@@ -25,7 +26,7 @@ MEANINGS: Final = {
     "Spearman": "rank correlation of σ and |error|, −1 to 1",
     "factor": "what σ has to be multiplied by to fit these errors: root mean square of error / σ",
 }
-"""What the numbers of `uncertainty_of` mean."""
+"""What the numbers of a `Judgement` mean."""
 
 Values = NDArray[Any]
 
@@ -38,10 +39,18 @@ def coverage(error: Values, deviation: Values, level: float) -> float:
     return float(np.mean(np.abs(error) <= norm.ppf((1 + level) / 2) * deviation))
 
 
-def expected_calibration_error(error: Values, deviation: Values, levels: int = 20) -> float:
+def expected_calibration_error(error: Values, deviation: Values, levels: int = LEVELS_DRAWN) -> float:
     """Mean of |coverage − level| over evenly spread levels; 0 is best (Kuleshov et al. 2018, Eq. 9, absolute)."""
+    asked, covered = reliability(error, deviation, levels)
+    return float(np.mean(np.abs(covered - asked)))
+
+
+def reliability(
+    error: Values, deviation: Values, levels: int = LEVELS_DRAWN
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Evenly spread levels, and the share of errors inside the central interval of each."""
     asked = (np.arange(levels) + 0.5) / levels
-    return float(np.mean([abs(coverage(error, deviation, level) - level) for level in asked]))
+    return asked, np.array([coverage(error, deviation, level) for level in asked])
 
 
 def rank_correlation(error: Values, deviation: Values) -> float:
@@ -114,10 +123,73 @@ def recalibrated(deviation: Values, tissue: Values, factors: dict[int, float]) -
     return scaled
 
 
-def uncertainty_of(
-    enhanced: Volume, deviation: Volume, truth: Volume, mask: NDArray[np.bool_] | None, scale: int, seed: int = 0
-) -> dict[str, float]:
-    """Judge the uncertainty of a volume by its errors, on at most two million voxels drawn from the mask.
+@dataclass(frozen=True)
+class Judgement:
+    """What an uncertainty is worth.
+
+    Attributes
+    ----------
+    numbers
+        See `MEANINGS`.
+    asked, covered : (20,)
+        Levels, and the share of errors inside the central interval of each: the reliability diagram.
+    sparsification
+        Its two curves.
+    factors
+        By label number, what σ has to be multiplied by; 0 for all voxels together.
+    """
+
+    numbers: dict[str, float]
+    asked: NDArray[np.float64]
+    covered: NDArray[np.float64]
+    sparsification: Sparsification
+    factors: dict[int, float]
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {
+            **self.numbers,
+            "reliability": {"asked": self.asked.tolist(), "covered": self.covered.tolist()},
+            "factors": {str(label): factor for label, factor in self.factors.items()},
+        }
+
+
+@dataclass(frozen=True)
+class ErrorSample:
+    """Errors, predicted standard deviations and label numbers of voxels drawn from a volume, each (n,)."""
+
+    error: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    tissue: NDArray[np.int64]
+
+    def recalibrated(self, factors: dict[int, float]) -> ErrorSample:
+        """The same with σ multiplied by the factor of its tissue."""
+        return ErrorSample(self.error, recalibrated(self.deviation, self.tissue, factors), self.tissue)
+
+    def judged(self) -> Judgement:
+        """Judge the uncertainty by the errors."""
+        asked, covered = reliability(self.error, self.deviation)
+        curves = sparsification(self.error, self.deviation)
+        numbers = {f"coverage {100 * level:.0f}%": coverage(self.error, self.deviation, level) for level in LEVELS}
+        numbers |= {
+            "calibration error": float(np.mean(np.abs(covered - asked))),
+            "AUSE": curves.area,
+            "Spearman": rank_correlation(self.error, self.deviation),
+            "factor": recalibration(self.error, self.deviation, np.zeros(self.error.size))[0],
+        }
+        return Judgement(numbers, asked, covered, curves, recalibration(self.error, self.deviation, self.tissue))
+
+
+def sample_errors(
+    enhanced: Volume,
+    deviation: Volume,
+    truth: Volume,
+    mask: NDArray[np.bool_] | None,
+    scale: int,
+    labels: Volume | None = None,
+    seed: int = 0,
+) -> ErrorSample:
+    """Draw at most two million voxels from the mask, with their error and predicted σ.
 
     Parameters
     ----------
@@ -127,6 +199,10 @@ def uncertainty_of(
         Where to compare; None: everywhere.
     scale
         Fine voxels per coarse voxel in y and x.
+    labels
+        On the same grid; None: all voxels are tissue 0.
+    seed
+        Of the draw.
 
     Raises
     ------
@@ -144,7 +220,7 @@ def uncertainty_of(
         )
     random = np.random.default_rng(seed)
     share = SAMPLED_VOXELS // truth.shape[0] + 1
-    errors, deviations = [], []
+    errors, deviations, tissues = [], [], []
     for z in range(truth.shape[0]):
         sigma = np.asarray(deviation.data[z], np.float32)
         inside = sigma > 0
@@ -156,13 +232,9 @@ def uncertainty_of(
         off = np.asarray(enhanced.data[z], np.float32) - np.asarray(truth.data[z], np.float32)
         errors.append(off.ravel()[places])
         deviations.append(sigma.ravel()[places])
-    error, sigma = np.concatenate(errors).astype(float), np.concatenate(deviations).astype(float)
+        found = np.zeros(places.size) if labels is None else np.asarray(labels.data[z]).ravel()[places]
+        tissues.append(found.astype(np.int64))
+    error, predicted = np.concatenate(errors).astype(float), np.concatenate(deviations).astype(float)
     if not error.size:
         raise OptionError("--uncertainty: no voxel inside the mask has one")
-    return {
-        **{f"coverage {100 * level:.0f}%": coverage(error, sigma, level) for level in LEVELS},
-        "calibration error": expected_calibration_error(error, sigma),
-        "AUSE": sparsification(error, sigma).area,
-        "Spearman": rank_correlation(error, sigma),
-        "factor": recalibration(error, sigma, np.zeros(error.size))[0],
-    }
+    return ErrorSample(error, predicted, np.concatenate(tissues))

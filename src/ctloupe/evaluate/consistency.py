@@ -32,6 +32,37 @@ def consistency_map(enhanced: NDArray[Any], scan: NDArray[Any], *, scale: int) -
     return block_mean(enhanced, scale) - np.asarray(scan, dtype=np.float32)
 
 
+class ConsistencySum:
+    """Sums of f↓(SR) − scan, slice by slice.
+
+    Parameters
+    ----------
+    scale
+        s.
+    """
+
+    def __init__(self, scale: int) -> None:
+        self._scale = scale
+        self._squares = self._total = self._largest = 0.0
+        self._count = 0
+
+    def add(self, enhanced: NDArray[Any], scan: NDArray[Any], mask: NDArray[np.bool_] | None) -> None:
+        """Take a slice of both volumes in HU into account, where `mask`, on the grid of the scan, is True."""
+        off = consistency_map(enhanced, scan, scale=self._scale)
+        counted = off.ravel() if mask is None else off[mask]
+        if counted.size:
+            self._squares += float(np.square(counted).sum(dtype=np.float64))
+            self._total += float(counted.sum(dtype=np.float64))
+            self._largest = max(self._largest, float(np.abs(counted).max()))
+            self._count += counted.size
+
+    def result(self) -> Consistency:
+        """What the sums come to; `ValueError` when nothing counted."""
+        if self._count == 0:
+            raise ValueError("the mask is empty: there is nothing to compare")
+        return Consistency(float(np.sqrt(self._squares / self._count)), self._total / self._count, self._largest)
+
+
 def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_] | None = None) -> Consistency:
     """Compare an enhanced volume with the scan it came from; one slice in memory at a time.
 
@@ -54,17 +85,9 @@ def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_]
     z, y, x = scan.shape
     if tuple(enhanced.shape) != (z, y * scale, x * scale):
         raise ValueError(f"enhanced {tuple(enhanced.shape)} is not {scale} times the scan {tuple(scan.shape)}")
-    squares = total = largest = 0.0
-    count = 0
+    found = ConsistencySum(scale)
     for index in range(z):
-        if mask is not None and not mask[index].any():
-            continue
-        off = consistency_map(np.asarray(enhanced[index]), np.asarray(scan[index]), scale=scale)
-        counted = off.ravel() if mask is None else off[mask[index]]
-        squares += float(np.square(counted).sum(dtype=np.float64))
-        total += float(counted.sum(dtype=np.float64))
-        largest = max(largest, float(np.abs(counted).max()))
-        count += counted.size
-    if count == 0:
-        raise ValueError("the mask is empty: there is nothing to compare")
-    return Consistency(float(np.sqrt(squares / count)), total / count, largest)
+        inside = None if mask is None else mask[index]
+        if inside is None or inside.any():
+            found.add(np.asarray(enhanced[index]), np.asarray(scan[index]), inside)
+    return found.result()

@@ -50,33 +50,58 @@ def mae(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | 
     return float(np.abs(_difference(image, reference, mask)).mean(dtype=np.float64))
 
 
-def ssim_map(image: NDArray[Any], reference: NDArray[Any], *, data_range: float) -> NDArray[np.float32]:
-    """Structural similarity at each pixel of one slice (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
+class SsimReference:
+    """A slice that others are compared with; what depends on it alone is computed once.
 
-    Gaussian window 11×11 with σ = 1.5, K1 = 0.01, K2 = 0.03, population covariance.
+    Structural similarity of Wang et al. 2004 (doi:10.1109/TIP.2003.819861): Gaussian window 11×11 with σ = 1.5,
+    K1 = 0.01, K2 = 0.03, population covariance.
 
     Parameters
     ----------
-    image, reference : (y, x)
+    reference : (y, x)
     data_range
         As in `psnr`.
-
-    Returns
-    -------
-    (y, x) array in [−1, 1]
     """
-    a, b = np.asarray(image, dtype=np.float64), np.asarray(reference, dtype=np.float64)
 
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return gaussian_filter(values, SIGMA, radius=RADIUS)
+    def __init__(self, reference: NDArray[Any], *, data_range: float) -> None:
+        self._range = data_range
+        # Variances do not change with a constant; without one they would be small differences of large numbers.
+        self._constant = float(np.mean(reference, dtype=np.float64)) / data_range
+        self._values = self._centred(reference)
+        self._mean = _windowed(self._values)
+        self._variance = _windowed(self._values**2) - self._mean**2
 
-    mean_a, mean_b = mean(a), mean(b)
-    product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
-    covariance = mean(a * b) - product
-    variances = mean(a * a + b * b) - squares
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    found = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-    return found.astype(np.float32)
+    def _centred(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        return np.asarray(image, np.float32) * np.float32(1 / self._range) - np.float32(self._constant)
+
+    def map(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Similarity of `image` at each pixel, in [−1, 1]."""
+        if image.shape != self._values.shape:
+            raise ValueError(f"image and reference differ in shape: {image.shape} and {self._values.shape}")
+        values = self._centred(image)
+        mean = _windowed(values)
+        covariance = _windowed(values * self._values) - mean * self._mean
+        variance = _windowed(values**2) - mean**2 + self._variance
+        one, other = mean + np.float32(self._constant), self._mean + np.float32(self._constant)
+        c1, c2 = np.float32(0.01**2), np.float32(0.03**2)
+        luminance = (2 * one * other + c1) / (one**2 + other**2 + c1)
+        return np.asarray(luminance * (2 * covariance + c2) / (variance + c2), np.float32)
+
+
+def _windowed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    found = np.empty(values.shape, np.float32)
+    gaussian_filter(values, SIGMA, radius=RADIUS, output=found)
+    return found
+
+
+def ssim_map(image: NDArray[Any], reference: NDArray[Any], *, data_range: float) -> NDArray[np.float32]:
+    """Structural similarity at each pixel of one slice; see `SsimReference`."""
+    return SsimReference(reference, data_range=data_range).map(image)
+
+
+def counted_similarity(similarity: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Values of a similarity map that count: of the mask, or without the 5 pixels at the border."""
+    return similarity[RADIUS:-RADIUS, RADIUS:-RADIUS] if mask is None else similarity[mask]
 
 
 def ssim_windowed(
@@ -96,14 +121,13 @@ def ssim_windowed(
     """
     if image.shape != reference.shape:
         raise ValueError(f"image and reference differ in shape: {image.shape} and {reference.shape}")
-    slices = zip(image, reference, strict=True) if image.ndim == 3 else [(image, reference)]
+    if image.ndim == 2:
+        image, reference = image[None], reference[None]
+        mask = None if mask is None else mask[None]
     total, count = 0.0, 0
-    for index, (a, b) in enumerate(slices):
+    for index, (a, b) in enumerate(zip(image, reference, strict=True)):
         similarity = ssim_map(a, b, data_range=data_range)
-        if mask is None:
-            counted = similarity[RADIUS:-RADIUS, RADIUS:-RADIUS]
-        else:
-            counted = similarity[mask[index] if image.ndim == 3 else mask]
+        counted = counted_similarity(similarity, None if mask is None else mask[index])
         total += float(counted.sum(dtype=np.float64))
         count += counted.size
     return total / count if count else float("nan")

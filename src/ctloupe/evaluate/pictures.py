@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -113,6 +113,67 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
         _scale_bar(axis, view, colour="black")
     bar = figure.colorbar(axes[-1].images[0], ax=axes, shrink=0.9, pad=0.01)
     bar.set_label(reference.units, fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    return _png(figure)
+
+
+@dataclass(frozen=True)
+class Axes2D:
+    """Labels of a line figure.
+
+    Attributes
+    ----------
+    x, y
+        Labels.
+    log
+        Whether y is logarithmic.
+    lines
+        Horizontal lines by their name.
+    diagonal
+        Draw y = x, as reliability is judged by.
+    """
+
+    x: str
+    y: str
+    log: bool = False
+    lines: Mapping[str, float] = field(default_factory=dict)
+    diagonal: bool = False
+
+
+def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], axes: Axes2D) -> bytes:
+    """Draw named lines (x, y) in one figure; bicubic grey, the truth black and dashed."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=DPI, layout="constrained")
+    axis = figure.subplots()
+    colours = iter(["#0b5c8a", "#c2570c", "#3f7d20", "#7b3fa0", "#a01f4a", "#008b8b", "#7a6a00", "#444488"] * 4)
+    for name, (x, y) in lines.items():
+        style: dict[str, Any] = {"color": "#9aa7b0"} if name == "bicubic" else {}
+        style = {"color": "black", "linestyle": "--"} if name == "truth" else style or {"color": next(colours)}
+        axis.plot(x, y, label=name, linewidth=1.5, **style)
+    for name, level in axes.lines.items():
+        axis.axhline(level, color="#666666", linewidth=0.8, linestyle=":")
+        axis.annotate(name, (0.995, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
+    if axes.diagonal:
+        axis.plot([0, 1], [0, 1], color="#666666", linewidth=0.8, linestyle=":")
+    if axes.log:
+        axis.set_yscale("log")
+    axis.set_xlabel(axes.x, fontsize=8.5)
+    axis.set_ylabel(axes.y, fontsize=8.5)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(fontsize=7.5, frameon=False)
+    return _png(figure)
+
+
+def signed_map(view: View, limit: float) -> bytes:
+    """Show a map of signed values, blue below and red above, from −`limit` to `limit`."""
+    figure = Figure(figsize=(PANEL_INCHES + 1.6, PANEL_INCHES + 0.6), dpi=DPI, layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(view.image, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
+    axis.set_title(view.caption, fontsize=8.5)
+    axis.set_axis_off()
+    _scale_bar(axis, view, colour="black")
+    bar = figure.colorbar(axis.images[0], ax=axis, shrink=0.9, pad=0.02)
+    bar.set_label(view.units, fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     return _png(figure)
 

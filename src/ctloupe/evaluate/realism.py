@@ -14,21 +14,6 @@ PATCH: Final = 7
 Plane = NDArray[Any]
 
 
-def radial_power(plane: Plane, rings: int = 64) -> NDArray[np.float64]:
-    """Power spectrum averaged over directions: `rings` values from the lowest frequency to Nyquist, in HU².
-
-    The mean is taken off and a Hann window applied.
-    """
-    height, width = plane.shape
-    window = np.hanning(height)[:, None] * np.hanning(width)[None]
-    spectrum = np.abs(np.fft.rfft2((plane - np.mean(plane)) * window)) ** 2 / np.sum(window**2)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    ring = np.minimum((frequency / 0.5 * rings).astype(np.intp), rings)
-    total = np.bincount(ring.ravel(), spectrum.ravel(), rings + 1)[:-1]
-    count = np.bincount(ring.ravel(), minlength=rings + 1)[:-1]
-    return total / np.maximum(count, 1)
-
-
 def power_spectrum_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Mean absolute difference of two radial power spectra in decibels; 0 for images of one texture.
 
@@ -48,11 +33,29 @@ def laplacian_levels(plane: Plane, levels: int = 3) -> list[NDArray[np.float64]]
     return found
 
 
-def sample_patches(plane: Plane, count: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Draw `count` patches of 7×7 pixels, as rows of 49 numbers."""
-    tops = random.integers(0, plane.shape[0] - PATCH + 1, count)
-    lefts = random.integers(0, plane.shape[1] - PATCH + 1, count)
+def sample_patches(
+    plane: Plane, count: int, random: np.random.Generator, inside: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Draw `count` patches of 7×7 pixels, as rows of 49 numbers.
+
+    Parameters
+    ----------
+    plane : (y, x)
+        At least 7×7 pixels.
+    count, random
+        How many, and what they are drawn by.
+    inside : (y, x)
+        Both corners of a patch lie in it; None: anywhere. No row when no patch fits.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(plane, (PATCH, PATCH))
+    if inside is None:
+        tops, lefts = (random.integers(0, length, count) for length in windows.shape[:2])
+    else:
+        reach = PATCH - 1
+        places = np.flatnonzero(inside[:-reach, :-reach] & inside[reach:, reach:])
+        if not places.size:
+            return np.empty((0, PATCH * PATCH))
+        tops, lefts = np.unravel_index(random.choice(places, count), windows.shape[:2])
     return windows[tops, lefts].reshape(count, -1).astype(float)
 
 
@@ -77,5 +80,13 @@ def sliced_wasserstein(
     a, b = np.sort(one @ axes, axis=0), np.sort(other @ axes, axis=0)
     if len(a) != len(b):
         at = (np.arange(min(len(a), len(b))) + 0.5) / min(len(a), len(b))
-        a, b = (np.quantile(values, at, axis=0) for values in (a, b))
+        a, b = _quantiles(a, at), _quantiles(b, at)
     return float(np.mean(np.abs(a - b)))
+
+
+def _quantiles(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantiles along the first axis of values that are sorted along it already, linearly interpolated."""
+    place = at * (len(ordered) - 1)
+    low = place.astype(np.intp)
+    part = (place - low)[:, None]
+    return ordered[low] * (1 - part) + ordered[np.minimum(low + 1, len(ordered) - 1)] * part

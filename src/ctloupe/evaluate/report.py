@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ctloupe.evaluate.protocols import Comparison
+from ctloupe.evaluate.comparison import Comparison
 from ctloupe.volume.atomic import replacing
 from ctloupe.volume.notice import RESEARCH_NOTICE
 
@@ -53,6 +53,8 @@ class Report:
         """Add the table of a comparison, its protocol and the definition of every metric."""
         self.table(*table_of(comparison))
         self.text(f"Protocol: {comparison.protocol}. Numbers of other protocols must not be compared with these.")
+        for rule in comparison.facts.get("rules", []):
+            self.text(f"Segmentation rule, the same for every row and for the truth: {rule}.")
         self.terms(comparison.definitions)
 
     def html(self) -> str:
@@ -82,6 +84,12 @@ class Report:
         with replacing(path, overwrite) as temporary:
             temporary.write_text(self.html(), encoding="utf-8")
 
+    def write_pdf(self, path: Path, overwrite: bool = True) -> None:
+        """Write the page as PDF; see `ctloupe.evaluate.pdf.write_pdf`."""
+        from ctloupe.evaluate.pdf import write_pdf
+
+        write_pdf(self.title, RESEARCH_NOTICE, self._sections, path, overwrite)
+
     def _add(self, part: dict[str, Any]) -> None:
         if not self._sections:
             raise ValueError("begin a section first")
@@ -89,11 +97,22 @@ class Report:
 
 
 def table_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a comparison as texts."""
-    metrics = list(comparison.definitions)
-    rows = [[name, *(_number(row[metric]) for metric in metrics)] for name, row in comparison.rows.items()]
-    return ["", *metrics], rows
+    """Head and rows of a comparison as texts: a line a metric, a column a way of enhancing.
+
+    Where a stated rule sets a limit, a last column says what the truth itself reaches.
+    """
+    names = list(comparison.rows)
+    head = ["", *names, *(["truth by the same rule"] if comparison.limits else []), "better"]
+    rows = []
+    for metric in comparison.definitions:
+        cells = [number(comparison.rows[name].get(metric)) for name in names]
+        cells += [number(comparison.limits.get(metric))] if comparison.limits else []
+        rows.append([metric, *cells, comparison.better.get(metric, "")])
+    return head, rows
 
 
-def _number(value: float) -> str:
+def number(value: float | None) -> str:
+    """A number of a table: three digits that count, a dash for what could not be measured."""
+    if value is None or value != value:
+        return "–"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Effective resolution: up to which spatial frequency an image agrees with the truth, and how wide an edge is."""
+"""Effective resolution: up to which spatial frequency an image agrees with the truth."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
-from scipy.optimize import brentq
 
 ONE_SEVENTH: Final = 1 / 7
 """Threshold of Rosenthal and Henderson 2003 (doi:10.1016/j.jmb.2003.07.013) for two independent images."""
@@ -113,54 +111,3 @@ class RingCorrelator:
         )
         middle = np.asarray((np.arange(self._rings) + 0.5) * self._width, np.float64)
         return RingCorrelation(middle[1:], correlation[1:], np.rint(self._count[:-1]).astype(np.int64)[1:])
-
-
-def edge_width(
-    image: Plane,
-    centre: tuple[float, float],
-    spacing: tuple[float, float],
-    normal: tuple[float, float],
-    reach_mm: float,
-) -> float:
-    """10–90% width in mm of the edge that lies at `centre` across `normal`.
-
-    The profile is read by cubic interpolation over ±`reach_mm`; its two levels are the means of its outer quarters,
-    and the width is the distance between the places, nearest to the middle, where it has risen to 10% and to 90%.
-
-    Parameters
-    ----------
-    image : (y, x)
-    centre
-        (y, x) index of a point on the edge.
-    spacing
-        (y, x) in mm.
-    normal
-        (y, x) direction across the edge in mm.
-    reach_mm
-        Half the length of the profile.
-
-    Returns
-    -------
-    float
-        NaN when the profile leaves the image or does not rise or fall from one level to the other.
-    """
-    direction = np.asarray(normal, float) / np.hypot(*normal)
-    along = np.linspace(-reach_mm, reach_mm, 201)
-    places = [centre[axis] + along * direction[axis] / spacing[axis] for axis in (0, 1)]
-    if any(place.min() < 0 or place.max() > length - 1 for place, length in zip(places, image.shape, strict=True)):
-        return float("nan")
-    profile = map_coordinates(np.asarray(image, float), places, order=3, mode="nearest")
-    low, high = profile[:50].mean(), profile[-50:].mean()
-    if abs(high - low) < 1e-9:
-        return float("nan")
-    risen = (profile - low) / (high - low)
-    found = [_nearest_crossing(along, risen - level) for level in (0.1, 0.9)]
-    return float("nan") if None in found else float(abs(found[1] - found[0]))  # type: ignore[operator]
-
-
-def _nearest_crossing(along: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
-    changes = np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
-    if not changes.size:
-        return None
-    at = changes[np.argmin(np.abs(along[changes]))]
-    return float(brentq(lambda x: np.interp(x, along[at : at + 2], values[at : at + 2]), along[at], along[at + 1]))

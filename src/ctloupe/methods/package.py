@@ -17,6 +17,7 @@ from torch import nn
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.registry import get
 from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.prepare.likeness import Look
 from ctloupe.volume.atomic import replacing
 from ctloupe.volume.errors import FileError, ModelError
 from ctloupe.volume.notice import RESEARCH_NOTICE
@@ -40,6 +41,14 @@ class Fingerprint(BaseModel):
     """Of the µCT patches, in their own units."""
     patches: dict[str, int]
     """Number of patches by modality."""
+    clinical_power: tuple[float, ...] = ()
+    """Of the clinical patches in dB by frequency; see `ctloupe.prepare.likeness`. Empty in older packages."""
+    clinical_spread: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Largest difference among the clinical volumes: HU, dB of noise, dB of fineness."""
+
+    def clinical_look(self) -> Look:
+        """What the clinical patches looked like."""
+        return Look(self.clinical_spacing, self.clinical_percentiles, self.clinical_power)
 
 
 class ModelCard(BaseModel):

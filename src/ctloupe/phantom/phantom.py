@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.phantom.anatomy import LungAnatomy, lung_anatomy, statistics
+from ctloupe.phantom.anatomy import lung_anatomy, statistics
 from ctloupe.phantom.scanners import clinical_scan, micro_scan
+from ctloupe.phantom.temporal_bone import bone_statistics, temporal_bone
 from ctloupe.volume.atomic import replacing
 from ctloupe.volume.errors import FileError, GeometryError, OptionError
 from ctloupe.volume.formats import write
@@ -40,7 +41,7 @@ class PhantomConfig:
         Put a nodule in.
     cylinder
         Scan the µCT specimen in a plastic cylinder.
-    fwhm_mm, noise_hu
+    kernel, fwhm_mm, noise_hu
         Of the clinical scanner; see `clinical_scan`.
     origin, direction
         Of the fine grid, LPS.
@@ -52,10 +53,18 @@ class PhantomConfig:
     parenchyma_hu: float = -830.0
     nodule: bool = False
     cylinder: bool = False
+    kernel: str = "standard"
     fwhm_mm: float | None = None
     noise_hu: float = 20.0
     origin: Triple = (0.0, 0.0, 0.0)
     direction: Direction = IDENTITY
+
+
+TEMPORAL_BONE: Final = PhantomConfig(spacing=0.018, noise_hu=60.0)
+"""Voxels of ISBI 2021: µCT of 0.018 mm, and 0.144 mm for the paper's cone-beam CT of 0.15 mm."""
+
+BONE_GAIN: Final = 12500 / 3400
+"""Raw µCT units a HU."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,9 @@ class PhantomCase:
     Attributes
     ----------
     clinical, micro, truth, labels : Volume
-        Clinical CT in HU; µCT in raw units; the fine grid in HU; what each fine voxel is (`Label`).
+        Clinical CT in HU; µCT in raw units; the fine grid in HU; what each fine voxel is (`Label` or `BoneLabel`).
     statistics : dict
-        Measured from the anatomy; see `anatomy.statistics`.
+        Measured from the anatomy; see `anatomy.statistics` and `temporal_bone.bone_statistics`.
     config, seed
         What it was made from.
     """
@@ -122,6 +131,24 @@ def make_lung(size: tuple[int, int, int], seed: int, config: PhantomConfig | Non
         If a size or option is out of range.
     """
     config = config or PhantomConfig()
+    _require_whole_voxels(size, config)
+    anatomy = lung_anatomy(size, seed, config.spacing, parenchyma_hu=config.parenchyma_hu, nodule=config.nodule)
+    return _scanned(anatomy.hu, anatomy.labels, statistics(anatomy), config, seed, f"lung phantom, seed {seed}")
+
+
+def make_temporal_bone(size: tuple[int, int, int], seed: int, config: PhantomConfig = TEMPORAL_BONE) -> PhantomCase:
+    """Make a phantom of the inner ear; `size`, `seed` and errors as in `make_lung`.
+
+    Parenchyma and nodule of the configuration belong to the lung and are not read. The µCT maps −1000 … 2400 HU to
+    2500 … 15000.
+    """
+    _require_whole_voxels(size, config)
+    anatomy = temporal_bone(size, seed, config.spacing)
+    done = f"temporal bone phantom, seed {seed}"
+    return _scanned(anatomy.hu, anatomy.labels, bone_statistics(anatomy), config, seed, done, BONE_GAIN)
+
+
+def _require_whole_voxels(size: tuple[int, int, int], config: PhantomConfig) -> None:
     factors = (config.slices, config.scale, config.scale)
     if any(length % factor or length < factor for length, factor in zip(size, factors, strict=True)):
         near = " ".join(str(max(f, round(n / f) * f)) for n, f in zip(size, factors, strict=True))
@@ -129,22 +156,33 @@ def make_lung(size: tuple[int, int, int], seed: int, config: PhantomConfig | Non
             f"--size {' '.join(map(str, size))}: z must be a multiple of {factors[0]}, y and x of {factors[1]}; "
             f"the nearest: --size {near}"
         )
-    anatomy = lung_anatomy(size, seed, config.spacing, parenchyma_hu=config.parenchyma_hu, nodule=config.nodule)
-    return _scanned(anatomy, config, seed)
 
 
-def _scanned(anatomy: LungAnatomy, config: PhantomConfig, seed: int) -> PhantomCase:
+def _scanned(
+    hu: NDArray[np.int16],
+    marked: NDArray[np.uint8],
+    measured: dict[str, Any],
+    config: PhantomConfig,
+    seed: int,
+    done: str,
+    gain: float | None = None,
+) -> PhantomCase:
     edge = config.spacing
-    made = (f"lung phantom, seed {seed}",)
     truth = Volume(
-        anatomy.hu, (edge, edge, edge), config.origin, config.direction, modality="unknown", units="HU", history=made
+        hu, (edge, edge, edge), config.origin, config.direction, modality="unknown", units="HU", history=(done,)
     )
-    labels = truth.with_data(anatomy.labels, "labels", units="raw")
+    labels = truth.with_data(marked, "labels", units="raw")
     clinical = clinical_scan(
-        truth, config.scale, config.slices, fwhm_mm=config.fwhm_mm, noise_hu=config.noise_hu, seed=seed
+        truth,
+        config.scale,
+        config.slices,
+        fwhm_mm=config.fwhm_mm,
+        noise_hu=config.noise_hu,
+        kernel=config.kernel,
+        seed=seed,
     )
-    micro = micro_scan(truth, anatomy.labels, cylinder=config.cylinder, seed=seed)
-    return PhantomCase(clinical, micro, truth, labels, statistics(anatomy), config, seed)
+    micro = micro_scan(truth, marked, cylinder=config.cylinder, gain=gain, seed=seed)
+    return PhantomCase(clinical, micro, truth, labels, measured, config, seed)
 
 
 def truth_on_clinical_slices(truth: Volume, clinical: Volume, mode: SliceMode = "centre") -> Volume:

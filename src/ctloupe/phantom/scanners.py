@@ -7,6 +7,7 @@ a small blur, white noise, mild rings and cupping, and on request a plastic cyli
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,26 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from ctloupe.phantom.anatomy import AIR_HU, TISSUE_HU, Label
 from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Reconstruction kernel of a clinical scanner.
+
+    Attributes
+    ----------
+    fwhm
+        In-plane full width at half maximum of the point spread, in clinical voxels, before averaging over the voxel.
+    roll_off
+        Frequency, in cycles a voxel, at which the noise is rolled off; a sharp kernel lets fine noise through.
+    """
+
+    fwhm: float
+    roll_off: float
+
+
+KERNELS: Final = {"smooth": Kernel(1.4, 0.18), "standard": Kernel(0.9, 0.3), "sharp": Kernel(0.6, 0.6)}
+"""As from a soft-tissue to a bone kernel; the amount of noise is stated apart from its fineness."""
 
 FWHM_PER_SIGMA: Final = 2.3548200450309493
 
@@ -36,6 +57,7 @@ def clinical_scan(
     *,
     fwhm_mm: float | None = None,
     noise_hu: float = 20.0,
+    kernel: str = "standard",
     seed: int = 0,
 ) -> Volume:
     """Scan a fine volume with a clinical CT.
@@ -50,9 +72,11 @@ def clinical_scan(
         Fine slices a clinical slice; must divide their number.
     fwhm_mm
         In-plane full width at half maximum of the point spread, before averaging over the clinical voxel;
-        default: 0.9 clinical voxels.
+        default: the kernel's.
     noise_hu
         Standard deviation of the noise.
+    kernel
+        One of `KERNELS`.
     seed
         Of the noise.
 
@@ -64,8 +88,10 @@ def clinical_scan(
     Raises
     ------
     OptionError
-        If a size is not divisible; names the nearest ones that are.
+        If a size is not divisible, naming the nearest ones that are, or there is no such kernel.
     """
+    if kernel not in KERNELS:
+        raise OptionError(f"kernel {kernel}: expected one of {', '.join(KERNELS)}")
     factors = (slices, scale, scale)
     if any(length % factor for length, factor in zip(truth.shape, factors, strict=True)):
         near = " ".join(str(max(f, round(n / f) * f)) for n, f in zip(truth.shape, factors, strict=True))
@@ -73,19 +99,20 @@ def clinical_scan(
             f"phantom size {' '.join(map(str, truth.shape))} cannot be divided by {factors}; the nearest is {near}"
         )
     spacing = tuple(value * factor for value, factor in zip(truth.spacing, factors, strict=True))
-    sigma = (0.9 * spacing[2] if fwhm_mm is None else fwhm_mm) / FWHM_PER_SIGMA
+    sigma = (KERNELS[kernel].fwhm * spacing[2] if fwhm_mm is None else fwhm_mm) / FWHM_PER_SIGMA
     image = _slices_averaged(truth, slices)
     for axis in (1, 2):
         image = gaussian_filter1d(image, sigma / truth.spacing[axis], axis=axis, mode="nearest", truncate=3.0)
     z, y, x = image.shape
     image = image.reshape(z, y // scale, scale, x // scale, scale).mean((2, 4))
     if noise_hu > 0:
-        image += ramp_noise(image.shape, noise_hu, np.random.default_rng((seed, 1)))
+        image += ramp_noise(image.shape, noise_hu, np.random.default_rng((seed, 1)), KERNELS[kernel].roll_off)
     origin = truth.physical(((slices - 1) / 2, (scale - 1) / 2, (scale - 1) / 2))
     limits = np.iinfo(np.int16)
     return truth.with_data(
         np.rint(image).clip(limits.min, limits.max).astype(np.int16),
-        f"simulated clinical CT: point spread {sigma * FWHM_PER_SIGMA:.3g} mm, noise {noise_hu:g} HU, seed {seed}",
+        f"simulated clinical CT: {kernel} kernel, point spread {sigma * FWHM_PER_SIGMA:.3g} mm, noise {noise_hu:g} HU, "
+        f"seed {seed}",
         spacing=spacing,
         origin=tuple(float(value) for value in origin),
         modality="clinical",
@@ -111,10 +138,12 @@ def _slices_averaged(truth: Volume, slices: int) -> NDArray[np.float32]:
     return result / kept[:, None, None].astype(np.float32)
 
 
-def ramp_noise(shape: tuple[int, int, int], deviation: float, random: np.random.Generator) -> NDArray[np.float32]:
+def ramp_noise(
+    shape: tuple[int, int, int], deviation: float, random: np.random.Generator, roll_off: float = 0.3
+) -> NDArray[np.float32]:
     """Noise whose in-plane power rises with frequency and is rolled off by a smooth kernel.
 
-    Power ∝ f·exp(−(f / 0.3)²), f in cycles a voxel: the shape of filtered backprojection with a soft kernel
+    Power ∝ f·exp(−(f / roll_off)²), f in cycles a voxel: the shape of filtered backprojection with a soft kernel
     (Riederer et al. 1978, doi:10.1088/0031-9155/23/3/008). Slices are independent.
 
     Parameters
@@ -122,10 +151,12 @@ def ramp_noise(shape: tuple[int, int, int], deviation: float, random: np.random.
     shape : (z, y, x)
     deviation
         Standard deviation of the result.
+    roll_off
+        In cycles a voxel.
     """
     white = random.standard_normal(shape, dtype=np.float32)
     frequency = np.hypot(np.fft.fftfreq(shape[1])[:, None], np.fft.rfftfreq(shape[2])[None])
-    amplitude = np.sqrt(frequency) * np.exp(-((frequency / 0.3) ** 2) / 2)
+    amplitude = np.sqrt(frequency) * np.exp(-((frequency / roll_off) ** 2) / 2)
     noise = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=shape[1:]).astype(np.float32)
     return noise * np.float32(deviation / max(float(noise.std()), 1e-12))
 
@@ -136,6 +167,7 @@ def micro_scan(
     *,
     noise: float = 350.0,
     rings: float = 80.0,
+    gain: float | None = None,
     cylinder: bool = False,
     seed: int = 0,
 ) -> Volume:
@@ -149,6 +181,8 @@ def micro_scan(
         Same shape, values of `Label`; blood is a little denser than tissue.
     noise, rings
         Standard deviations in raw units.
+    gain
+        Raw units a HU; default: such that tissue is at 11,500. Bone needs less, to stay within 16 bits.
     cylinder
         Cut the specimen round and put it into a plastic cylinder with air around.
     seed
@@ -167,9 +201,12 @@ def micro_scan(
     ring = _rings(radius, rings, random)
     outline = _outline(angle, random) if cylinder else None
     result = np.empty(truth.shape, np.int16)
-    gain = np.float32((MICRO_TISSUE - MICRO_AIR) / (TISSUE_HU - AIR_HU))
+    if gain is None:
+        gain = (MICRO_TISSUE - MICRO_AIR) / (TISSUE_HU - AIR_HU)
     for z in range(truth.shape[0]):
-        plane = (np.asarray(truth.data[z], dtype=np.float32) - np.float32(AIR_HU)) * gain + np.float32(MICRO_AIR)
+        plane = (np.asarray(truth.data[z], dtype=np.float32) - np.float32(AIR_HU)) * np.float32(gain) + np.float32(
+            MICRO_AIR
+        )
         blood = (labels[z] == Label.ARTERY) | (labels[z] == Label.VEIN)
         plane[blood] *= np.float32(MICRO_BLOOD / MICRO_TISSUE)
         if outline is not None:

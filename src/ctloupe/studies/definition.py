@@ -13,7 +13,7 @@ from ctloupe.volume.errors import FileError, OptionError
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
-Protocol = Literal["paired-truth", "jmi", "synth", "isbi", "cost"]
+Protocol = Literal["paired-phantom", "jmi", "synth", "isbi", "cost"]
 
 
 class Budget(BaseModel):

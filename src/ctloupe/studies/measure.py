@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from lightning_fabric import Fabric
 
 from ctloupe import methods
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.evaluate.protocols import (
-    Comparison,
-    compare_by_hu_moments,
-    compare_by_jmi,
-    compare_synthesised,
-    compare_with_truth,
-    interpolated,
-)
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.isbi import compare_by_hu_moments
+from ctloupe.evaluate.paired_phantom import compare_with_truth
+from ctloupe.evaluate.pseudo_paired import compare_by_jmi, compare_synthesised
 from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.methods.base import Method
 from ctloupe.methods.cost import gflop, parameters
@@ -62,29 +58,29 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
     Returns
     -------
     dict
-        A `Comparison` as plain data, with ``tissues`` added for ``paired-truth``.
+        A `Comparison` as plain data, with ``tissues`` added for ``paired-phantom``.
     """
     name = resolver.name
-    if protocol == "paired-truth":
+    if protocol == "paired-phantom":
         return _paired(name, enhanced, data)
     if protocol == "jmi":
-        return asdict(compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES))
+        return compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES).plain()
     if protocol == "isbi":
         specimen = data.specimen()
-        return asdict(compare_by_hu_moments({name: enhanced}, data.scan(), specimen, _CLINICAL, _WINDOW))
+        return compare_by_hu_moments({name: enhanced}, data.scan(), specimen, _CLINICAL, _WINDOW).plain()
     # An interpolation makes no clinical-like images; it is given the reduced µCT that those are made of.
     steps = steps_of_two(resolver.scale)
     made_by = partial(gaussian_pyramid, steps=steps) if run is None else load_method(run).clinical_like
-    return asdict(compare_synthesised(data.micro(), resolver, made_by, _WINDOW, JMI_PATCHES))
+    return compare_synthesised(data.micro(), resolver, made_by, _WINDOW, JMI_PATCHES).plain()
 
 
 def _paired(name: str, enhanced: Volume, data: StudyData) -> dict[str, Any]:
     scan = data.scan()
-    truth = data.truth(scan)
-    found: Comparison = compare_with_truth(scan, {name: enhanced}, truth)
+    truth, labels = data.truth(scan), data.labels(scan)
+    found: Comparison = compare_with_truth(scan, {name: enhanced}, truth, labels=labels)
     rows = {"bicubic": interpolated(scan, enhanced.shape[1] // scan.shape[1]), name: enhanced}
-    tissues = tissue_errors(rows, truth, data.labels(scan), TISSUES)
-    return asdict(found) | {"tissues": {tissue: one.mae_hu for tissue, one in tissues.items()}}
+    tissues = tissue_errors(rows, truth, labels, TISSUES)
+    return found.plain() | {"tissues": {tissue: one.mae_hu for tissue, one in tissues.items()}}
 
 
 def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:

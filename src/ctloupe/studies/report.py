@@ -95,7 +95,7 @@ def _texts(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def _cell(line: Line, metric: str) -> str:
-    values = line.values.get(metric, [])
+    values = [value for value in line.values.get(metric, []) if np.isfinite(value)]
     if not values:
         return f"failed: {line.failed}" if line.failed else "–"
     text = _number(float(np.mean(values)))

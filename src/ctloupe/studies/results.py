@@ -143,7 +143,7 @@ def _line(key: str, label: str, paper: dict[str, float], results: list[dict[str,
             failed = failed or result["message"]
             continue
         for metric, value in (read(result) or {}).items():
-            values.setdefault(metric, []).append(value)
+            values.setdefault(metric, []).append(float(value))
     done = [result for result in results if result["state"] == "done" and "steps" in result]
     steps = float(np.mean([one["steps"] for one in done])) if done else None
     seconds = float(np.mean([one["seconds"] for one in done])) if done else None

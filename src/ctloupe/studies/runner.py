@@ -274,7 +274,7 @@ def _in_short(result: dict[str, Any]) -> str:
     parts = [f"{result['steps']} steps in {result['seconds']:.0f} s"] if "steps" in result else []
     for name, one in result.get("protocols", {}).items():
         values = one["rows"].get(result["row"]) or one["rows"]["bicubic"]
-        parts.append(f"{name}: " + ", ".join(f"{metric} {value:.3g}" for metric, value in values.items()))
+        parts.append(f"{name}: " + ", ".join(f"{metric} {float(value):.3g}" for metric, value in values.items()))
     parts += [f"{metric} {value:.4g}" for metric, value in result.get("cost", {}).items()]
     return "; ".join(parts)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.package import Fingerprint, ModelCard, software_versions
+from ctloupe.prepare.likeness import PATCHES, PERCENTS, look_of, spread_of
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.sampler import DeviceBank
 from ctloupe.train.settings import TrainSettings
@@ -17,7 +19,6 @@ from ctloupe.volume.errors import FileError
 
 CLINICAL_NAME = "clinical.bank"
 MICRO_NAME = "micro.bank"
-PERCENTS = (1, 5, 25, 50, 75, 95, 99)
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,40 @@ def model_card(
         scale=config.scale,
         clinical_window=(banks.clinical.window.low, banks.clinical.window.high),
         micro_window=(banks.micro.window.low, banks.micro.window.high),
-        fingerprint=Fingerprint(
-            clinical_spacing=_pair(banks.clinical),
-            micro_spacing=_pair(banks.micro),
-            clinical_percentiles=_percentiles(banks.clinical),
-            micro_percentiles=_percentiles(banks.micro),
-            patches={"clinical": len(banks.clinical.patches), "micro": len(banks.micro.patches)},
-        ),
+        fingerprint=fingerprint_of(banks),
         training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
         software=software_versions(),
     )
+
+
+def fingerprint_of(banks: BankPair) -> Fingerprint:
+    """Describe the patches, so that a scan unlike them can be recognised."""
+    clinical = banks.clinical
+    look = look_of(_in_window(clinical, slice(None)), _pair(clinical))
+    looks, first = [], 0
+    for one in clinical.provenance:
+        last = first + int(one.get("patches", 0))
+        if last > first:
+            looks.append(look_of(_in_window(clinical, slice(first, last)), _pair(clinical)))
+        first = last
+    spread = spread_of(looks)
+    return Fingerprint(
+        clinical_spacing=_pair(clinical),
+        micro_spacing=_pair(banks.micro),
+        clinical_percentiles=look.percentiles,
+        micro_percentiles=_percentiles(banks.micro),
+        patches={"clinical": len(clinical.patches), "micro": len(banks.micro.patches)},
+        clinical_power=look.power,
+        clinical_spread=(spread.intensity, spread.noise, spread.kernel),
+    )
+
+
+def _in_window(bank: PatchBank, which: slice) -> NDArray[np.float32]:
+    """At most so many patches as a look is taken of, in HU, cut off at the window as the network sees them."""
+    stored = bank.patches[which]
+    stored = stored[:: max(1, len(stored) // PATCHES)]
+    values = stored.astype(np.float32) * np.float32(bank.slope) + np.float32(bank.intercept)
+    return values.clip(bank.window.low, bank.window.high)
 
 
 def _pair(bank: PatchBank) -> tuple[float, float]:

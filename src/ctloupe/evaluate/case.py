@@ -1,0 +1,117 @@
+"""One case from volumes to numbers and page: with truth or without, by the protocol that fits what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.evaluate.alignment import aligned_scale, with_baseline
+from ctloupe.evaluate.calibration import Judgement, sample_errors
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.no_truth import compare_without_truth
+from ctloupe.evaluate.page import (
+    Shown,
+    add_curves,
+    add_pictures,
+    add_result,
+    add_sizes,
+    add_tissues,
+    add_uncertainty,
+)
+from ctloupe.evaluate.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.texture import Unpaired
+from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.evaluate.words import tissues_in_words
+from ctloupe.phantom.anatomy import Label
+from ctloupe.phantom.temporal_bone import BoneLabel
+from ctloupe.volume.errors import OptionError
+from ctloupe.volume.volume import Volume
+
+TISSUES = {int(label): label.name.lower().replace("_", " ") for label in (*Label, *BoneLabel)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of one scan and its enhancements.
+
+    Attributes
+    ----------
+    scan
+        The clinical CT, or the part of it that was enhanced.
+    enhanced
+        By row name.
+    truth, labels
+        On the enhanced grid, when known.
+    mask
+        On the grid of the scan; None: everywhere.
+    deviation
+        Standard deviation of the last row.
+    factors
+        Recalibration of that deviation by label number, fitted on another case.
+    unpaired
+        Look of a µCT.
+    warnings
+        About the model and this scan.
+    """
+
+    scan: Volume
+    enhanced: dict[str, Volume]
+    truth: Volume | None = None
+    labels: Volume | None = None
+    mask: NDArray[np.bool_] | None = None
+    deviation: Volume | None = None
+    factors: Mapping[int, float] = field(default_factory=dict)
+    unpaired: Unpaired | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
+    """Measure a case and write its page.
+
+    Raises
+    ------
+    OptionError, GeometryError
+        If volumes are missing or do not belong together.
+    """
+    if case.truth is None and (case.labels is not None or case.deviation is not None):
+        raise OptionError("--labels and --uncertainty need --truth: only errors can say what they are worth")
+    if case.truth is None:
+        found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
+    else:
+        found = compare_with_truth(case.scan, case.enhanced, case.truth, case.mask, case.labels, case.unpaired)
+    found = replace(found, facts=found.facts | {"warnings": list(case.warnings)})
+    scale = aligned_scale(case.scan, case.enhanced)
+    rows = with_baseline(case.scan, case.enhanced, scale)
+    shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)
+    report = Report(f"{title}, protocol {found.protocol}")
+    add_result(report, found, shown)
+    if case.truth is not None and case.labels is not None:
+        _add_tissues(report, case.truth, case.labels, rows)
+        add_sizes(report, found)
+    add_pictures(report, shown)
+    add_curves(report, found)
+    if case.truth is not None and case.deviation is not None:
+        judged = _add_uncertainty(report, case, case.truth, case.deviation, scale)
+        found = replace(found, facts=found.facts | {"uncertainty": judged.plain()})
+    return found, report
+
+
+def _add_tissues(report: Report, truth: Volume, labels: Volume, rows: dict[str, Volume]) -> None:
+    tissues = tissue_errors(rows, truth, labels, TISSUES)
+    report.section("By tissue")
+    for name in list(rows)[1:]:
+        report.text(tissues_in_words(tissues, name))
+    add_tissues(report, tissues)
+
+
+def _add_uncertainty(report: Report, case: Case, truth: Volume, deviation: Volume, scale: int) -> Judgement:
+    enhanced = list(case.enhanced.values())[-1]
+    sample = sample_errors(enhanced, deviation, truth, case.mask, scale, case.labels)
+    judged = sample.judged()
+    again = sample.recalibrated(dict(case.factors)).judged() if case.factors else None
+    add_uncertainty(report, judged, again)
+    return again or judged

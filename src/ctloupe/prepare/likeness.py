@@ -1,0 +1,155 @@
+"""Is a scan like the data a model was trained on? Intensity, noise, reconstruction kernel and spacing, in words.
+
+A network says something for every input. What it says of a scan that was reconstructed with another kernel, or that
+shows no lung, is worth little, and looks as convincing as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.prepare.spectrum import radial_power
+
+PERCENTS: Final = (1, 5, 25, 50, 75, 95, 99)
+COMPARED: Final = ("5", "25", "50", "75", "95")
+"""Percentiles whose distance counts; the outermost belong to single voxels."""
+
+RINGS: Final = 8
+PATCHES: Final = 512
+QUIET: Final = 20
+"""Percentile over patches at which power is read, low because noise shows where there is little anatomy."""
+
+
+INTENSITY_HU: Final = 80.0
+NOISE_DB: Final = 3.0
+KERNEL_DB: Final = 3.0
+SPACING: Final = 0.10
+"""Differences that are always allowed: 3 dB are twice or half the noise power."""
+
+BETWEEN_VOLUMES: Final = 1.5
+"""Training volumes that differ more among themselves allow so many times their largest difference."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What clinical patches look like.
+
+    Attributes
+    ----------
+    spacing : (y, x) in mm
+    percentiles
+        HU by percent.
+    power : (8,) in dB of HU²
+        Lower fifth over patches of the power in rings of spatial frequency up to Nyquist; empty when unknown.
+    """
+
+    spacing: tuple[float, float]
+    percentiles: dict[str, float]
+    power: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Largest difference among training volumes: HU, dB of noise, dB of fineness."""
+
+    intensity: float = 0.0
+    noise: float = 0.0
+    kernel: float = 0.0
+
+
+def look_of(patches: NDArray[Any], spacing: tuple[float, float]) -> Look:
+    """Describe patches ``(n, p, p)`` in HU; at most 512 evenly spread ones are looked at."""
+    chosen = np.asarray(patches[:: max(1, len(patches) // PATCHES)], np.float32)
+    values = np.percentile(chosen, PERCENTS)
+    power = np.array([radial_power(patch, RINGS) for patch in chosen])
+    return Look(
+        (float(spacing[0]), float(spacing[1])),
+        {str(percent): round(float(value), 3) for percent, value in zip(PERCENTS, values, strict=True)},
+        tuple(round(float(value), 3) for value in np.percentile(10 * np.log10(power + 1e-3), QUIET, axis=0)),
+    )
+
+
+def _differences(one: Look, other: Look) -> tuple[float, float, float]:
+    """Mean difference of percentiles (HU, absolute), of fine power and of its rise with frequency (dB, signed)."""
+    intensity = float(np.mean([abs(one.percentiles[at] - other.percentiles[at]) for at in COMPARED]))
+    if not (one.power and other.power):
+        return intensity, 0.0, 0.0
+    off = np.subtract(one.power, other.power)
+    return (
+        intensity,
+        float(off[RINGS // 2 :].mean()),
+        float(off[-2:].mean() - off[RINGS // 2 - 1 : RINGS // 2 + 1].mean()),
+    )
+
+
+def spread_of(looks: Sequence[Look]) -> Spread:
+    """Largest differences between any two training volumes."""
+    pairs = [_differences(one, other) for at, one in enumerate(looks) for other in looks[at + 1 :]]
+    if not pairs:
+        return Spread()
+    return Spread(*(float(value) for value in np.abs(pairs).max(0)))
+
+
+@dataclass(frozen=True)
+class Unlikeness:
+    """How far a scan is from the training data, in units of what is allowed; above 1 is unlike.
+
+    Attributes
+    ----------
+    intensity, noise, kernel, spacing
+        Each difference over what is allowed.
+    lines
+        What is unlike, in words; empty for a scan like the training data.
+    """
+
+    intensity: float
+    noise: float
+    kernel: float
+    spacing: float
+    lines: tuple[str, ...]
+
+    @property
+    def score(self) -> float:
+        """The largest of them."""
+        return max(self.intensity, self.noise, self.kernel, self.spacing)
+
+    def in_words(self) -> str:
+        """One line with the score."""
+        if not self.lines:
+            return f"likeness: the scan is like the training data (score {self.score:.1f}; above 1 is unlike)"
+        return f"warning: the scan is unlike the training data (score {self.score:.1f}): {'; '.join(self.lines)}"
+
+
+def unlikeness(scan: Look, trained: Look, spread: Spread | None = None) -> Unlikeness:
+    """Compare the look of a scan with that of the training data.
+
+    Parameters
+    ----------
+    scan, trained
+        From patches of one size.
+    spread
+        Of the training volumes among themselves; None: unknown.
+    """
+    spread = spread or Spread()
+    intensity, noise, kernel = _differences(scan, trained)
+    allowed = [
+        max(least, BETWEEN_VOLUMES * own)
+        for least, own in ((INTENSITY_HU, spread.intensity), (NOISE_DB, spread.noise), (KERNEL_DB, spread.kernel))
+    ]
+    ratio = max(abs(a / b - 1) for a, b in zip(scan.spacing, trained.spacing, strict=True))
+    scores = intensity / allowed[0], abs(noise) / allowed[1], abs(kernel) / allowed[2], ratio / SPACING
+    said = (
+        f"intensities differ by {intensity:.0f} HU in the mean (median {scan.percentiles['50']:.0f} HU, trained on "
+        f"{trained.percentiles['50']:.0f} HU): another tissue, mask, or contrast?",
+        f"fine noise and detail are {abs(noise):.1f} dB {'stronger' if noise > 0 else 'weaker'}: another dose or "
+        "kernel?",
+        f"the noise is {'finer' if kernel > 0 else 'coarser'} by {abs(kernel):.1f} dB: a "
+        f"{'sharper' if kernel > 0 else 'smoother'} reconstruction kernel?",
+        f"pixels of {scan.spacing[0]:.3g} mm where {trained.spacing[0]:.3g} mm were trained on; give --resample",
+    )
+    return Unlikeness(*scores, tuple(line for line, score in zip(said, scores, strict=True) if score > 1))
