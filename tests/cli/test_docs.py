@@ -27,6 +27,7 @@ SMALLER = {
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only unet",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
+    "--suite lung-v1": "--suite smoke-v1",
     "--scale tiny": "--scale tiny --steps 1 --size 16 320 320 --per-case 6 --cases 1 --seeds 1",
     "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
 }
@@ -92,6 +93,8 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
     shown = {line.split()[1] for page in PAGES for line in commands(page) if line.startswith("python ")}
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", "".join(page.read_text("utf-8") for page in PAGES)))
     options = {
+        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "128", "128"],
+        "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
         "benchmarks/tiny_preset.py": ["--repeats", "1"],
         "benchmarks/enhance.py": ["--size", "48", "--width", "16", "--repeats", "1"],

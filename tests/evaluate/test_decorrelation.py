@@ -46,6 +46,6 @@ def test_the_curve_is_that_of_brute_force():
     assert decorrelation_curve(image, radii) == pytest.approx(np.array(wanted))
 
 
-def test_an_image_without_anything_has_no_resolution():
-    assert np.isnan(decorrelation_resolution(np.zeros((64, 64)), 1.0))
+def test_noise_and_detail_up_to_the_finest_frequency_cannot_be_told_apart():
     assert np.isnan(decorrelation_resolution(np.random.default_rng(0).normal(size=(192, 192)), 1.0))
+    assert np.isnan(decorrelation_resolution(np.zeros((64, 64)), 1.0))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctloupe.cli.boards import compare_results, models_of, require_new, run_on_suite
 from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
 from ctloupe.volume.errors import OptionError
 
@@ -43,6 +45,9 @@ def evaluate(
     ] = None,
     slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="The output was made with 'enhance --resample' by the first --model.")
+    ] = False,
     protocol: Annotated[
         str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), jmi, or isbi.")
     ] = "auto",
@@ -92,25 +97,26 @@ def evaluate(
         raise OptionError(f"--protocol {protocol}: expected one of {', '.join(_PROTOCOLS)}")
     models = named_paths(model or [], "--model")
     if suite is not None:
-        models += _models_of(study) if study is not None else []
-        _suite(suite, models, controls, data, out, pdf, as_json, overwrite)
+        models += models_of(study) if study is not None else []
+        run_on_suite(suite, models, controls, data, out, pdf, as_json, overwrite)
         return
     if compare:
-        _compare(compare, out, as_json, overwrite)
+        compare_results(compare, out, as_json, overwrite)
         return
-    _require_new(out, overwrite, "metrics.json", "report.html", *(["report.pdf"] if pdf else []))
+    require_new(out, overwrite, "metrics.json", "report.html", *(["report.pdf"] if pdf else []))
     size = as_voxel_size(voxel_size)
+    where = _Where(mask, slices, roi, _resampled_to(models) if resample else None, series)
     if protocol == "jmi":
         found, report = _jmi(micro, models, patches, micro_window, seed, size)
     elif protocol == "isbi":
-        case = _case(scan, output, None, None, None, None, mask, slices, roi, series)
+        case = _case(scan, output, where)
         found, report = _isbi(case, micro, models, micro_window, size)
     else:
         from dataclasses import replace
 
         from ctloupe.evaluate.case import evaluate_case
 
-        case = _case(scan, output, truth, labels, uncertainty, recalibration, mask, slices, roi, series)
+        case = _case(scan, output, where, truth, labels, uncertainty, recalibration)
         case = replace(case, **_from_model(case, models, micro, micro_window, seed, size))
         found, report = evaluate_case(case, "Evaluation")
     _print(found, as_json)
@@ -118,10 +124,24 @@ def evaluate(
         _write(found, report, out, pdf)
 
 
-def _require_new(out: Path | None, overwrite: bool, *names: str) -> None:
-    for name in names:
-        if out is not None and not overwrite and (out / name).exists():
-            raise OptionError(f"{out / name}: exists already; give --overwrite or another --out")
+@dataclass(frozen=True)
+class _Where:
+    """Which part of the input was enhanced, and where to compare."""
+
+    mask: str | None
+    slices: str | None
+    roi: str | None
+    spacing: tuple[float, float] | None
+    series: str | None
+
+
+def _resampled_to(models: list[tuple[str, Path]]) -> tuple[float, float]:
+    from ctloupe.enhance.resolver import load_model
+
+    spacing = load_model(models[0][1]).trained_spacing if models else None
+    if spacing is None:
+        raise OptionError("--resample needs the --model that the output was made with")
+    return spacing
 
 
 def _write(found: Comparison, report: Report, out: Path, pdf: bool) -> None:
@@ -137,14 +157,11 @@ def _write(found: Comparison, report: Report, out: Path, pdf: bool) -> None:
 def _case(
     scan: Path | None,
     output: list[str] | None,
-    truth: Path | None,
-    labels: Path | None,
-    uncertainty: Path | None,
-    recalibration: Path | None,
-    mask: str | None,
-    slices: str | None,
-    roi: str | None,
-    series: str | None,
+    where: _Where,
+    truth: Path | None = None,
+    labels: Path | None = None,
+    uncertainty: Path | None = None,
+    recalibration: Path | None = None,
 ) -> Case:
     """Read the volumes that the options name."""
     from ctloupe.enhance.region import parse_region
@@ -165,10 +182,14 @@ def _case(
         raise OptionError("--output: two volumes have one name; give them as NAME=volume")
     if BASELINE in outputs:
         raise OptionError(f"--output {BASELINE}=…: this row is always there; choose another name")
-    whole = read(scan, series=series)
-    region = parse_region(whole.shape, slices, roi)
+    whole = read(scan, series=where.series)
+    if where.spacing is not None:
+        from ctloupe.enhance.spacing import resample_in_plane
+
+        whole = resample_in_plane(whole, where.spacing)
+    region = parse_region(whole.shape, where.slices, where.roi)
     part = whole.crop(*region)
-    inside = _mask(mask, whole)
+    inside = _mask(where.mask, whole)
     return Case(
         part,
         {name: read(path) for name, path in outputs.items()},
@@ -214,14 +235,19 @@ def _from_model(
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
     from ctloupe.enhance.resolver import load_model
+    from ctloupe.enhance.run import model_record
     from ctloupe.evaluate.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
     from ctloupe.volume.formats import read
 
     found: dict[str, Any] = {}
     if models:
-        told = (warnings_for(case.scan, case.mask, load_model(path)) for _, path in models)
+        loaded = {name: load_model(path) for name, path in models}
+        told = (warnings_for(case.scan, case.mask, model) for model in loaded.values())
         found["warnings"] = tuple(dict.fromkeys(line for lines in told for line in lines))
+        # The one model of one output made it; of several the names say which.
+        own = list(case.enhanced) if len(loaded) == len(case.enhanced) == 1 else list(loaded)
+        found["models"] = {name: model_record(model) for name, model in zip(own, loaded.values(), strict=True)}
     if micro is not None:
         clinical, of_micro = _windows(models, micro_window)
         fine = next(iter(case.enhanced.values())).spacing
@@ -292,73 +318,6 @@ def _plain_report(found: Comparison) -> Report:
             report.text(f"{name}: {sentence}")
     report.comparison(found)
     return report
-
-
-def _compare(paths: list[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
-    from ctloupe.evaluate.comparison import load_comparison
-    from ctloupe.evaluate.leaderboard import by_case, leaderboard
-
-    _require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
-    board = leaderboard(by_case({str(path): load_comparison(path) for path in paths}))
-    _finish_board(board, out, as_json)
-
-
-def _suite(
-    suite: str,
-    models: list[tuple[str, Path]],
-    controls: bool,
-    data: Path | None,
-    out: Path | None,
-    pdf: bool,
-    as_json: bool,
-    overwrite: bool,
-) -> None:
-    from ctloupe.cli.progress import say
-    from ctloupe.evaluate.suite import run_suite
-    from ctloupe.evaluate.suite_definition import load_suite
-
-    if out is None:
-        raise OptionError("--suite needs --out")
-    if pdf:
-        raise OptionError("--pdf belongs to single cases; a suite writes report.html")
-    _require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
-    board = run_suite(load_suite(suite), models, out, data or out / "data", controls, say)
-    _finish_board(board, None, as_json)
-    say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
-
-
-def _models_of(study: Path) -> list[tuple[str, Path]]:
-    """Row and model package of every training of a study; the seeds of a row share its name."""
-    found = [(path.parent.name.rpartition("-seed-")[0], path) for path in sorted(study.glob("runs/*-seed-*/model"))]
-    if not found:
-        raise OptionError(
-            f"--study {study}: no trained model here (runs/*-seed-*/model); give the --out of 'study run'"
-        )
-    return found
-
-
-def _finish_board(board: Any, out: Path | None, as_json: bool) -> None:
-    import json
-
-    from ctloupe.cli.progress import say
-    from ctloupe.evaluate.leaderboard import LEGEND
-    from ctloupe.evaluate.suite_report import board_markdown
-    from ctloupe.volume.notice import RESEARCH_NOTICE
-
-    boards = board if isinstance(board, dict) else {"": board}
-    if as_json:
-        print(json.dumps({name: one.plain() for name, one in boards.items()}, indent=2))
-    else:
-        for name, one in boards.items():
-            print(f"## {name}\n" if name else "", end="")
-            print(board_markdown(one) + "\n")
-        print(LEGEND)
-        print(RESEARCH_NOTICE)
-    if out is not None:
-        from ctloupe.evaluate.suite_report import write_boards
-
-        write_boards(boards, "Leaderboard", out)
-        say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
 
 
 def _print(found: Comparison, as_json: bool) -> None:

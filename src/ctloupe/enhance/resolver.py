@@ -81,6 +81,8 @@ class SuperResolver:
         How the engine works; see there.
     trained_on
         What the training data looked like; None when it does not matter.
+    training
+        What the model card says of the training: method, steps, seed.
     """
 
     name: str
@@ -98,6 +100,7 @@ class SuperResolver:
     consistent: bool = False
     options: EngineOptions = field(default_factory=EngineOptions)
     trained_on: Fingerprint | None = None
+    training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
@@ -403,6 +406,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
         package.config.patch_size,
         device,
         trained_on=card.fingerprint,
+        training={"method": card.method, "preset": card.preset, **card.training},
     )
 
 

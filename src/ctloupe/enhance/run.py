@@ -314,6 +314,18 @@ def _work(job: Job, scan: str) -> dict[str, Any]:
     }
 
 
+def model_record(resolver: SuperResolver) -> dict[str, Any]:
+    """What made a volume, in JSON: method, digest of the weights, how it was trained, and the seed it enhances with."""
+    return {
+        "name": resolver.name,
+        "weights": weights_digest(resolver),
+        "training": resolver.training,
+        "statistics": resolver.statistics,
+        "enhancement seed": resolver.seed,
+        "samples": resolver.samples,
+    }
+
+
 def weights_digest(resolver: SuperResolver) -> str:
     """Digest of a model's weights."""
     digest = hashlib.sha256()

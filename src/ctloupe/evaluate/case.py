@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,8 @@ class Case:
         Look of a µCT.
     warnings
         About the model and this scan.
+    models
+        What made the volumes, by name; kept in the record.
     """
 
     scan: Volume
@@ -67,6 +70,7 @@ class Case:
     factors: Mapping[int, float] = field(default_factory=dict)
     unpaired: Unpaired | None = None
     warnings: tuple[str, ...] = ()
+    models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -83,7 +87,10 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
     else:
         found = compare_with_truth(case.scan, case.enhanced, case.truth, case.mask, case.labels, case.unpaired)
-    found = replace(found, facts=found.facts | {"warnings": list(case.warnings)})
+    made = {
+        name: found.models.get(name, {}) | dict(case.models.get(name, {})) for name in (*found.models, *case.models)
+    }
+    found = replace(found, facts=found.facts | {"warnings": list(case.warnings)}, models=made)
     scale = aligned_scale(case.scan, case.enhanced)
     rows = with_baseline(case.scan, case.enhanced, scale)
     shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)

@@ -1,7 +1,7 @@
 """Resolution of a single image, when there is no truth: decorrelation analysis (Descloux et al. 2019).
 
-It tells the finest frequency whose phase still hangs together with the rest of the image. It cannot tell whether that
-detail is real: invented texture resolves as finely as true texture. It is named so wherever it is printed.
+It tells the finest frequency at which an image still holds something. It cannot tell whether that is real: invented
+texture and noise count as detail. It is named so wherever it is printed.
 """
 
 from __future__ import annotations
@@ -62,10 +62,11 @@ def _curve(
 
 
 def decorrelation_resolution(plane: Plane, spacing: float) -> float:
-    """Finest period in mm that hangs together with the rest of the image.
+    """Finest period in mm at which the image still holds something.
 
-    The curve is taken of the image and of high-passed versions of it (differences to Gaussians of 0.15 up to half the
-    shorter side, in geometric steps); the highest radius at which any of them has a local maximum is the cut-off.
+    The curve is taken of the image and of high-passed versions of it (differences to Gaussians of 0.15 up to a quarter
+    of the shorter side, in geometric steps); the highest radius at which any of them peaks is the cut-off. Peaks at
+    Nyquist do not count: filtered strongly enough, the noise of any image peaks there.
 
     Parameters
     ----------
@@ -76,28 +77,15 @@ def decorrelation_resolution(plane: Plane, spacing: float) -> float:
     Returns
     -------
     float
-        NaN when no curve has a maximum: the image is noise, or its detail reaches the finest frequency there is,
-        which this analysis cannot tell apart.
+        NaN when half of the curves peak at Nyquist: the image is noise, or its detail reaches the finest frequency
+        there is, which this analysis cannot tell apart.
     """
     image = np.asarray(plane, float)
+    if np.ptp(image) == 0:
+        return float("nan")
     radii = np.linspace(0, 1, RADII + 1)[1:]
     widths = np.geomspace(0.15, min(image.shape) / 4, HIGH_PASSES)
-    found = [_maximum(decorrelation_curve(image, radii), radii)]
-    for width in widths:
-        found.append(_maximum(decorrelation_curve(image - gaussian_filter(image, width), radii), radii))
-    highest = max(found)
-    return float(2 * spacing / highest) if highest > 0 else float("nan")
-
-
-def _maximum(curve: NDArray[np.float64], radii: NDArray[np.float64], least: float = 0.001) -> float:
-    """Radius of the last local maximum that stands out; 0 when there is none.
-
-    As in the authors' program the curve is shortened while its highest value is at its end.
-    """
-    end = curve.size
-    while end > 1:
-        at = int(np.argmax(curve[:end]))
-        if at < end - 1:
-            return float(radii[at]) if curve[at] - curve[at:end].min() >= least else 0.0
-        end -= 1
-    return 0.0
+    versions = [image, *(image - gaussian_filter(image, width) for width in widths)]
+    peaks = np.array([radii[int(np.argmax(decorrelation_curve(one, radii)))] for one in versions])
+    within = peaks[peaks < 1]
+    return float(2 * spacing / within.max()) if 2 * within.size > peaks.size else float("nan")

@@ -87,6 +87,6 @@ def _fullest(plane: NDArray[np.float32], mask: NDArray[np.bool_], scale: int) ->
 
 
 def _median(values: list[float]) -> float:
-    """Median of the slices that have a value."""
+    """Median of the slices that have a value; NaN when most have none."""
     found = [value for value in values if np.isfinite(value)]
-    return float(np.median(found)) if found else float("nan")
+    return float(np.median(found)) if 2 * len(found) > len(values) else float("nan")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctloupe.evaluate.airway_walls import WallProfiles, WallScore, wall_profiles
 from ctloupe.evaluate.alignment import aligned_scale, with_baseline
-from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.consistency import ConsistencySum
 from ctloupe.evaluate.fidelity import SsimReference, counted_similarity
 from ctloupe.evaluate.realism import power_spectrum_distance
@@ -306,8 +306,11 @@ def _comparison(
     data = {"scan": digest_of(scan), "truth": digest_of(truth)}
     if labels is not None:
         data["labels"] = digest_of(labels)
+    rows = {name: score.numbers() for name, score in scores.items()}
+    for row in rows.values():
+        row["resolution gain"] = rows[BASELINE]["resolution (mm)"] / row["resolution (mm)"]
     return PAIRED_PHANTOM.comparison(
-        {name: score.numbers() for name, score in scores.items()},
+        rows,
         facts=facts,
         limits=limit.numbers() if limit is not None else {},
         data=data,

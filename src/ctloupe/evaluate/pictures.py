@@ -250,5 +250,5 @@ def _round_length(longest: float) -> float:
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png")
+    figure.savefig(stream, format="png", bbox_inches="tight", pad_inches=0.05)
     return stream.getvalue()

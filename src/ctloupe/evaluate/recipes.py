@@ -49,6 +49,7 @@ _PAIRED: Final = {
         "the best there is",
         "less",
     ),
+    "resolution gain": Metric("resolution of bicubic interpolation over that of SR; 1 is no gain", "more"),
     "half-bit resolution (mm)": Metric("the same where it is above the half-bit threshold", "less"),
     "spectrum distance (dB)": Metric(
         "mean absolute difference of the radial power spectra of SR and truth; 0 is the same texture, wherever it lies",
@@ -81,8 +82,8 @@ NO_TRUTH: Final = Recipe(
     _CONSISTENCY
     | {
         "decorrelation resolution (mm)": Metric(
-            "decorrelation analysis of single slices (Descloux 2019): finest period that hangs together; invented "
-            "detail counts as much as true detail",
+            "decorrelation analysis of single slices (Descloux 2019): finest period at which they hold something; "
+            "invented detail counts as much as true detail; a dash: noise, or detail up to the finest frequency",
             "less",
         )
     }

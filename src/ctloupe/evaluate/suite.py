@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.enhance.run import weights_digest
+from ctloupe.enhance.run import model_record, weights_digest
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.controls import control_rows
 from ctloupe.evaluate.leaderboard import Leaderboard, leaderboard, mean_of_seeds
@@ -163,12 +163,7 @@ def _measured(
         scan, wanted or {BASELINE: load_model(BASELINE, suite.scale).enhance(scan)}, truth, None, labels, look
     )
     models: dict[str, dict[str, Any]] = {
-        entry.key: {
-            "weights": weights_digest(entry.resolver),
-            "enhancement seed": entry.resolver.seed,
-            "history": list(rows[entry.key].history)[-1:],
-        }
-        for entry in entries
+        entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
     keep_crops(out / "pictures" / case.key, scan, truth, rows)
     found = replace(

@@ -24,7 +24,8 @@ THEMES: Final = {
         "PSNR (dB)", "SSIM", "MAE (HU)", "consistency RMS (HU)", "consistency bias (HU)",
     ),
     "True detail": (
-        "resolution (mm)", "half-bit resolution (mm)", "edge width (mm)", "walls found", "wall thickness error (mm)",
+        "resolution (mm)", "resolution gain", "half-bit resolution (mm)", "edge width (mm)", "walls found",
+        "wall thickness error (mm)",
     ),
     "Structures found": (
         "lumen Dice", "lumen surface distance (mm)", "vessel Dice", "vessel surface distance (mm)",

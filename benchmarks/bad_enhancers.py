@@ -1,0 +1,131 @@
+"""What each metric sees and does not see: bad enhancers of known badness, their numbers, and pictures for the docs.
+
+python benchmarks/bad_enhancers.py --out docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.calibration import ErrorSample
+from ctloupe.evaluate.comparison import BASELINE
+from ctloupe.evaluate.controls import control_rows
+from ctloupe.evaluate.no_truth import compare_without_truth
+from ctloupe.evaluate.page import LUNG_WINDOW, chosen_box
+from ctloupe.evaluate.paired_phantom import compare_with_truth
+from ctloupe.evaluate.pictures import Axes2D, View, curves, panel
+from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.prepare.intensity import IntensityWindow
+
+WRONG = "texture in the wrong place"
+MILD = "texture in the wrong place, blurred"
+STORIES = {
+    "psnr": ("PSNR (dB)", ("half a scan voxel off", WRONG, MILD)),
+    "ssim": ("SSIM", ("noisy", "sharpened", "blurred")),
+    "mae": ("MAE (HU)", ("half a scan voxel off", WRONG, MILD)),
+    "resolution": ("resolution (mm)", (BASELINE, WRONG, "noisy")),
+    "spectrum": ("spectrum distance (dB)", ("blurred", "sharpened", WRONG)),
+    "edge": ("edge width (mm)", (BASELINE, "blurred", "sharpened")),
+    "walls": ("wall thickness error (mm)", (BASELINE, "blurred", "noisy")),
+    "dice": ("lumen Dice", (BASELINE, WRONG, "sharpened")),
+    "surface": ("vessel surface distance (mm)", (BASELINE, "half a scan voxel off", "noisy")),
+    "false": ("false lumens (/cm³)", (WRONG, MILD, BASELINE)),
+    "missed": ("missed vessels (/cm³)", (BASELINE, WRONG, "blurred")),
+    "consistency": ("consistency RMS (HU)", ("half a scan voxel off", WRONG, "blurred")),
+    "wasserstein": ("sliced Wasserstein to µCT", ("blurred", "sharpened", WRONG)),
+    "hu-moments": ("m-HuM (I2)", ("blurred", "noisy", WRONG)),
+    "decorrelation": ("decorrelation resolution (mm)", (BASELINE, WRONG, MILD)),
+}
+"""For each picture: the metric, and three enhancers beside the truth."""
+
+
+def cropped(volume, scan, side):
+    """Square of the middle slice where the scan varies most."""
+    z, scale = scan.shape[0] // 2, volume.shape[1] // scan.shape[1]
+    box = chosen_box(np.asarray(scan.data[z], np.float32), scan.spacing[1:], None)
+    top, left = (
+        int(np.clip(round((at + box.side / 2) / edge - side / 2), 0, length - side)) * scale
+        for at, edge, length in zip((box.top, box.left), scan.spacing[1:], scan.shape[1:], strict=True)
+    )
+    plane = np.asarray(volume.data[z])[top : top + side * scale, left : left + side * scale]
+    return plane, volume.spacing[1:]
+
+
+def keep(png, path, share=0.65):
+    """Write a picture small enough for a repository."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = image.resize([round(length * share) for length in image.size], Image.Resampling.LANCZOS)
+    image.quantize(48).save(path, optimize=True)
+
+
+def number(value):
+    return "–" if np.isnan(value) else f"{value:.3g}"
+
+
+def uncertainty_figure(truth, noisy):
+    """Reliability of σ that is right, too small, and right on average without knowing where."""
+    random = np.random.default_rng(0)
+    error = (np.asarray(noisy.data, float) - np.asarray(truth.data, float)).ravel()[::40]
+    spread = random.uniform(0.3, 1.7, error.size)
+    error = error * spread
+    kinds = {"honest": 150 * spread, "half as large": 75 * spread, "the same everywhere": np.full(error.size, 176.0)}
+    lines = {}
+    print("\n| uncertainty | coverage 80% | calibration error | AUSE | Spearman | factor |\n|---|---|---|---|---|---|")
+    for name, sigma in kinds.items():
+        judged = ErrorSample(error, sigma, np.zeros(error.size, np.int64)).judged()
+        lines[name] = (judged.asked.tolist(), judged.covered.tolist())
+        row = (judged.numbers[key] for key in ("coverage 80%", "calibration error", "AUSE", "Spearman", "factor"))
+        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    axes = Axes2D("probability the uncertainty claims", "share of errors inside", diagonal=True)
+    return curves(lines, axes)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--size", type=int, nargs=3, default=[64, 512, 512])
+    parser.add_argument("--seed", type=int, default=21)
+    parser.add_argument("--side", type=int, default=16, help="of the pictured square, in scan voxels")
+    arguments = parser.parse_args()
+    case, other = (
+        make_lung(tuple(arguments.size), arguments.seed),
+        make_lung(tuple(arguments.size), arguments.seed + 100),
+    )
+    scan = case.clinical
+    truth = truth_on_clinical_slices(case.truth, scan)
+    truth = truth.with_data(truth.array())
+    labels = labels_on_clinical_slices(case.labels, scan)
+    window = IntensityWindow(-1000, 400)
+    look = Unpaired(texture_of(other.micro, IntensityWindow(2500, 15000), truth.spacing[1:]), window)
+    made = {"truth": truth, **control_rows(truth, 8)}
+    found = compare_with_truth(scan, made, truth, labels=labels, unpaired=look)
+    alone = compare_without_truth(scan, made)
+    shown = {**made, BASELINE: interpolated(scan, 8)}
+    rows = {name: found.rows[name] | alone.rows[name] for name in found.rows}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    metrics = [*found.definitions, "decorrelation resolution (mm)"]
+    print("| metric | " + " | ".join(rows) + " |\n|---|" + "---|" * len(rows))
+    for metric in metrics:
+        print(f"| {metric} | " + " | ".join(number(row[metric]) for row in rows.values()) + " |")
+
+    def view(name, caption):
+        plane, spacing = cropped(shown[name], scan, min(arguments.side, *scan.shape[1:]))
+        return View(caption, plane, spacing, LUNG_WINDOW)
+
+    for slug, (metric, names) in STORIES.items():
+        views = [view(name, f"{name}\n{metric}: {number(rows[name][metric])}") for name in ("truth", *names)]
+        keep(panel(views), arguments.out / f"metric-{slug}.png")
+    everything = [view(name, name) for name in ("truth", BASELINE, *list(made)[1:])]
+    keep(panel(everything, rows=2), arguments.out / "bad-enhancers.png")
+    keep(uncertainty_figure(truth, made["noisy"]), arguments.out / "metric-uncertainty.png", 0.9)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Leaderboards of `ctloupe evaluate`: results gathered, and models run on a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ctloupe.volume.errors import OptionError
+
+
+def require_new(out: Path | None, overwrite: bool, *names: str) -> None:
+    """Refuse to replace results unasked."""
+    for name in names:
+        if out is not None and not overwrite and (out / name).exists():
+            raise OptionError(f"{out / name}: exists already; give --overwrite or another --out")
+
+
+def compare_results(paths: list[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
+    """Gather results into one leaderboard."""
+    from ctloupe.evaluate.comparison import load_comparison
+    from ctloupe.evaluate.leaderboard import by_case, leaderboard
+
+    require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
+    board = leaderboard(by_case({str(path): load_comparison(path) for path in paths}))
+    _finish_board(board, out, as_json)
+
+
+def run_on_suite(
+    suite: str,
+    models: list[tuple[str, Path]],
+    controls: bool,
+    data: Path | None,
+    out: Path | None,
+    pdf: bool,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Run models on a suite and print its leaderboards."""
+    from ctloupe.cli.progress import say
+    from ctloupe.evaluate.suite import run_suite
+    from ctloupe.evaluate.suite_definition import load_suite
+
+    if out is None:
+        raise OptionError("--suite needs --out")
+    if pdf:
+        raise OptionError("--pdf belongs to single cases; a suite writes report.html")
+    require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
+    board = run_suite(load_suite(suite), models, out, data or out / "data", controls, say)
+    _finish_board(board, None, as_json)
+    say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
+
+
+def models_of(study: Path) -> list[tuple[str, Path]]:
+    """Row and model package of every training of a study; the seeds of a row share its name."""
+    found = [(path.parent.name.rpartition("-seed-")[0], path) for path in sorted(study.glob("runs/*-seed-*/model"))]
+    if not found:
+        raise OptionError(
+            f"--study {study}: no trained model here (runs/*-seed-*/model); give the --out of 'study run'"
+        )
+    return found
+
+
+def _finish_board(board: Any, out: Path | None, as_json: bool) -> None:
+    import json
+
+    from ctloupe.cli.progress import say
+    from ctloupe.evaluate.leaderboard import LEGEND
+    from ctloupe.evaluate.suite_report import board_markdown
+    from ctloupe.volume.notice import RESEARCH_NOTICE
+
+    boards = board if isinstance(board, dict) else {"": board}
+    if as_json:
+        print(json.dumps({name: one.plain() for name, one in boards.items()}, indent=2))
+    else:
+        for name, one in boards.items():
+            print(f"## {name}\n" if name else "", end="")
+            print(board_markdown(one) + "\n")
+        print(LEGEND)
+        print(RESEARCH_NOTICE)
+    if out is not None:
+        from ctloupe.evaluate.suite_report import write_boards
+
+        write_boards(boards, "Leaderboard", out)
+        say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
