@@ -107,7 +107,7 @@ def _overview(report: Report, shown: Shown) -> None:
     why = "the mask is largest there" if shown.mask is not None else "it is the middle one"
     report.figure(
         panel(views, zoom=box),
-        f"Slice {z}, chosen because {why}; the yellow square, where the scan varies most, is magnified below. "
+        f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is magnified below. "
         "Pixels are not smoothed.",
     )
     if real:

@@ -75,8 +75,10 @@ LUNG_RULES: Final = (
 )
 """−915 HU is half-way between air and mean parenchyma, −400 HU between parenchyma and blood."""
 
-BONE_RULES: Final = (Rule("fluid space", (BoneLabel.FLUID, BoneLabel.NERVE), (-490.0, 1060.0), 0.02, 0.0, 0.3, 0.4),)
-"""Half-way between air and fluid, and between fluid and dense bone."""
+BONE_RULES: Final = (
+    Rule("soft space", (BoneLabel.FLUID, BoneLabel.NERVE, BoneLabel.MARROW), (-490.0, 1060.0), 0.02, 0.0, 0.3, 0.4),
+)
+"""Half-way between air and fluid, and between fluid and dense bone; nerve and marrow are as dense as fluid."""
 
 
 def rules_for(present: Sequence[int]) -> tuple[Rule, ...]:

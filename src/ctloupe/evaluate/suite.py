@@ -12,6 +12,7 @@ import numpy as np
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.run import model_record, weights_digest
+from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.controls import control_rows
 from ctloupe.evaluate.leaderboard import Leaderboard, leaderboard, mean_of_seeds
@@ -165,7 +166,7 @@ def _measured(
     models: dict[str, dict[str, Any]] = {
         entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
-    keep_crops(out / "pictures" / case.key, scan, truth, rows)
+    keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: interpolated(scan, suite.scale), **rows})
     found = replace(
         found, models=models, facts=found.facts | {"suite": suite.name, "case": case.model_dump(mode="json")}
     )

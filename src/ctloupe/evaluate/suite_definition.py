@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ctloupe.evaluate.definition import definition_names, load_definition
 from ctloupe.phantom.phantom import TEMPORAL_BONE, PhantomCase, PhantomConfig, make_lung, make_temporal_bone
-from ctloupe.volume.errors import FileError, OptionError
 
 
 class PhantomSpec(BaseModel):
@@ -83,37 +80,9 @@ class Suite(BaseModel):
 
 def suite_names() -> list[str]:
     """Names of the suites that come with the package."""
-    folder = files("ctloupe.evaluate") / "suites"
-    return sorted(one.name.removesuffix(".yaml") for one in folder.iterdir() if one.name.endswith(".yaml"))
+    return definition_names("ctloupe.evaluate", "suites")
 
 
 def load_suite(name: str) -> Suite:
-    """Read a suite that comes with the package, or a YAML file of one's own.
-
-    Raises
-    ------
-    OptionError
-        If there is no suite of that name.
-    FileError
-        If the file is missing or is not a suite.
-    """
-    if name in suite_names():
-        text, stem = (files("ctloupe.evaluate") / "suites" / f"{name}.yaml").read_text(encoding="utf-8"), name
-    elif Path(name).suffix in (".yaml", ".yml"):
-        try:
-            text, stem = Path(name).read_text(encoding="utf-8"), Path(name).stem
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(f"{name}: cannot be read ({error})") from error
-    else:
-        raise OptionError(f"no suite is called '{name}'; there are: {', '.join(suite_names())}; or give a YAML file")
-    try:
-        values: Any = yaml.safe_load(text)
-        if not isinstance(values, dict):
-            raise FileError(f"suite {name}: expected a mapping of keys to values")
-        return Suite.model_validate({"name": stem} | values)
-    except yaml.YAMLError as error:
-        raise FileError(f"suite {name}: not valid YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "suite"
-        raise FileError(f"suite {name}, key '{key}': {first['msg']}") from error
+    """Read a suite that comes with the package, or a YAML file of one's own; see `load_definition` for errors."""
+    return load_definition(name, Suite, "suite", "ctloupe.evaluate", "suites")

@@ -29,11 +29,11 @@ THEMES: Final = {
     ),
     "Structures found": (
         "lumen Dice", "lumen surface distance (mm)", "vessel Dice", "vessel surface distance (mm)",
-        "fluid space Dice", "fluid space surface distance (mm)",
+        "soft space Dice", "soft space surface distance (mm)",
     ),
     "Structures invented and lost": (
         "false lumens (/cm³)", "missed lumens (/cm³)", "false vessels (/cm³)", "missed vessels (/cm³)",
-        "false fluid spaces (/cm³)", "missed fluid spaces (/cm³)",
+        "false soft spaces (/cm³)", "missed soft spaces (/cm³)",
     ),
     "Texture, wherever it lies": (
         "spectrum distance (dB)", "spectrum distance to µCT (dB)", "sliced Wasserstein to µCT", "m-HuM (I2)",
@@ -162,7 +162,7 @@ def keep_crops(folder: Path, scan: Volume, truth: Volume, rows: Mapping[str, Vol
 
 def _views(folder: Path, keys: Sequence[str], window: tuple[float, float]) -> list[View]:
     found = []
-    for name in ("_scan", *keys, "_truth"):
+    for name in ("_scan", BASELINE, *keys, "_truth"):
         path = folder / f"{name}.npz"
         if path.is_file():
             with np.load(path, allow_pickle=False) as kept:

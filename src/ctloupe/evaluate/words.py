@@ -15,9 +15,9 @@ _QUESTIONS: Final = (
     ("Finest true detail", ("resolution (mm)", "half-bit resolution (mm)")),
     ("Finest detail of any kind, true or invented", ("decorrelation resolution (mm)",)),
     ("Sharpness of airway walls", ("edge width (mm)", "walls found", "wall thickness error (mm)")),
-    ("Structures where they are", ("lumen Dice", "vessel Dice", "fluid space Dice")),
-    ("Structures invented", ("false lumens (/cm³)", "false vessels (/cm³)", "false fluid spaces (/cm³)")),
-    ("Structures lost", ("missed lumens (/cm³)", "missed vessels (/cm³)", "missed fluid spaces (/cm³)")),
+    ("Structures where they are", ("lumen Dice", "vessel Dice", "soft space Dice")),
+    ("Structures invented", ("false lumens (/cm³)", "false vessels (/cm³)", "false soft spaces (/cm³)")),
+    ("Structures lost", ("missed lumens (/cm³)", "missed vessels (/cm³)", "missed soft spaces (/cm³)")),
     ("Texture like the truth's or the µCT's", ("spectrum distance (dB)", "spectrum distance to µCT (dB)", "m-HuM")),
     ("Agreement with the scan it was made from", ("consistency RMS (HU)", "consistency bias (HU)")),
 )

@@ -121,8 +121,8 @@ class Unlikeness:
     def in_words(self) -> str:
         """One line with the score."""
         if not self.lines:
-            return f"likeness: the scan is like the training data (score {self.score:.1f}; above 1 is unlike)"
-        return f"warning: the scan is unlike the training data (score {self.score:.1f}): {'; '.join(self.lines)}"
+            return f"likeness: the scan is like the training data (score {self.score:.2f}; above 1 is unlike)"
+        return f"warning: the scan is unlike the training data (score {self.score:.2f}): {'; '.join(self.lines)}"
 
 
 def unlikeness(scan: Look, trained: Look, spread: Spread | None = None) -> Unlikeness:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.evaluate.definition import definition_names, load_definition
+from ctloupe.volume.errors import OptionError
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -126,41 +124,9 @@ class Study(BaseModel):
 
 def names() -> list[str]:
     """Names of the studies that come with the package."""
-    folder = files("ctloupe.studies") / "definitions"
-    return sorted(one.name.removesuffix(".yaml") for one in folder.iterdir() if one.name.endswith(".yaml"))
+    return definition_names("ctloupe.studies", "definitions")
 
 
 def load_study(name: str) -> Study:
-    """Read a study that comes with the package, or a YAML file of one's own.
-
-    Raises
-    ------
-    OptionError
-        If there is no study of that name.
-    FileError
-        If the file is missing or is not a study.
-    """
-    if name in names():
-        return _parsed((files("ctloupe.studies") / "definitions" / f"{name}.yaml").read_text(encoding="utf-8"), name)
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        raise OptionError(f"no study is called '{name}'; there are: {', '.join(names())}; or give a YAML file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from error
-    return _parsed(text, path.stem)
-
-
-def _parsed(text: str, name: str) -> Study:
-    try:
-        values = yaml.safe_load(text)
-        if not isinstance(values, dict):
-            raise FileError(f"study {name}: expected a mapping of keys to values")
-        return Study.model_validate({"name": name} | values)
-    except yaml.YAMLError as error:
-        raise FileError(f"study {name}: not valid YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "study"
-        raise FileError(f"study {name}, key '{key}': {first['msg']}") from error
+    """Read a study that comes with the package, or a YAML file of one's own; see `load_definition` for errors."""
+    return load_definition(name, Study, "study", "ctloupe.studies", "definitions")

@@ -1,0 +1,66 @@
+"""YAML definitions that come with the package under a name, or are a user's own file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ctloupe.volume.errors import FileError, OptionError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def definition_names(package: str, folder: str) -> list[str]:
+    """Names of the definitions in a folder of a package."""
+    found = files(package) / folder
+    return sorted(one.name.removesuffix(".yaml") for one in found.iterdir() if one.name.endswith(".yaml"))
+
+
+def load_definition(name: str, kind: type[Model], what: str, package: str, folder: str) -> Model:
+    """Read a definition by its name, or a YAML file by its path; the file's stem is its name.
+
+    Parameters
+    ----------
+    name
+        Name or path.
+    kind
+        Model that it has to satisfy.
+    what
+        What it is called in messages.
+    package, folder
+        Where the named ones are.
+
+    Raises
+    ------
+    OptionError
+        If there is none of that name.
+    FileError
+        If the file is missing or not valid.
+    """
+    known = definition_names(package, folder)
+    path = Path(name)
+    if name in known:
+        text = (files(package) / folder / f"{name}.yaml").read_text(encoding="utf-8")
+    elif path.suffix not in (".yaml", ".yml"):
+        raise OptionError(f"no {what} is called '{name}'; there are: {', '.join(known)}; or give a YAML file")
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FileError(f"{path}: cannot be read ({error})") from error
+        name = path.stem
+    try:
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise FileError(f"{what} {name}: expected a mapping of keys to values")
+        return kind.model_validate({"name": name} | values)
+    except yaml.YAMLError as error:
+        raise FileError(f"{what} {name}: not valid YAML ({str(error).splitlines()[0]})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or what
+        raise FileError(f"{what} {name}, key '{key}': {first['msg']}") from error
