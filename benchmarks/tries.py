@@ -11,8 +11,9 @@ import time
 import torch
 import torch.nn.functional as F
 
-from ctloupe.enhance import lower
+from ctloupe.enhance import fast_layers, lower
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
+from ctloupe.networks.tile import Tile
 
 CL = torch.channels_last
 
@@ -48,7 +49,7 @@ def without_norms(module):
 def padding(repeats):
     reflecting = convolution(64, 64, 3, padding="reflect")
     x = features(64, 256, 512)
-    fast = lower.FastConvolution(reflecting, lower.NO_ACTIVATION, torch.bfloat16)
+    fast = fast_layers.FastConvolution(reflecting, fast_layers.NO_ACTIVATION, torch.bfloat16)
     before = plain(reflecting)
     return "reflection padding of the frame only", best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
 
@@ -68,13 +69,13 @@ def residual(repeats, in_place):
 def shuffle(repeats):
     x = features(128, 128, 256)
     before = best(lambda: F.pixel_shuffle(x, 2), repeats)
-    return "pixel shuffle by runs of channels", before, best(lambda: lower.interleaved(x), repeats)
+    return "pixel shuffle by runs of channels", before, best(lambda: fast_layers.interleaved(x), repeats)
 
 
 def step(repeats):
     layer = without_norms(SubPixelStep(64)).eval()
     x = features(64, 128, 256)
-    fast = lower.FastSubPixel(layer, torch.bfloat16)
+    fast = fast_layers.FastSubPixel(layer, torch.bfloat16)
     before = plain(layer)
     return (
         "whole sub-pixel step, PReLU before the shuffle",
@@ -86,9 +87,9 @@ def step(repeats):
 def last(repeats, dtype):
     layer = convolution(8, 1, 7, padding="reflect")
     x = features(32, 256, 256)
-    fine = lower.interleaved(x).float().contiguous(memory_format=CL)
-    fast = lower.FastLast(layer, dtype)
-    fast.tile = lower.Tile((8, 16), (8, 16), 64, 64)
+    fine = fast_layers.interleaved(x).float().contiguous(memory_format=CL)
+    fast = fast_layers.FastLast(layer, dtype)
+    fast.tile = Tile((8, 16), (8, 16), 64, 64)
     before = layer.to(memory_format=CL)
     name = "last 7×7 convolution before the last shuffle, " + (
         "float32" if dtype == torch.float32 else "three half-precision parts"
@@ -99,7 +100,7 @@ def last(repeats, dtype):
 def first(repeats):
     layer = convolution(1, 64, 7, padding="reflect")
     x = torch.randn(1, 1, 512, 512)
-    fast = lower.FastFirst(layer, lower.NO_ACTIVATION, torch.bfloat16)
+    fast = fast_layers.FastFirst(layer, fast_layers.NO_ACTIVATION, torch.bfloat16)
     before = layer.to(memory_format=CL)
     return (
         "first convolution, image split into two halves of its digits",
@@ -121,7 +122,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
-    print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; fused operations: {lower._FUSED}")
+    print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; fused operations: {fast_layers._FUSED}")
     print("\n| try | before, ms | after, ms | times faster |\n|---|---|---|---|")
     for name, before, after in (
         padding(repeats),

@@ -32,6 +32,9 @@ SMALLER = {
     "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
 }
 
+KEPT = ("phantom", "evaluation", "plain.nii.gz", "enhanced.ome.zarr", "leaderboard")
+"""Outputs that several pages make."""
+
 
 def commands(page):
     blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
@@ -76,7 +79,7 @@ def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, 
     monkeypatch.chdir(workplace)
     for page in PAGES:
         for command in own(page):
-            kept = [one for one in ("phantom", "evaluation", "plain.nii.gz", "enhanced.ome.zarr") if one in command]
+            kept = [one for one in KEPT if one in command]
             overwrite = " --overwrite" if kept and page != PAGES[0] and re.search(r"(-o|--out) ", command) else ""
             run(command + overwrite, monkeypatch)
     assert (workplace / "evaluation" / "report.html").is_file()

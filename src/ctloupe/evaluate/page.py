@@ -107,8 +107,8 @@ def _overview(report: Report, shown: Shown) -> None:
     why = "the mask is largest there" if shown.mask is not None else "it is the middle one"
     report.figure(
         panel(views, zoom=box),
-        f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is magnified below. "
-        "Pixels are not smoothed.",
+        f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is "
+        "magnified below. Pixels are not smoothed.",
     )
     if real:
         report.figure(
