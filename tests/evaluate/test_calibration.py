@@ -116,3 +116,9 @@ def test_factors_by_tissue_fitted_on_one_volume_make_another_honest():
     assert after.numbers["calibration error"] < 0.01 < before.numbers["calibration error"]
     assert after.numbers["coverage 80%"] == pytest.approx(0.8, abs=0.01)
     assert after.plain()["factors"]["0"] == pytest.approx(1, rel=0.05)
+
+
+def test_a_few_voxels_that_are_wrongly_certain_do_not_rule_the_factor():
+    error, deviation = honest()
+    deviation[:400] = 1e-3
+    assert recalibration(error, deviation, np.zeros(error.size))[0] == pytest.approx(1, rel=0.05)

@@ -15,6 +15,8 @@ from ctloupe.volume.volume import Volume
 LEVELS: Final = (0.5, 0.8, 0.95)
 SAMPLED_VOXELS: Final = 2_000_000
 LEVELS_DRAWN: Final = 20
+ONE_SIGMA: Final = 0.6826894921370859
+"""Share of Gaussian errors within one standard deviation."""
 
 MEANINGS: Final = {
     **{
@@ -24,7 +26,7 @@ MEANINGS: Final = {
     "calibration error": "mean of |coverage − level| over 20 levels; 0 is best",
     "AUSE": "area between the sparsification curves by σ and by the error itself; 0 is best",
     "Spearman": "rank correlation of σ and |error|, −1 to 1",
-    "factor": "what σ has to be multiplied by to fit these errors: root mean square of error / σ",
+    "factor": "what σ has to be multiplied by so that 68% of these errors lie within one σ",
 }
 """What the numbers of a `Judgement` mean."""
 
@@ -102,16 +104,18 @@ def sparsification(error: Values, deviation: Values, steps: int = 50) -> Sparsif
 
 
 def recalibration(error: Values, deviation: Values, tissue: Values) -> dict[int, float]:
-    """One factor for each tissue by which σ has to be multiplied: the root mean square of error / σ.
+    """One factor for each tissue by which σ has to be multiplied so that 68.3% of the errors lie within one σ.
 
-    It maximises the Gaussian likelihood (Laves et al. 2020, Eq. 6). Fit it on one phantom and apply it to another.
-    Voxels without σ are left out; a tissue without any gets 1.
+    It is the quantile of |error| / σ at that level, as split conformal calibration takes it (Angelopoulos et al. 2022,
+    Algorithm 1). The root mean square of error / σ, which maximises the Gaussian likelihood (Laves et al. 2020, Eq. 6)
+    and equals it for Gaussian errors, is ruled by the few voxels with σ near 0 where all passes were clipped alike.
+    Fit it on one phantom and apply it to another. Voxels without σ are left out; a tissue without any gets 1.
     """
     factors = {}
     for label in np.unique(tissue):
         inside = (tissue == label) & (deviation > 0)
-        ratio = np.asarray(error, float)[inside] / np.asarray(deviation, float)[inside]
-        factors[int(label)] = float(np.sqrt(np.mean(ratio**2))) if ratio.size else 1.0
+        ratio = np.abs(np.asarray(error, float)[inside]) / np.asarray(deviation, float)[inside]
+        factors[int(label)] = float(np.quantile(ratio, ONE_SIGMA)) if ratio.size else 1.0
     return factors
 
 
