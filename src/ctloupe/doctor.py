@@ -13,6 +13,8 @@ _EXTRAS = (
     ("python-gdcm", "dicom", "DICOM files with compressed pixel data"),
     ("imagecodecs", "tiff", "TIFF files compressed with LZW, Zstandard and others"),
     ("openvino", "openvino", "faster enhancing on Intel processors"),
+    ("distributed", "cluster", "enhancing on several machines through Dask"),
+    ("reportlab", "pdf", "reports as PDF"),
 )
 _LIBRARIES = (
     "numpy",

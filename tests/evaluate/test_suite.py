@@ -71,6 +71,24 @@ def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_pa
     ]
 
 
+def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(small, tiny_model, tmp_path):
+    said = []
+    run_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    (tmp_path / "mine.yaml").write_text(SMALL.replace("seed: 2,", "seed: 5,"))
+    path = tmp_path / "out" / "cases" / "three.json"
+    path.write_text(path.read_text().replace("paired-phantom, version 1", "paired-phantom, version 0"))
+    changed = load_suite(str(tmp_path / "mine.yaml"))
+    run_suite(changed, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    assert said[3:] == ["two: mine seed 0", "three: mine seed 0"]
+
+
+def test_models_are_warned_of_cases_unlike_their_training_data(small, tiny_model, tmp_path):
+    run_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+    found = load_comparison(tmp_path / "out" / "cases" / "one.json")
+    assert found.facts["warnings"]["mine seed 0"]
+    assert "⚠ mine: " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):
     with pytest.raises(OptionError, match="bicubic is always a row"):
         run_suite(small, [("bicubic", tiny_model)], tmp_path / "out", tmp_path / "data")

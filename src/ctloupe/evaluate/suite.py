@@ -14,13 +14,14 @@ from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.run import model_record, weights_digest
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
-from ctloupe.evaluate.controls import control_rows
+from ctloupe.evaluate.controls import CONTROLS, control_rows
 from ctloupe.evaluate.leaderboard import Leaderboard, leaderboard, mean_of_seeds
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.recipes import PAIRED_PHANTOM
 from ctloupe.evaluate.suite_definition import CaseSpec, PhantomSpec, Suite
-from ctloupe.evaluate.suite_report import keep_crops, write_boards, write_suite_report
+from ctloupe.evaluate.suite_report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.volume.atomic import replacing
@@ -29,6 +30,8 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
 _SEED_MARK: Final = " seed "
+_BY_ROW: Final = ("warnings", "by size", "slice by slice")
+"""Facts that have an entry a row."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ def run_suite(
     looks: dict[str, Unpaired] = {}
     for case in suite.cases:
         path = out / "cases" / f"{case.key}.json"
-        known = load_comparison(path) if path.is_file() else None
+        known = _known(path, case)
         missing = [entry for entry in entries if not _is_known(entry, known)]
-        wants_controls = controls and (known is None or "blurred" not in known.rows)
-        if known is None or missing or wants_controls or known.protocol != PAIRED_PHANTOM.title:
+        wants_controls = controls and (known is None or not set(CONTROLS) <= set(known.rows))
+        if known is None or missing or wants_controls:
             say(f"{case.key}: {', '.join(entry.key for entry in missing) or 'bicubic'}")
             if case.group not in looks:
                 looks[case.group] = _look(suite, case.group, data)
@@ -102,7 +105,7 @@ def run_suite(
     for group in suite.groups:
         cases = {case.key: _averaged(found[case.key], entries, controls) for case in suite.cases if case.group == group}
         boards[group] = leaderboard(cases)
-    write_boards(boards, f"Suite {suite.name}: {suite.title}", out)
+    write_tables(boards, f"Suite {suite.name}: {suite.title}", out)
     write_suite_report(suite, boards, found, [entry.key for entry in entries if entry.seed == 0], out)
     return boards
 
@@ -116,6 +119,15 @@ def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
         seed = sum(entry.row == name for entry in entries)
         entries.append(Entry(name, seed, replace(resolver, name=name)))
     return entries
+
+
+def _known(path: Path, case: CaseSpec) -> Comparison | None:
+    """What was measured before, by this version of the protocol on this very phantom."""
+    if not path.is_file():
+        return None
+    known = load_comparison(path)
+    same = known.protocol == PAIRED_PHANTOM.title and known.facts.get("case") == case.model_dump(mode="json")
+    return known if same else None
 
 
 def _is_known(entry: Entry, known: Comparison | None) -> bool:
@@ -167,19 +179,21 @@ def _measured(
         entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
     keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: interpolated(scan, suite.scale), **rows})
-    found = replace(
-        found, models=models, facts=found.facts | {"suite": suite.name, "case": case.model_dump(mode="json")}
-    )
-    if known is None or known.protocol != found.protocol or known.data != found.data:
-        return found
-    curves = {figure: known.curves.get(figure, {}) | lines for figure, lines in found.curves.items()}
-    sizes = known.facts.get("by size", {}) | found.facts.get("by size", {})
+    warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
+    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
+    found = replace(found, models=models, facts=found.facts | origin)
+    return found if known is None else _joined(known, found)
+
+
+def _joined(known: Comparison, found: Comparison) -> Comparison:
+    """Rows of one case that were measured at different times."""
+    facts = {key: known.facts.get(key, {}) | found.facts[key] for key in _BY_ROW if key in found.facts}
     return replace(
         found,
         rows=known.rows | found.rows,
         models=known.models | found.models,
-        curves=curves,
-        facts=found.facts | {"by size": sizes},
+        curves={figure: known.curves.get(figure, {}) | lines for figure, lines in found.curves.items()},
+        facts=found.facts | facts,
     )
 
 

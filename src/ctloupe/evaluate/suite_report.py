@@ -48,7 +48,13 @@ _PER_LINE: Final = 5
 
 
 def write_boards(boards: Mapping[str, Leaderboard], title: str, out: Path) -> None:
-    """Write ``leaderboard.md``, ``leaderboard.csv`` and ``report.html`` of leaderboards by group.
+    """Write tables and ``report.html`` of leaderboards by group; see `write_tables`."""
+    write_tables(boards, title, out)
+    _page(boards, title).write(out / "report.html")
+
+
+def write_tables(boards: Mapping[str, Leaderboard], title: str, out: Path) -> None:
+    """Write ``leaderboard.md`` and ``leaderboard.csv`` of leaderboards by group.
 
     Raises
     ------
@@ -65,7 +71,6 @@ def write_boards(boards: Mapping[str, Leaderboard], title: str, out: Path) -> No
     head = next(iter(tables.values()))[0]
     lines = [f"group,{head}", *(f"{group},{line}" for group, table in tables.items() for line in table[1:])]
     _write(out / "leaderboard.csv", "\n".join(lines) + "\n")
-    _page(boards, title).write(out / "report.html")
 
 
 def board_markdown(board: Leaderboard) -> str:
@@ -97,6 +102,8 @@ def write_suite_report(
         page.section(f"Case {case.key}")
         kernel = f"{case.kernel} kernel, noise {'usual' if case.noise_hu is None else f'{case.noise_hu:g} HU'}"
         page.text(f"{case.anatomy}, seed {case.seed}, {kernel}{', with a nodule' if case.nodule else ''}.")
+        for warning, rows in _warned(found[case.key], keys).items():
+            page.text(f"⚠ {', '.join(rows)}: {warning}.")
         window = BONE_WINDOW if case.anatomy == "temporal-bone" else LUNG_WINDOW
         views = _views(out / "pictures" / case.key, keys, window)
         if views:
@@ -109,6 +116,15 @@ def write_suite_report(
     page.section(f"Curves of case {suite.cases[0].key}")
     add_curves(page, Comparison(first.protocol, first.rows, first.definitions, curves=kept))
     page.write(out / "report.html")
+
+
+def _warned(found: Comparison, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Rows of single models by what speaks against them on a case."""
+    said: dict[str, list[str]] = {}
+    for key in keys:
+        for warning in found.facts.get("warnings", {}).get(key, []):
+            said.setdefault(warning, []).append(key.partition(" seed ")[0])
+    return said
 
 
 def _page(boards: Mapping[str, Leaderboard], title: str) -> Report:

@@ -1,0 +1,56 @@
+"""Imports go down the floors of the house only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "ctloupe"
+FLOORS = {
+    "volume": 1,
+    "networks": 2,
+    "losses": 2,
+    "prepare": 2,
+    "phantom": 2,
+    "methods": 3,
+    "train": 4,
+    "enhance": 4,
+    "evaluate": 5,
+    "studies": 6,
+    "rate": 6,
+    "demo": 6,
+    "cli": 7,
+}
+
+
+def imported(path):
+    """Rooms of the package that a file imports, wherever in the file, but for type checking."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "ctloupe" and len(parts) > 1 and parts[1] in FLOORS:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_a_room_imports_from_its_own_floor_or_below(room):
+    upwards = {
+        f"{path.relative_to(PACKAGE)} imports {other}"
+        for path in (PACKAGE / room).rglob("*.py")
+        for other in imported(path)
+        if FLOORS[other] > FLOORS[room]
+    }
+    assert not upwards
+
+
+def test_every_room_has_a_floor():
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(FLOORS)
+
+
+def test_formats_and_geometry_need_no_torch():
+    assert not [path.name for path in (PACKAGE / "volume").glob("*.py") if "import torch" in path.read_text("utf-8")]
