@@ -103,7 +103,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     add_curves(report, found)
     if case.truth is not None and case.deviation is not None:
         judged = _add_uncertainty(report, case, case.truth, case.deviation, scale)
-        found = replace(found, facts=found.facts | {"uncertainty": judged.plain()})
+        found = replace(found, facts=found.facts | {name: one.plain() for name, one in judged.items()})
     return found, report
 
 
@@ -115,10 +115,11 @@ def _add_tissues(report: Report, truth: Volume, labels: Volume, rows: dict[str, 
     add_tissues(report, tissues)
 
 
-def _add_uncertainty(report: Report, case: Case, truth: Volume, deviation: Volume, scale: int) -> Judgement:
+def _add_uncertainty(report: Report, case: Case, truth: Volume, deviation: Volume, scale: int) -> dict[str, Judgement]:
+    """Judge the uncertainty as given and, with factors, recalibrated."""
     enhanced = list(case.enhanced.values())[-1]
     sample = sample_errors(enhanced, deviation, truth, case.mask, scale, case.labels)
     judged = sample.judged()
     again = sample.recalibrated(dict(case.factors)).judged() if case.factors else None
-    add_uncertainty(report, judged, again)
-    return again or judged
+    add_uncertainty(report, judged, again, TISSUES if case.labels is not None else {})
+    return {"uncertainty": judged} | ({"uncertainty recalibrated": again} if again is not None else {})

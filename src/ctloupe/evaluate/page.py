@@ -182,14 +182,16 @@ def add_curves(report: Report, found: Comparison) -> None:
     )
 
 
-def add_uncertainty(report: Report, judged: Judgement, recalibrated: Judgement | None = None) -> None:
-    """Add the numbers, reliability diagram and sparsification of an uncertainty."""
+def add_uncertainty(
+    report: Report, judged: Judgement, recalibrated: Judgement | None, names: Mapping[int, str]
+) -> None:
+    """Add the numbers, reliability diagram and sparsification of an uncertainty; `names` are those of the labels."""
     report.section("Uncertainty")
     both = {"as given": judged} | ({"recalibrated": recalibrated} if recalibrated is not None else {})
     report.table(
         ["", *both], [[name, *(number(one.numbers[name]) for one in both.values())] for name in judged.numbers]
     )
-    factors = ", ".join(f"label {label}: {factor:.2f}" for label, factor in judged.factors.items())
+    factors = ", ".join(f"{names.get(label, 'all')} {factor:.2f}" for label, factor in judged.factors.items())
     report.text(f"Factor that would fit these errors, by tissue: {factors}. Fit it on one case, apply it to another.")
     report.terms(MEANINGS)
     report.figure(

@@ -25,6 +25,9 @@ TILE: Final = 64
 
 TILES_PER_SLICE: Final = 8
 PATCHES_PER_SLICE: Final = 512
+WINDOW: Final = 512
+"""Side in pixels of the part of a larger slice that tiles and patches are drawn from."""
+
 DETAILED_SLICES: Final = 16
 """Slices, evenly spread, that tiles and patches are drawn from; Hu moments are of all."""
 
@@ -54,8 +57,9 @@ class Texture:
         """Take a slice in [−1, 1] into account; `inside` says which pixels count, and is True for all when None."""
         inside = np.ones(unit.shape, bool) if inside is None else inside
         self._moments.append(hu_moments(np.where(inside, (unit + 1) / 2, 0)[None]))
-        if not detailed:
+        if not detailed or not inside.any():
             return
+        unit, inside = self._window(unit, inside)
         for top, left in self._places(inside, TILE, TILES_PER_SLICE):
             self._power = self._power + radial_power(unit[top : top + TILE, left : left + TILE], TILE // 2)
             self._tiles += 1
@@ -64,6 +68,20 @@ class Texture:
             step = 1 << level
             drawn.append(sample_patches(plane, PATCHES_PER_SLICE, self._random, inside[::step, ::step]))
         self._patches.append(drawn)
+
+    def _window(self, unit: Plane, inside: Flags) -> tuple[Plane, Flags]:
+        """A square of at most 512 pixels around a random pixel that counts: texture needs no more, and time does."""
+        if max(unit.shape) <= WINDOW:
+            return unit, inside
+        rows = np.flatnonzero(inside.any(1))
+        row = int(self._random.choice(rows))
+        column = int(self._random.choice(np.flatnonzero(inside[row])))
+        top, left = (
+            int(np.clip(at - WINDOW // 2, 0, max(0, length - WINDOW)))
+            for at, length in zip((row, column), unit.shape, strict=True)
+        )
+        place = slice(top, top + WINDOW), slice(left, left + WINDOW)
+        return unit[place], inside[place]
 
     def _places(self, inside: Flags, side: int, count: int) -> NDArray[np.intp]:
         """Corners of random squares wholly inside, at most `count`."""
