@@ -6,7 +6,6 @@ and durations are made smaller, by the table `SMALLER`.
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -89,32 +88,6 @@ def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, 
     for code in example:
         exec(compile(code, str(PAGES[0]), "exec"), {})
     assert (workplace / "enhanced.nii.gz").is_file()
-
-
-@pytest.mark.slow
-def test_the_benchmarks_shown_run(tiny_model, tmp_path):
-    shown = {line.split()[1] for page in PAGES for line in commands(page) if line.startswith("python ")}
-    inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", "".join(page.read_text("utf-8") for page in PAGES)))
-    options = {
-        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "128", "128"],
-        "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
-        "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
-        "benchmarks/tiny_preset.py": ["--repeats", "1"],
-        "benchmarks/enhance.py": ["--size", "48", "--width", "16", "--repeats", "1"],
-        "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
-        "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
-        "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
-        "benchmarks/train.py": ["--preset", "tiny", "--repeats", "1"],
-        "benchmarks/tries.py": ["--repeats", "1"],
-    }
-    assert shown | inline == set(options)
-    for script, arguments in options.items():
-        done = subprocess.run(
-            [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("|") > 10
-    assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
 
 
 def test_links_between_pages_lead_somewhere():

@@ -1,0 +1,66 @@
+"""Every benchmark that README or docs show runs, on small data."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.slow
+def test_the_benchmarks_shown_run(tiny_model, tmp_path):
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
+    inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
+    options = {
+        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "128", "128"],
+        "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
+        "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
+        "benchmarks/tiny_preset.py": ["--repeats", "1"],
+        "benchmarks/enhance.py": ["--size", "48", "--width", "16", "--repeats", "1"],
+        "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
+        "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
+        "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
+        "benchmarks/train.py": ["--preset", "tiny", "--repeats", "1"],
+        "benchmarks/tries.py": ["--repeats", "1"],
+    }
+    assert shown | inline == set(options)
+    for script, arguments in options.items():
+        done = subprocess.run(
+            [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("|") > 10
+    assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
+
+
+SUITE = """
+title: small
+scale: 4
+windows: {lung: {clinical: [-1000, 400], micro: [2500, 15000]}}
+specimens: {lung: {anatomy: lung, seed: 9, size: [8, 96, 96]}}
+cases:
+  - {key: only, group: lung, anatomy: lung, seed: 1, size: [8, 96, 96]}
+"""
+
+
+@pytest.mark.slow
+def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "study" / "runs" / "mine-seed-0" / "model")
+    (tmp_path / "small.yaml").write_text(SUITE, encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- leaderboard: begin -->\nold\n<!-- leaderboard: end -->\nafter\n", encoding="utf-8")
+    command = [sys.executable, ROOT / "benchmarks" / "leaderboard.py", "--study", "study", "--page", "page.md"]
+    command += ["--suite", "small.yaml", "--out", "suite"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- leaderboard: begin -->") and text.endswith(
+        "<!-- leaderboard: end -->\nafter\n"
+    )
+    assert "| bicubic |" in text and "| mine |" in text and "old" not in text
