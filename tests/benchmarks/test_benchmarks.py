@@ -63,4 +63,4 @@ def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_m
     assert text.startswith("before\n<!-- leaderboard: begin -->") and text.endswith(
         "<!-- leaderboard: end -->\nafter\n"
     )
-    assert "| bicubic |" in text and "| mine |" in text and "old" not in text
+    assert "| bicubic |" in text and "| mine |" in text and "\nold\n" not in text
