@@ -215,12 +215,15 @@ def sample_errors(
     OptionError
         If no voxel has an uncertainty.
     """
-    if not enhanced.shape == deviation.shape == truth.shape or not np.allclose(
-        enhanced.affine, deviation.affine, atol=1e-3
-    ):
+    if not enhanced.shape == deviation.shape == truth.shape:
         raise GeometryError(
             f"--uncertainty has shape {deviation.shape}, the enhanced volume {enhanced.shape}; give the uncertainty "
             "that was written with it"
+        )
+    if not np.allclose(enhanced.affine, deviation.affine, atol=1e-3):
+        raise GeometryError(
+            "--uncertainty lies elsewhere than the enhanced volume (spacing, origin or direction differ); give the "
+            "uncertainty that was written with it"
         )
     random = np.random.default_rng(seed)
     share = SAMPLED_VOXELS // truth.shape[0] + 1

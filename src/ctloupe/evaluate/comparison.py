@@ -134,7 +134,8 @@ def load_comparison(path: Path) -> Comparison:
         if not isinstance(found.protocol, str) or BASELINE not in rows:
             raise ValueError("it has no protocol or no bicubic row")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileError(f"{path}: no result of 'ctloupe evaluate' ({error}); give its metrics.json") from error
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise FileError(f"{path}: no result of 'ctloupe evaluate' ({why}); give its metrics.json") from error
     return found
 
 

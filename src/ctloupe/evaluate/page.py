@@ -113,8 +113,8 @@ def _overview(report: Report, shown: Shown) -> None:
     if real:
         report.figure(
             difference_panel(fine, real[0], DIFFERENCE_HU),
-            f"Difference to the truth in the same slice, ±{DIFFERENCE_HU:g} HU. Fine alveolar walls cannot be known "
-            "from the scan, so some speckle is expected; differences along airways and vessels are errors.",
+            f"Difference to the truth in the same slice, ±{DIFFERENCE_HU:g} HU. The finest walls cannot be known from "
+            "the scan, so some speckle is expected; differences along larger structures are errors.",
         )
 
 

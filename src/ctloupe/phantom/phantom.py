@@ -248,8 +248,8 @@ def _on_slices(
     )
     if not fits:
         raise GeometryError(
-            f"truth or labels {fine.shape} at {fine.spacing} mm do not lie over the scan {clinical.shape} at "
-            f"{clinical.spacing} mm; give the ones that belong to this scan"
+            f"truth or labels {fine.shape} at {_mm(fine.spacing)} mm do not lie over the scan {clinical.shape} at "
+            f"{_mm(clinical.spacing)} mm; give the ones that belong to this scan"
         )
     rows, columns = slice(start[0], ends[0]), slice(start[1], ends[1])
 
@@ -263,3 +263,7 @@ def _on_slices(
 
     data = LazyArray(shape, dtype, read, "truth")
     return fine.with_data(data, done, spacing=spacing, origin=origin)
+
+
+def _mm(spacing: Triple) -> str:
+    return "×".join(f"{edge:.4g}" for edge in spacing)
