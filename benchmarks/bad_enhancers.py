@@ -17,7 +17,7 @@ from ctloupe.evaluate.calibration import ErrorSample
 from ctloupe.evaluate.comparison import BASELINE
 from ctloupe.evaluate.controls import control_rows
 from ctloupe.evaluate.no_truth import compare_without_truth
-from ctloupe.evaluate.page import LUNG_WINDOW, chosen_box
+from ctloupe.evaluate.page import LUNG_WINDOW, square_of, varied_square
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pictures import Axes2D, View, curves, panel
 from ctloupe.evaluate.texture import Unpaired, texture_of
@@ -44,18 +44,6 @@ STORIES = {
     "decorrelation": ("decorrelation resolution (mm)", (BASELINE, WRONG, MILD)),
 }
 """For each picture: the metric, and three enhancers beside the truth."""
-
-
-def cropped(volume, scan, side):
-    """Square of the middle slice where the scan varies most."""
-    z, scale = scan.shape[0] // 2, volume.shape[1] // scan.shape[1]
-    box = chosen_box(np.asarray(scan.data[z], np.float32), scan.spacing[1:], None)
-    top, left = (
-        int(np.clip(round((at + box.side / 2) / edge - side / 2), 0, length - side)) * scale
-        for at, edge, length in zip((box.top, box.left), scan.spacing[1:], scan.shape[1:], strict=True)
-    )
-    plane = np.asarray(volume.data[z])[top : top + side * scale, left : left + side * scale]
-    return plane, volume.spacing[1:]
 
 
 def keep(png, path, share=0.65):
@@ -115,8 +103,11 @@ def main():
     for metric in metrics:
         print(f"| {metric} | " + " | ".join(number(row[metric]) for row in rows.values()) + " |")
 
+    side = min(arguments.side, *scan.shape[1:])
+    corner = varied_square(scan, side)
+
     def view(name, caption):
-        plane, spacing = cropped(shown[name], scan, min(arguments.side, *scan.shape[1:]))
+        plane, spacing = square_of(shown[name], scan, corner, side), shown[name].spacing[1:]
         return View(caption, plane, spacing, LUNG_WINDOW)
 
     for slug, (metric, names) in STORIES.items():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ctloupe.volume.errors import OptionError
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.leaderboard import Leaderboard
 
 
 def require_new(out: Path | None, overwrite: bool, *names: str) -> None:
@@ -21,8 +24,13 @@ def compare_results(paths: list[Path], out: Path | None, as_json: bool, overwrit
     from ctloupe.evaluate.leaderboard import by_case, leaderboard
 
     require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
-    board = leaderboard(by_case({str(path): load_comparison(path) for path in paths}))
-    _finish_board(board, out, as_json)
+    boards = {"": leaderboard(by_case({str(path): load_comparison(path) for path in paths}))}
+    _print_boards(boards, as_json)
+    if out is not None:
+        from ctloupe.evaluate.suite_report import write_boards
+
+        write_boards(boards, "Leaderboard", out)
+        _say_written(out)
 
 
 def run_on_suite(
@@ -45,9 +53,8 @@ def run_on_suite(
     if pdf:
         raise OptionError("--pdf belongs to single cases; a suite writes report.html")
     require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
-    board = run_suite(load_suite(suite), models, out, data or out / "data", controls, say)
-    _finish_board(board, None, as_json)
-    say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
+    _print_boards(run_suite(load_suite(suite), models, out, data or out / "data", controls, say), as_json)
+    _say_written(out)
 
 
 def models_of(study: Path) -> list[tuple[str, Path]]:
@@ -60,25 +67,24 @@ def models_of(study: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _finish_board(board: Any, out: Path | None, as_json: bool) -> None:
+def _print_boards(boards: dict[str, Leaderboard], as_json: bool) -> None:
     import json
 
-    from ctloupe.cli.progress import say
     from ctloupe.evaluate.leaderboard import LEGEND
     from ctloupe.evaluate.suite_report import board_markdown
     from ctloupe.volume.notice import RESEARCH_NOTICE
 
-    boards = board if isinstance(board, dict) else {"": board}
     if as_json:
         print(json.dumps({name: one.plain() for name, one in boards.items()}, indent=2))
-    else:
-        for name, one in boards.items():
-            print(f"## {name}\n" if name else "", end="")
-            print(board_markdown(one) + "\n")
-        print(LEGEND)
-        print(RESEARCH_NOTICE)
-    if out is not None:
-        from ctloupe.evaluate.suite_report import write_boards
+        return
+    for name, one in boards.items():
+        print(f"## {name}\n" if name else "", end="")
+        print(board_markdown(one) + "\n")
+    print(LEGEND)
+    print(RESEARCH_NOTICE)
 
-        write_boards(boards, "Leaderboard", out)
-        say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")
+
+def _say_written(out: Path) -> None:
+    from ctloupe.cli.progress import say
+
+    say(f"wrote {out / 'leaderboard.md'}, {out / 'leaderboard.csv'} and {out / 'report.html'}")

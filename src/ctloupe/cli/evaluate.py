@@ -13,6 +13,7 @@ from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_s
 from ctloupe.volume.errors import OptionError
 
 if TYPE_CHECKING:
+    from ctloupe.enhance.resolver import SuperResolver
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import Comparison
     from ctloupe.evaluate.report import Report
@@ -95,15 +96,18 @@ def evaluate(
         raise OptionError("--pdf needs --out")
     if protocol not in _PROTOCOLS:
         raise OptionError(f"--protocol {protocol}: expected one of {', '.join(_PROTOCOLS)}")
-    models = named_paths(model or [], "--model")
+    given = named_paths(model or [], "--model")
     if suite is not None:
-        models += models_of(study) if study is not None else []
-        run_on_suite(suite, models, controls, data, out, pdf, as_json, overwrite)
+        given += models_of(study) if study is not None else []
+        run_on_suite(suite, given, controls, data, out, pdf, as_json, overwrite)
         return
     if compare:
         compare_results(compare, out, as_json, overwrite)
         return
     require_new(out, overwrite, "metrics.json", "report.html", *(["report.pdf"] if pdf else []))
+    from ctloupe.enhance.resolver import load_model
+
+    models = {name: load_model(path) for name, path in given}
     size = as_voxel_size(voxel_size)
     where = _Where(mask, slices, roi, _resampled_to(models) if resample else None, series)
     if protocol == "jmi":
@@ -135,10 +139,8 @@ class _Where:
     series: str | None
 
 
-def _resampled_to(models: list[tuple[str, Path]]) -> tuple[float, float]:
-    from ctloupe.enhance.resolver import load_model
-
-    spacing = load_model(models[0][1]).trained_spacing if models else None
+def _resampled_to(models: dict[str, SuperResolver]) -> tuple[float, float]:
+    spacing = next(iter(models.values())).trained_spacing if models else None
     if spacing is None:
         raise OptionError("--resample needs the --model that the output was made with")
     return spacing
@@ -227,14 +229,13 @@ def _factors(path: Path) -> dict[int, float]:
 
 def _from_model(
     case: Case,
-    models: list[tuple[str, Path]],
+    models: dict[str, SuperResolver],
     micro: Path | None,
     micro_window: str | None,
     seed: int,
     voxel_size: tuple[float, float, float] | None,
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
-    from ctloupe.enhance.resolver import load_model
     from ctloupe.enhance.run import model_record
     from ctloupe.evaluate.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
@@ -242,12 +243,11 @@ def _from_model(
 
     found: dict[str, Any] = {}
     if models:
-        loaded = {name: load_model(path) for name, path in models}
-        told = (warnings_for(case.scan, case.mask, model) for model in loaded.values())
+        told = (warnings_for(case.scan, case.mask, model) for model in models.values())
         found["warnings"] = tuple(dict.fromkeys(line for lines in told for line in lines))
         # The one model of one output made it; of several the names say which.
-        own = list(case.enhanced) if len(loaded) == len(case.enhanced) == 1 else list(loaded)
-        found["models"] = {name: model_record(model) for name, model in zip(own, loaded.values(), strict=True)}
+        own = list(case.enhanced) if len(models) == len(case.enhanced) == 1 else list(models)
+        found["models"] = {name: model_record(model) for name, model in zip(own, models.values(), strict=True)}
     if micro is not None:
         clinical, of_micro = _windows(models, micro_window)
         fine = next(iter(case.enhanced.values())).spacing
@@ -256,16 +256,12 @@ def _from_model(
     return found
 
 
-def _windows(models: list[tuple[str, Path]], micro_window: str | None) -> tuple[Any, Any]:
+def _windows(models: dict[str, SuperResolver], micro_window: str | None) -> tuple[Any, Any]:
     """Clinical and µCT window: the first model's, the papers' without one."""
-    from ctloupe.methods.package import load_package
     from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
 
-    clinical, micro = CLINICAL, MICRO
-    trained = [path for _, path in models if path.is_dir()]
-    if trained:
-        card = load_package(trained[0]).card
-        clinical, micro = IntensityWindow(*card.clinical_window), IntensityWindow(*card.micro_window)
+    windows = ((model.window, model.micro_window) for model in models.values() if model.micro_window is not None)
+    clinical, micro = next(windows, (CLINICAL, MICRO))
     if micro_window is not None:
         micro = IntensityWindow(*numbers(micro_window, "--micro-window", 2, "0,15000"))
     return clinical, micro
@@ -273,19 +269,18 @@ def _windows(models: list[tuple[str, Path]], micro_window: str | None) -> tuple[
 
 def _jmi(
     micro: Path | None,
-    models: list[tuple[str, Path]],
+    models: dict[str, SuperResolver],
     patches: int | None,
     window: str | None,
     seed: int,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.enhance.resolver import load_model
     from ctloupe.evaluate.pseudo_paired import compare_by_jmi
     from ctloupe.volume.formats import read
 
     if micro is None or len(models) != 1:
         raise OptionError("--protocol jmi needs --micro and one --model")
-    resolver = load_model(models[0][1])
+    (resolver,) = models.values()
     found = compare_by_jmi(read(micro, voxel_size=voxel_size), resolver, _windows(models, window)[1], patches, seed)
     return found, _plain_report(found)
 
@@ -293,7 +288,7 @@ def _jmi(
 def _isbi(
     case: Case,
     micro: Path | None,
-    models: list[tuple[str, Path]],
+    models: dict[str, SuperResolver],
     window: str | None,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:

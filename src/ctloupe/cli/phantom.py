@@ -42,16 +42,15 @@ def phantom(
     import json
 
     from ctloupe.cli.progress import say
-    from ctloupe.phantom.phantom import TEMPORAL_BONE, PhantomConfig, make_lung, make_temporal_bone
+    from ctloupe.phantom.phantom import ANATOMIES
 
-    made = {"lung": (make_lung, PhantomConfig()), "temporal-bone": (make_temporal_bone, TEMPORAL_BONE)}
-    if kind not in made:
+    if kind not in ANATOMIES:
         raise OptionError(f"--kind {kind}: expected lung or temporal-bone")
     if nodule and kind != "lung":
         raise OptionError("--nodule belongs to --kind lung")
     if noise is not None and noise < 0:
         raise OptionError(f"--noise {noise:g}: expected 0 HU or more")
-    make, usual = made[kind]
+    make, usual = ANATOMIES[kind]
     amount = usual.noise_hu if noise is None else noise
     config = replace(usual, nodule=nodule, cylinder=cylinder, kernel=kernel, noise_hu=amount)
     case = make(size, seed, config)

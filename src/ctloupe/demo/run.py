@@ -19,9 +19,8 @@ from ctloupe.evaluate.page import Shown, add_curves, add_pictures, add_result, a
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pictures import loss_curves
 from ctloupe.evaluate.report import Report
-from ctloupe.evaluate.tissues import TissueError, tissue_errors
+from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
-from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
@@ -133,7 +132,7 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
     found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels)
     rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
-    tissues = tissue_errors(rows, truth, labels, {int(one): one.name.lower().replace("_", " ") for one in Label})
+    tissues = tissue_errors(rows, truth, labels, TISSUES)
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
     _write_introduction(report)

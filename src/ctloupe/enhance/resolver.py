@@ -83,6 +83,8 @@ class SuperResolver:
         What the training data looked like; None when it does not matter.
     training
         What the model card says of the training: method, steps, seed.
+    micro_window
+        Of the µCT it was trained on; None without training.
     """
 
     name: str
@@ -101,6 +103,7 @@ class SuperResolver:
     options: EngineOptions = field(default_factory=EngineOptions)
     trained_on: Fingerprint | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    micro_window: IntensityWindow | None = None
 
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
@@ -407,6 +410,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
         device,
         trained_on=card.fingerprint,
         training={"method": card.method, "preset": card.preset, **card.training},
+        micro_window=IntensityWindow(*card.micro_window),
     )
 
 

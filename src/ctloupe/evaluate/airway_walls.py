@@ -8,14 +8,15 @@ the full width at half maximum of that profile, as clinical airway programs meas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import center_of_mass, label, map_coordinates
+from scipy.ndimage import label, map_coordinates
 
+from ctloupe.evaluate.comparison import Metric
+from ctloupe.evaluate.intervals import finite_mean
 from ctloupe.evaluate.structure import SIZE_CLASSES_MM, equivalent_diameters, size_class
 from ctloupe.phantom.anatomy import Label
 
@@ -71,9 +72,12 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     places, thickness, diameter = [], [], []
     for number in range(1, count + 1):
-        if diameters[number] < LEAST_DIAMETER_MM or number in touching or _axis_ratio(regions == number, spacing) > 2:
+        if diameters[number] < LEAST_DIAMETER_MM or number in touching:
             continue
-        found = _rays(labels, np.asarray(center_of_mass(regions == number)), diameters[number], spacing, along, step)
+        points = np.argwhere(regions == number)
+        if _axis_ratio(points * np.asarray(spacing)) > LARGEST_AXIS_RATIO:
+            continue
+        found = _rays(labels, points.mean(0), diameters[number], spacing, along, step)
         if found is not None:
             places.append(found[0])
             thickness.append(found[1])
@@ -81,8 +85,8 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
     return WallProfiles(places, np.array(thickness), np.array(diameter), along)
 
 
-def _axis_ratio(flags: NDArray[np.bool_], spacing: tuple[float, float]) -> float:
-    points = np.argwhere(flags) * np.asarray(spacing)
+def _axis_ratio(points: NDArray[np.float64]) -> float:
+    """Of the ellipse with the moments of points (n, 2) in mm."""
     small, large = np.linalg.eigvalsh(np.cov(points.T) + 1e-9 * np.eye(2))
     return float(np.sqrt(large / small))
 
@@ -190,9 +194,9 @@ class WallScore:
         """Metrics over all airways in which a wall was found; see `WALL_MEANINGS`."""
         off = np.abs(np.subtract(self.thickness, self.labelled))
         return {
-            "wall thickness error (mm)": _mean(off),
+            "wall thickness error (mm)": finite_mean(off),
             "walls found": float(np.mean(np.isfinite(off))) if off.size else float("nan"),
-            "edge width (mm)": _mean(self.edges),
+            "edge width (mm)": finite_mean(self.edges),
         }
 
     def by_size(self) -> dict[str, tuple[int, float, float]]:
@@ -202,23 +206,17 @@ class WallScore:
         found = {}
         for index, (low, high) in enumerate(SIZE_CLASSES_MM):
             inside = (diameter >= low) & (diameter < high)
-            found[size_class(index)] = (int(inside.sum()), _mean(labelled[inside]), _mean(off[inside]))
+            found[size_class(index)] = (int(inside.sum()), finite_mean(labelled[inside]), finite_mean(off[inside]))
         return found
 
 
-def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
-    finite = np.asarray(values, float)
-    finite = finite[np.isfinite(finite)]
-    return float(finite.mean()) if finite.size else float("nan")
-
-
 WALL_MEANINGS: Final = {
-    "wall thickness error (mm)": (
+    "wall thickness error (mm)": Metric(
         "mean of |full width at half maximum of the airway wall − labelled thickness| over cross-sections of at least "
         f"{LEAST_DIAMETER_MM:g} mm",
         "less",
     ),
-    "walls found": (f"share of these cross-sections whose wall rises at least {LEAST_RISE_HU:g} HU", "more"),
-    "edge width (mm)": ("mean 10–90% width of the inner edge of airway walls; read it with walls found", "less"),
+    "walls found": Metric(f"share of these cross-sections whose wall rises at least {LEAST_RISE_HU:g} HU", "more"),
+    "edge width (mm)": Metric("mean 10–90% width of the inner edge of airway walls; read it with walls found", "less"),
 }
 """Meaning of each number, and which direction is better."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.evaluate.alignment import aligned_scale, with_baseline
+from ctloupe.evaluate.alignment import with_baseline
 from ctloupe.evaluate.calibration import Judgement, sample_errors
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.no_truth import compare_without_truth
@@ -25,14 +25,10 @@ from ctloupe.evaluate.page import (
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.texture import Unpaired
-from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.evaluate.tissues import TISSUES, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
-from ctloupe.phantom.anatomy import Label
-from ctloupe.phantom.temporal_bone import BoneLabel
 from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
-
-TISSUES = {int(label): label.name.lower().replace("_", " ") for label in (*Label, *BoneLabel)}
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         name: found.models.get(name, {}) | dict(case.models.get(name, {})) for name in (*found.models, *case.models)
     }
     found = replace(found, facts=found.facts | {"warnings": list(case.warnings)}, models=made)
-    scale = aligned_scale(case.scan, case.enhanced)
+    scale = found.facts["scale"]
     rows = with_baseline(case.scan, case.enhanced, scale)
     shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)
     report = Report(f"{title}, protocol {found.protocol}")

@@ -38,6 +38,13 @@ class Interval:
         return bool(self.low > 0 or self.high < 0)
 
 
+def finite_mean(values: ArrayLike) -> float:
+    """Mean of the finite values; NaN without any."""
+    found = np.asarray(values, float)
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if found.size else float("nan")
+
+
 def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Interval:
     """Mean with its percentile bootstrap interval (Efron 1979), cases being what is drawn.
 
@@ -55,9 +62,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Int
     """
     finite = np.asarray(values, float)
     finite = finite[np.isfinite(finite)]
-    if not finite.size:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    mean = float(finite.mean())
+    mean = finite_mean(finite)
     if finite.size < 3:
         return Interval(mean, float("nan"), float("nan"), finite.size)
     if np.ptp(finite) == 0:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Better, Comparison, require_one_protocol
-from ctloupe.evaluate.intervals import Interval, mean_interval
+from ctloupe.evaluate.intervals import Interval, finite_mean, mean_interval
 from ctloupe.volume.errors import OptionError
 
 Cell = tuple[Interval, Interval]
@@ -104,8 +104,7 @@ def leaderboard(found: Mapping[str, Comparison]) -> Leaderboard:
     Parameters
     ----------
     found
-        Results by case. A row that several results of one case have (bicubic, or a model's seeds) is averaged
-        within the case first.
+        Results by case; seeds are averaged before (`mean_of_seeds`), results of one case joined (`by_case`).
 
     Raises
     ------
@@ -147,7 +146,7 @@ def _cell(found: Mapping[str, Comparison], name: str, metric: str, better: Bette
 def mean_of_seeds(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of the rows of a model's seeds, metric by metric; what is not finite is left out."""
     metrics = dict.fromkeys(metric for row in rows for metric in row)
-    return {metric: mean_interval([row.get(metric, np.nan) for row in rows]).mean for metric in metrics}
+    return {metric: finite_mean([row.get(metric, np.nan) for row in rows]) for metric in metrics}
 
 
 def by_case(found: Mapping[str, Comparison]) -> dict[str, Comparison]:

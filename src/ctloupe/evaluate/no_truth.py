@@ -12,7 +12,7 @@ from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.consistency import ConsistencySum
 from ctloupe.evaluate.decorrelation import decorrelation_resolution
 from ctloupe.evaluate.recipes import NO_TRUTH
-from ctloupe.evaluate.texture import TILE, Texture, Unpaired, detailed_slices
+from ctloupe.evaluate.texture import Texture, Unpaired, counted_squares, detailed_slices
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
@@ -47,25 +47,15 @@ def compare_without_truth(
     if not shown.size:
         raise OptionError("the mask is empty: there is nothing to compare")
     detailed = detailed_slices(shown)
-    rows = {}
-    for name, volume in with_baseline(scan, enhanced, scale).items():
-        kept, texture, finest = ConsistencySum(scale), Texture(), []
-        for z in shown:
-            plane = np.asarray(volume.data[z], np.float32)
-            kept.add(plane, np.asarray(scan.data[z], np.float32), where[z])
-            if unpaired is not None:
-                inside = None if mask is None else mask[z].repeat(scale, 0).repeat(scale, 1)
-                texture.add(unpaired.clinical_window.to_unit(plane), inside, int(z) in detailed)
-            if int(z) in detailed:
-                finest.append(decorrelation_resolution(_fullest(plane, where[z], scale), volume.spacing[1]))
-        found = kept.result()
-        rows[name] = {
-            "consistency RMS (HU)": found.rms_hu,
-            "consistency bias (HU)": found.bias_hu,
-            "decorrelation resolution (mm)": _median(finest),
-        }
-        if unpaired is not None:
-            rows[name] |= texture.distances(unpaired.texture)
+    everything = with_baseline(scan, enhanced, scale)
+    scores = {name: _Score(scale, unpaired) for name in everything}
+    for z in shown:
+        low = np.asarray(scan.data[z], np.float32)
+        inside = None if mask is None else mask[z].repeat(scale, 0).repeat(scale, 1)
+        square = _fullest(where[z], scale) if int(z) in detailed else None
+        for name, volume in everything.items():
+            scores[name].add(np.asarray(volume.data[z], np.float32), low, where[z], inside, square, volume.spacing[1])
+    rows = {name: score.numbers() for name, score in scores.items()}
     facts = {
         "scale": scale,
         "slices": scan.shape[0],
@@ -76,14 +66,47 @@ def compare_without_truth(
     return NO_TRUTH.comparison(rows, facts=facts, data={"scan": digest_of(scan)}, models=models)
 
 
-def _fullest(plane: NDArray[np.float32], mask: NDArray[np.bool_], scale: int) -> NDArray[np.float32]:
+class _Score:
+    """Everything that is summed up of one image."""
+
+    def __init__(self, scale: int, unpaired: Unpaired | None) -> None:
+        self._unpaired = unpaired
+        self._consistency, self._texture = ConsistencySum(scale), Texture()
+        self._finest: list[float] = []
+
+    def add(
+        self,
+        plane: NDArray[np.float32],
+        scan: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        inside: NDArray[np.bool_] | None,
+        square: tuple[slice, slice] | None,
+        spacing: float,
+    ) -> None:
+        """Take one slice in HU into account; `square` is what is looked at closely, in some slices only."""
+        self._consistency.add(plane, scan, mask)
+        if self._unpaired is not None:
+            self._texture.add(self._unpaired.clinical_window.to_unit(plane), inside, square is not None)
+        if square is not None:
+            self._finest.append(decorrelation_resolution(plane[square], spacing))
+
+    def numbers(self) -> dict[str, float]:
+        """Every metric of the image."""
+        kept = self._consistency.result()
+        found = {
+            "consistency RMS (HU)": kept.rms_hu,
+            "consistency bias (HU)": kept.bias_hu,
+            "decorrelation resolution (mm)": _median(self._finest),
+        }
+        return found | (self._texture.distances(self._unpaired.texture) if self._unpaired is not None else {})
+
+
+def _fullest(mask: NDArray[np.bool_], scale: int) -> tuple[slice, slice]:
     """Square of the slice that holds the most mask, on the fine grid."""
-    side = max(TILE // scale, min(SQUARE // scale, *mask.shape))
-    side = min(side, *mask.shape)
-    total = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    full = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-    top, left = np.unravel_index(int(np.argmax(full)), full.shape)
-    return plane[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
+    side = min(SQUARE // scale, *mask.shape)
+    full = counted_squares(mask, side)
+    top, left = (int(at) * scale for at in np.unravel_index(int(np.argmax(full)), full.shape))
+    return slice(top, top + side * scale), slice(left, left + side * scale)
 
 
 def _median(values: list[float]) -> float:

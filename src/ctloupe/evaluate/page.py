@@ -289,6 +289,27 @@ def chosen_box(plane: NDArray[np.float32], spacing: tuple[float, float], mask: N
     return Box(float(y) * spacing[0], float(x) * spacing[1], pixels * min(spacing))
 
 
+def varied_square(scan: Volume, side: int) -> tuple[int, int, int]:
+    """Slice, first row and first column of the square of `side` voxels of the middle slice where it varies most."""
+    z = scan.shape[0] // 2
+    spacing = (scan.spacing[1], scan.spacing[2])
+    box = chosen_box(np.asarray(scan.data[z], np.float32), spacing, None)
+    middle = (box.top + box.side / 2) / spacing[0], (box.left + box.side / 2) / spacing[1]
+    y, x = (
+        int(np.clip(round(centre - side / 2), 0, max(0, length - side)))
+        for centre, length in zip(middle, scan.shape[1:], strict=True)
+    )
+    return z, y, x
+
+
+def square_of(volume: Volume, scan: Volume, corner: tuple[int, int, int], side: int) -> NDArray[np.int16]:
+    """Square of a fine volume that lies over `side` coarse pixels of `scan` from `corner` (z, y, x)."""
+    scale = volume.shape[1] // scan.shape[1]
+    z, y, x = corner
+    plane = np.asarray(volume.data[z])
+    return plane[y * scale : (y + side) * scale, x * scale : (x + side) * scale].astype(np.int16)
+
+
 def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] = LUNG_WINDOW, units: str = "HU") -> View:
     """One slice of a volume, ready to be shown."""
     return View(caption, np.asarray(volume.data[z]), (volume.spacing[1], volume.spacing[2]), window, units)

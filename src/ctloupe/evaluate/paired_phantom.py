@@ -69,13 +69,16 @@ def compare_with_truth(
     plan = _Plan.of(scan, truth, mask, labels, scale)
     scores = {name: _Score(plan, unpaired) for name in everything}
     limit = _Structures(plan) if labels is not None else None
+    power = np.zeros(1)
     for z in plan.shown:
         reference = _Slice.of(plan, scan, truth, labels, z)
+        if reference.boxed is not None:
+            power = power + radial_power(reference.boxed)
         for name, volume in everything.items():
             scores[name].add(np.asarray(volume.data[z], np.float32), reference)
         if limit is not None:
             limit.add(reference.truth, reference)
-    return _comparison(plan, scores, limit, scan, truth, labels, enhanced)
+    return _comparison(plan, scores, limit, power, scan, truth, labels, enhanced)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class _Slice:
     inside: Flags | None
     scan: NDArray[np.float32]
     truth: NDArray[np.float32]
+    boxed: NDArray[np.float32] | None
     similarity: SsimReference
     real: tuple[Marked, ...]
     walls: WallProfiles | None
@@ -146,15 +150,16 @@ class _Slice:
             real = tuple(Marked.of(labelled(marked, rule, plan.spacing), plan.spacing) for rule in plan.rules)
             walls = wall_profiles(marked, plan.spacing) if plan.rules == LUNG_RULES else None
         similarity = SsimReference(plane, data_range=DATA_RANGE_HU)
-        return cls(int(z), inside, np.asarray(scan.data[z], np.float32), plane, similarity, real, walls)
+        boxed = _boxed(plane, inside, plan.box) if int(z) in plan.detailed else None
+        return cls(int(z), inside, np.asarray(scan.data[z], np.float32), plane, boxed, similarity, real, walls)
 
-    def boxed(self, plane: NDArray[np.float32], box: tuple[slice, slice]) -> NDArray[np.float32]:
-        """The rectangle around the mask; what is outside the mask counts as its mean."""
-        part = plane[box]
-        if self.inside is None:
-            return part
-        inside = self.inside[box]
-        return np.where(inside, part, part[inside].mean(dtype=np.float64)).astype(np.float32)
+
+def _boxed(plane: NDArray[np.float32], inside: Flags | None, box: tuple[slice, slice]) -> NDArray[np.float32]:
+    """The rectangle around the mask; what is outside the mask counts as its mean."""
+    part = plane[box]
+    if inside is None:
+        return part
+    return np.where(inside[box], part, part[inside[box]].mean(dtype=np.float64)).astype(np.float32)
 
 
 class _Structures:
@@ -200,7 +205,7 @@ class _Score:
     def __post_init__(self) -> None:
         rows, columns = self.plan.box
         self._ring = RingCorrelator((rows.stop - rows.start, columns.stop - columns.start), self.plan.spacing)
-        self._power: list[NDArray[np.float64]] = [np.zeros(1), np.zeros(1)]
+        self.power: NDArray[np.float64] = np.zeros(1)
         self._structures = _Structures(self.plan) if self.plan.rules else None
         self._texture = Texture() if self.unpaired is not None else None
         self._consistency = ConsistencySum(self.plan.scale)
@@ -210,15 +215,15 @@ class _Score:
         self._add_fidelity(plane, reference)
         mask = self.plan.mask
         self._consistency.add(plane, reference.scan, None if mask is None else mask[reference.z])
-        if reference.z in self.plan.detailed:
-            ours, real = (reference.boxed(one, self.plan.box) for one in (plane, reference.truth))
-            self._ring.add(ours, real)
-            self._power = [total + radial_power(one) for total, one in zip(self._power, (ours, real), strict=True)]
+        if reference.boxed is not None:
+            ours = _boxed(plane, reference.inside, self.plan.box)
+            self._ring.add(ours, reference.boxed)
+            self.power = self.power + radial_power(ours)
         if self._structures is not None:
             self._structures.add(plane, reference)
         if self._texture is not None and self.unpaired is not None:
             unit = self.unpaired.clinical_window.to_unit(plane)
-            self._texture.add(unit, reference.inside, reference.z in self.plan.detailed)
+            self._texture.add(unit, reference.inside, reference.boxed is not None)
 
     def _add_fidelity(self, plane: NDArray[np.float32], reference: _Slice) -> None:
         off = plane - reference.truth
@@ -243,7 +248,7 @@ class _Score:
         """Fourier ring correlation with the truth."""
         return self._ring.result()
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self, truth_power: NDArray[np.float64]) -> dict[str, float]:
         """Every metric of the image."""
         ring = self.ring()
         kept = self._consistency.result()
@@ -253,7 +258,7 @@ class _Score:
             "MAE (HU)": self.absolute / self.plan.voxels,
             "resolution (mm)": ring.crossing(),
             "half-bit resolution (mm)": ring.crossing("half-bit"),
-            "spectrum distance (dB)": power_spectrum_distance(*self._power),
+            "spectrum distance (dB)": power_spectrum_distance(self.power, truth_power),
             "consistency RMS (HU)": kept.rms_hu,
             "consistency bias (HU)": kept.bias_hu,
         }
@@ -267,10 +272,6 @@ class _Score:
         """Structure by size class; empty without labels."""
         return self._structures.by_size() if self._structures is not None else {}
 
-    def power(self, which: int) -> NDArray[np.float64]:
-        """Radial power spectrum of the image (0) or of the truth (1)."""
-        return self._power[which]
-
 
 def _decibels(mean_square: float) -> float:
     return float("inf") if mean_square == 0 else 10 * float(np.log10(DATA_RANGE_HU**2 / mean_square))
@@ -280,6 +281,7 @@ def _comparison(
     plan: _Plan,
     scores: dict[str, _Score],
     limit: _Structures | None,
+    power: NDArray[np.float64],
     scan: Volume,
     truth: Volume,
     labels: Volume | None,
@@ -296,9 +298,8 @@ def _comparison(
         facts["rules"] = [rule.in_words() for rule in plan.rules]
         facts["by size"] = {name: score.by_size() for name, score in scores.items()} | {LIMIT: limit.by_size()}
     rings = {name: score.ring() for name, score in scores.items()}
-    powers = {name: score.power(0) for name, score in scores.items()}
-    powers[LIMIT] = next(iter(scores.values())).power(1)
-    frequency = (np.arange(len(powers[LIMIT])) + 0.5) / len(powers[LIMIT]) * 0.5 / max(plan.spacing)
+    powers = {name: score.power for name, score in scores.items()} | {LIMIT: power}
+    frequency = (np.arange(len(power)) + 0.5) / len(power) * 0.5 / max(plan.spacing)
     curves = {
         "ring correlation": {name: _line(ring.frequency, ring.correlation) for name, ring in rings.items()},
         "power": {name: _line(frequency, power) for name, power in powers.items()},
@@ -306,7 +307,7 @@ def _comparison(
     data = {"scan": digest_of(scan), "truth": digest_of(truth)}
     if labels is not None:
         data["labels"] = digest_of(labels)
-    rows = {name: score.numbers() for name, score in scores.items()}
+    rows = {name: score.numbers(power) for name, score in scores.items()}
     for row in rows.values():
         row["resolution gain"] = rows[BASELINE]["resolution (mm)"] / row["resolution (mm)"]
     return PAIRED_PHANTOM.comparison(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -19,10 +20,8 @@ _FONT: Final = "DejaVu"
 
 def require_pdf() -> None:
     """Raise `OptionError` when the library for PDF is absent."""
-    try:
-        import reportlab  # noqa: F401
-    except ImportError as error:
-        raise OptionError("--pdf needs reportlab; install it with: pip install 'ctloupe[pdf]'") from error
+    if find_spec("reportlab") is None:
+        raise OptionError("--pdf needs reportlab; install it with: pip install 'ctloupe[pdf]'")
 
 
 def write_pdf(title: str, notice: str, sections: list[dict[str, Any]], path: Path, overwrite: bool = True) -> None:

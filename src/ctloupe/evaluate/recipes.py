@@ -61,17 +61,17 @@ _PAIRED: Final = {
 def _structures() -> dict[str, Metric]:
     found = {}
     for name in dict.fromkeys(rule.name for rule in (*LUNG_RULES, *BONE_RULES)):
-        for kind, (meaning, better) in STRUCTURE_MEANINGS.items():
-            counted = kind in ("false", "missed")
-            key = f"{kind} {name}s (/cm³)" if counted else f"{name} {kind}"
-            found[key] = Metric(f"{name}: {meaning}", "more" if better == "more" else "less")
-    for name, (meaning, better) in WALL_MEANINGS.items():
-        found[name] = Metric(meaning, "more" if better == "more" else "less")
+        for kind, metric in STRUCTURE_MEANINGS.items():
+            key = f"{kind} {name}s (/cm³)" if kind in ("false", "missed") else f"{name} {kind}"
+            found[key] = Metric(f"{name}: {metric.meaning}", metric.better)
     return found
 
 
 PAIRED_PHANTOM: Final = Recipe(
-    "paired-phantom", 1, "the truth of the same anatomy", _PAIRED | _CONSISTENCY | _structures() | _REALISM
+    "paired-phantom",
+    1,
+    "the truth of the same anatomy",
+    _PAIRED | _CONSISTENCY | _structures() | WALL_MEANINGS | _REALISM,
 )
 """Numbers that were called ``paired-truth`` before have the same definitions as far as they go."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
 
+from ctloupe.evaluate.comparison import Metric
 from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.temporal_bone import BoneLabel
 
@@ -131,31 +132,24 @@ class Marked:
     flags : bool (y, x)
     regions : int (y, x)
         Numbered regions.
+    border : bool (y, x)
+        Pixels of the structure that touch what is not it.
     away : (y, x)
         Distance in mm to the border of the structure; None when there is none.
     """
 
     flags: Flags
     regions: NDArray[np.int32]
+    border: Flags
     away: NDArray[np.float64] | None
 
     @classmethod
     def of(cls, flags: Flags, spacing: tuple[float, float]) -> Marked:
         """Number the regions and measure distances."""
         regions, _ = label(flags)
-        if not flags.any():
-            return cls(flags, regions, None)
-        return cls(flags, regions, distance_transform_edt(~cls._border(flags), sampling=spacing))
-
-    @staticmethod
-    def _border(flags: Flags) -> Flags:
-        inner: Flags = binary_erosion(flags, border_value=1)
-        return flags & ~inner
-
-    @property
-    def border(self) -> Flags:
-        """Pixels of the structure that touch what is not it."""
-        return self._border(self.flags)
+        border = flags & ~binary_erosion(flags, border_value=1)
+        away = distance_transform_edt(~border, sampling=spacing) if flags.any() else None
+        return cls(flags, regions, border, away)
 
     def supports(self, other: Marked) -> Flags:
         """For each region of `other`, by number: whether enough of it lies on or near this structure."""
@@ -230,18 +224,20 @@ def size_class(index: int) -> str:
 
 
 STRUCTURE_MEANINGS: Final = {
-    "Dice": ("2·|A∩B| / (|A|+|B|) of the structure found by the stated rule and the labels, over all slices", "more"),
-    "surface distance (mm)": (
+    "Dice": Metric(
+        "2·|A∩B| / (|A|+|B|) of the structure found by the stated rule and the labels, over all slices", "more"
+    ),
+    "surface distance (mm)": Metric(
         "mean in-plane distance between the borders of found and labelled structure, both ways, over slices that "
         "have both",
         "less",
     ),
-    "false": (
+    "false": Metric(
         f"cross-sections found of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of a labelled one, "
         "by cm³ compared: invented structures",
         "less",
     ),
-    "missed": (
+    "missed": Metric(
         f"labelled cross-sections of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of a found one, "
         "by cm³ compared: lost structures",
         "less",

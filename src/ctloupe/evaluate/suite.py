@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,6 @@ from ctloupe.volume.errors import OptionError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
-_SEED_MARK: Final = " seed "
 _BY_ROW: Final = ("warnings", "by size", "slice by slice")
 """Facts that have an entry a row."""
 
@@ -45,7 +45,12 @@ class Entry:
     @property
     def key(self) -> str:
         """Name of its own row in the results of a case."""
-        return f"{self.row}{_SEED_MARK}{self.seed}"
+        return f"{self.row} seed {self.seed}"
+
+    @cached_property
+    def weights(self) -> str:
+        """Digest of the model's weights; asked for in every case."""
+        return weights_digest(self.resolver)
 
 
 def run_suite(
@@ -106,7 +111,7 @@ def run_suite(
         cases = {case.key: _averaged(found[case.key], entries, controls) for case in suite.cases if case.group == group}
         boards[group] = leaderboard(cases)
     write_tables(boards, f"Suite {suite.name}: {suite.title}", out)
-    write_suite_report(suite, boards, found, [entry.key for entry in entries if entry.seed == 0], out)
+    write_suite_report(suite, boards, found, {entry.key: entry.row for entry in entries if entry.seed == 0}, out)
     return boards
 
 
@@ -131,7 +136,7 @@ def _known(path: Path, case: CaseSpec) -> Comparison | None:
 
 
 def _is_known(entry: Entry, known: Comparison | None) -> bool:
-    return known is not None and known.models.get(entry.key, {}).get("weights") == weights_digest(entry.resolver)
+    return known is not None and known.models.get(entry.key, {}).get("weights") == entry.weights
 
 
 def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
@@ -171,14 +176,13 @@ def _measured(
         for name, on_slices in (("truth", truth_on_clinical_slices), ("labels", labels_on_clinical_slices))
     )
     rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
+    plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
-    found = compare_with_truth(
-        scan, wanted or {BASELINE: load_model(BASELINE, suite.scale).enhance(scan)}, truth, None, labels, look
-    )
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, look)
     models: dict[str, dict[str, Any]] = {
         entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
-    keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: interpolated(scan, suite.scale), **rows})
+    keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: plain, **rows})
     warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
     origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
     found = replace(found, models=models, facts=found.facts | origin)
@@ -208,6 +212,5 @@ def _averaged(found: Comparison, entries: list[Entry], controls: bool) -> Compar
     for name in dict.fromkeys(entry.row for entry in entries):
         rows[name] = mean_of_seeds([found.rows[entry.key] for entry in entries if entry.row == name])
     if controls:
-        measured = {key for key in found.rows if _SEED_MARK not in key and key != BASELINE}
-        rows |= {key: found.rows[key] for key in found.rows if key in measured}
+        rows |= {name: found.rows[name] for name in CONTROLS}
     return replace(found, rows=rows)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.evaluate.definition import definition_names, load_definition
-from ctloupe.phantom.phantom import TEMPORAL_BONE, PhantomCase, PhantomConfig, make_lung, make_temporal_bone
+from ctloupe.phantom.phantom import ANATOMIES, PhantomCase
 
 
 class PhantomSpec(BaseModel):
@@ -25,9 +25,7 @@ class PhantomSpec(BaseModel):
 
     def make(self, scale: int) -> PhantomCase:
         """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
-        make, usual = {"lung": (make_lung, PhantomConfig()), "temporal-bone": (make_temporal_bone, TEMPORAL_BONE)}[
-            self.anatomy
-        ]
+        make, usual = ANATOMIES[self.anatomy]
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
         config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, nodule=self.nodule)
         return make(self.size, self.seed, config)

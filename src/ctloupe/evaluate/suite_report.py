@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.leaderboard import LEGEND, Leaderboard
-from ctloupe.evaluate.page import BONE_WINDOW, LUNG_WINDOW, add_curves, chosen_box
+from ctloupe.evaluate.page import BONE_WINDOW, LUNG_WINDOW, add_curves, square_of, varied_square
 from ctloupe.evaluate.pictures import View, panel
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.suite_definition import Suite
@@ -83,7 +83,7 @@ def write_suite_report(
     suite: Suite,
     boards: Mapping[str, Leaderboard],
     found: Mapping[str, Comparison],
-    keys: Sequence[str],
+    shown: Mapping[str, str],
     out: Path,
 ) -> None:
     """Write ``report.html`` with tables, pictures and curves of every case.
@@ -92,8 +92,8 @@ def write_suite_report(
     ----------
     suite, boards, found
         What was run, and what came of it by group and by case.
-    keys
-        Rows of single models that are shown.
+    shown
+        Names of the rows that are shown, by the key of one model of each in the results of a case.
     out
         Folder of the suite's results.
     """
@@ -102,28 +102,29 @@ def write_suite_report(
         page.section(f"Case {case.key}")
         kernel = f"{case.kernel} kernel, noise {'usual' if case.noise_hu is None else f'{case.noise_hu:g} HU'}"
         page.text(f"{case.anatomy}, seed {case.seed}, {kernel}{', with a nodule' if case.nodule else ''}.")
-        for warning, rows in _warned(found[case.key], keys).items():
+        for warning, rows in _warned(found[case.key], shown).items():
             page.text(f"⚠ {', '.join(rows)}: {warning}.")
         window = BONE_WINDOW if case.anatomy == "temporal-bone" else LUNG_WINDOW
-        views = _views(out / "pictures" / case.key, keys, window)
+        views = _views(out / "pictures" / case.key, shown, window)
         if views:
             page.figure(panel(views, rows=-(-len(views) // _PER_LINE)), "The square where the scan varies most.")
     first = found[suite.cases[0].key]
-    shown = {BASELINE, "truth", *keys}
+    names = {BASELINE: BASELINE, **shown, "truth": "truth"}
     kept = {
-        figure: {name: line for name, line in lines.items() if name in shown} for figure, lines in first.curves.items()
+        figure: {names[key]: line for key, line in lines.items() if key in names}
+        for figure, lines in first.curves.items()
     }
     page.section(f"Curves of case {suite.cases[0].key}")
     add_curves(page, Comparison(first.protocol, first.rows, first.definitions, curves=kept))
     page.write(out / "report.html")
 
 
-def _warned(found: Comparison, keys: Sequence[str]) -> dict[str, list[str]]:
+def _warned(found: Comparison, shown: Mapping[str, str]) -> dict[str, list[str]]:
     """Rows of single models by what speaks against them on a case."""
     said: dict[str, list[str]] = {}
-    for key in keys:
+    for key, name in shown.items():
         for warning in found.facts.get("warnings", {}).get(key, []):
-            said.setdefault(warning, []).append(key.partition(" seed ")[0])
+            said.setdefault(warning, []).append(name)
     return said
 
 
@@ -160,30 +161,22 @@ def _themes(board: Leaderboard) -> dict[str, tuple[str, ...]]:
 def keep_crops(folder: Path, scan: Volume, truth: Volume, rows: Mapping[str, Volume]) -> None:
     """Keep the same square of scan, truth and every row, for the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    z = scan.shape[0] // 2
-    spacing = (scan.spacing[1], scan.spacing[2])
-    box = chosen_box(np.asarray(scan.data[z], np.float32), spacing, None)
     side = min(CROP_SIDE, *scan.shape[1:])
-    middle = (box.top + box.side / 2) / spacing[0], (box.left + box.side / 2) / spacing[1]
-    y, x = (
-        int(np.clip(round(centre - side / 2), 0, length - side))
-        for centre, length in zip(middle, scan.shape[1:], strict=True)
-    )
+    corner = varied_square(scan, side)
     for name, volume in {"_scan": scan, "_truth": truth, **rows}.items():
-        scale = volume.shape[1] // scan.shape[1]
-        crop = np.asarray(volume.data[z])[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
         # Values in HU and pixels in mm, all that a view needs.
-        np.savez(folder / f"{name}.npz", crop=crop.astype(np.int16), spacing=np.asarray(volume.spacing[1:]))
+        crop = square_of(volume, scan, corner, side)
+        np.savez(folder / f"{name}.npz", crop=crop, spacing=np.asarray(volume.spacing[1:]))
 
 
-def _views(folder: Path, keys: Sequence[str], window: tuple[float, float]) -> list[View]:
+def _views(folder: Path, shown: Mapping[str, str], window: tuple[float, float]) -> list[View]:
     found = []
-    for name in ("_scan", BASELINE, *keys, "_truth"):
-        path = folder / f"{name}.npz"
+    for key, name in {"_scan": "scan", BASELINE: BASELINE, **shown, "_truth": "truth"}.items():
+        path = folder / f"{key}.npz"
         if path.is_file():
             with np.load(path, allow_pickle=False) as kept:
                 y, x = kept["spacing"].tolist()
-                found.append(View(name.removeprefix("_").removesuffix(" seed 0"), kept["crop"], (y, x), window))
+                found.append(View(name, kept["crop"], (y, x), window))
     return found
 
 

@@ -87,9 +87,7 @@ class Texture:
         """Corners of random squares wholly inside, at most `count`."""
         if min(inside.shape) < side:
             return np.empty((0, 2), np.intp)
-        total = np.pad(inside.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        full = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-        corners = np.argwhere(full == side * side)
+        corners = np.argwhere(counted_squares(inside, side) == side * side)
         if len(corners) > count:
             corners = corners[self._random.choice(len(corners), count, replace=False)]
         return corners
@@ -149,6 +147,13 @@ def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, flo
             unit = zoom(gaussian_filter(unit, blur), factors, order=1, mode="nearest", grid_mode=True)
         texture.add(unit, detailed=z in chosen)
     return texture
+
+
+def counted_squares(flags: Flags, side: int) -> NDArray[np.int64]:
+    """How many flags are set in the square of `side` pixels from each corner where one fits."""
+    total = np.pad(flags.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    found: NDArray[np.int64] = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    return found
 
 
 def detailed_slices(shown: NDArray[np.intp]) -> set[int]:

@@ -148,6 +148,10 @@ def make_temporal_bone(size: tuple[int, int, int], seed: int, config: PhantomCon
     return _scanned(anatomy.hu, anatomy.labels, bone_statistics(anatomy), config, seed, done, BONE_GAIN)
 
 
+ANATOMIES: Final = {"lung": (make_lung, PhantomConfig()), "temporal-bone": (make_temporal_bone, TEMPORAL_BONE)}
+"""What makes each kind of phantom, and its usual configuration."""
+
+
 def _require_whole_voxels(size: tuple[int, int, int], config: PhantomConfig) -> None:
     factors = (config.slices, config.scale, config.scale)
     if any(length % factor or length < factor for length, factor in zip(size, factors, strict=True)):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from ctloupe.phantom.airways import Segment, draw
+from ctloupe.phantom.airways import Point, Segment, draw
 from ctloupe.phantom.foam import alveolar_foam
 from ctloupe.volume.errors import OptionError
 
@@ -98,12 +98,13 @@ def temporal_bone(shape: tuple[int, int, int], seed: int, spacing: float = 0.018
     streams = iter(np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(4))
     placed = _Placed.at_random(np.array(shape) * spacing, next(streams))
     spiral, radii = _spiral(placed)
-    tubes = [*_tubes(spiral, radii), *_vestibule_and_canals(placed)]
+    tubes = [*_chain(spiral, radii), *_vestibule_and_canals(placed)]
+    canal = _nerve(placed)
     fluid = draw(tubes, shape, spacing)
     lamina = draw(list(_lamina(placed, spiral, radii)), shape, spacing)
-    nerve = draw(_nerve(placed), shape, spacing)
+    nerve = draw(canal, shape, spacing)
     # Dense bone is what lies near the fluid or the nerve; tubes grown by its thickness bound it.
-    capsule = draw([_grown(one, CAPSULE_MM) for one in (*tubes, *_nerve(placed))], shape, spacing)
+    capsule = draw([_grown(one, CAPSULE_MM) for one in (*tubes, *canal)], shape, spacing)
     hu, labels = _surroundings(shape, spacing, placed, next(streams))
     labels[capsule >= 0.5] = BoneLabel.CAPSULE
     hu += capsule * (CAPSULE_HU - hu)
@@ -154,8 +155,12 @@ class _Placed:
         return np.asarray(points) * self.size @ self.rotation.T + self.centre
 
 
+def _point(at: NDArray[np.float64]) -> Point:
+    return float(at[0]), float(at[1]), float(at[2])
+
+
 def _chain(points: NDArray[np.float64], radii: NDArray[np.float64]) -> list[Segment]:
-    ends = [(float(z), float(y), float(x)) for z, y, x in points]
+    ends = [_point(one) for one in points]
     return [
         Segment("vein", -1, start, end, float(first), float(last))
         for (start, end), (first, last) in zip(pairwise(ends), pairwise(radii), strict=True)
@@ -166,21 +171,13 @@ def _grown(one: Segment, by: float) -> Segment:
     return Segment(one.kind, -1, one.start, one.end, one.radius_start + by, one.radius_end + by)
 
 
-def _angles() -> NDArray[np.float64]:
-    return np.linspace(0, 360 * TURNS, 181)
-
-
 def _spiral(placed: _Placed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    theta = _angles()
+    theta = np.linspace(0, 360 * TURNS, 181)
     radius = 3.762 * np.exp(-0.001317 * theta)
     turn = np.deg2rad(theta)
     height = RISE_MM * (theta / theta[-1]) - RISE_MM / 2
     points = np.stack([height, radius * np.sin(turn), radius * np.cos(turn)], axis=1)
     return placed(points), placed.size * np.linspace(0.62, 0.32, theta.size)
-
-
-def _tubes(spiral: NDArray[np.float64], radii: NDArray[np.float64]) -> list[Segment]:
-    return _chain(spiral, radii)
 
 
 def _lamina(placed: _Placed, spiral: NDArray[np.float64], radii: NDArray[np.float64]) -> Iterator[Segment]:
@@ -197,7 +194,7 @@ def _lamina(placed: _Placed, spiral: NDArray[np.float64], radii: NDArray[np.floa
     reach = np.interp(fine, steps, radii)
     for point, way, length in zip(middle, inward, reach, strict=True):
         start, end = point + way * length, point + way * 0.1 * length
-        yield Segment("vein", -1, tuple(map(float, start)), tuple(map(float, end)), 0.045, 0.03)  # type: ignore[arg-type]
+        yield Segment("vein", -1, _point(start), _point(end), 0.045, 0.03)
 
 
 def _vestibule_and_canals(placed: _Placed) -> list[Segment]:

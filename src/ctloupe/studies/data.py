@@ -7,10 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.studies.definition import Budget
@@ -23,8 +19,6 @@ CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
 MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
 HELD_OUT_SEED = 9001
 _DONE = "data.json"
-
-TISSUES = {int(label): label.name.lower().replace("_", " ") for label in Label}
 
 
 @dataclass(frozen=True)
@@ -128,11 +122,3 @@ def _make(folder: Path, budget: Budget, enlargement: int, patch_size: int, say: 
         micro_window=MICRO_WINDOW,
     )
     prepare_banks(request, folder / "bank", overwrite=True)
-
-
-def crop_of(volume: Volume, scan: Volume, corner: tuple[int, int, int], side: int) -> NDArray[np.int16]:
-    """Square of a fine volume that lies over `side` coarse pixels of `scan` from `corner` (z, y, x)."""
-    scale = volume.shape[1] // scan.shape[1]
-    z, y, x = corner
-    plane = np.asarray(volume.data[z])
-    return plane[y * scale : (y + side) * scale, x * scale : (x + side) * scale].astype(np.int16)

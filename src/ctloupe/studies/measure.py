@@ -17,13 +17,13 @@ from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.isbi import compare_by_hu_moments
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pseudo_paired import compare_by_jmi, compare_synthesised
-from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.evaluate.tissues import TISSUES, tissue_errors
 from ctloupe.methods.base import Method
 from ctloupe.methods.cost import gflop, parameters
 from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, TISSUES, StudyData
+from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, StudyData
 from ctloupe.studies.definition import Protocol
 from ctloupe.train.banks import device_bank, load_banks
 from ctloupe.train.engine import FabricEngine, make_fabric

@@ -14,9 +14,10 @@ import numpy as np
 
 from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
+from ctloupe.evaluate.page import square_of, varied_square
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
-from ctloupe.studies.data import StudyData, crop_of, prepare_data
+from ctloupe.studies.data import StudyData, prepare_data
 from ctloupe.studies.definition import BUDGETS, Budget, Row, Scale, Study
 from ctloupe.studies.measure import facts_of, measure, measure_cost
 from ctloupe.studies.report import write_report
@@ -237,28 +238,13 @@ def _keep_picture(out: Path, key: str, scan: Volume, enhanced: Volume, data: Stu
     """Keep the same square of every row; of scan and truth too when they are not there yet."""
     folder = out / "pictures"
     folder.mkdir(exist_ok=True)
-    corner = _corner(scan)
+    corner = varied_square(scan, CROP_SIDE)
     side = min(CROP_SIDE, *scan.shape[1:])
-    np.save(folder / f"{key}.npy", crop_of(enhanced, scan, corner, side))
+    np.save(folder / f"{key}.npy", square_of(enhanced, scan, corner, side))
     if not (folder / "_truth.npy").is_file():
-        np.save(folder / "_scan.npy", crop_of(scan, scan, corner, side))
-        np.save(folder / "_truth.npy", crop_of(data.truth(scan), scan, corner, side))
+        np.save(folder / "_scan.npy", square_of(scan, scan, corner, side))
+        np.save(folder / "_truth.npy", square_of(data.truth(scan), scan, corner, side))
         _write(folder / "_spacing.json", {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side})
-
-
-def _corner(scan: Volume) -> tuple[int, int, int]:
-    """Square of the middle slice in which the scan varies most."""
-    from ctloupe.evaluate.page import chosen_box
-
-    z = scan.shape[0] // 2
-    spacing = (scan.spacing[1], scan.spacing[2])
-    box = chosen_box(np.asarray(scan.data[z], dtype=np.float32), spacing, None)
-    middle = ((box.top + box.side / 2) / spacing[0], (box.left + box.side / 2) / spacing[1])
-    y, x = (
-        int(np.clip(round(centre - CROP_SIDE / 2), 0, max(0, length - CROP_SIDE)))
-        for centre, length in zip(middle, scan.shape[1:], strict=True)
-    )
-    return z, y, x
 
 
 def _keep_model(run: Path, everything: bool) -> None:

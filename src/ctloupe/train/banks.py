@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,11 @@ class BankPair:
 
     clinical: PatchBank
     micro: PatchBank
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What the patches look like; found once a run, and asked for at every checkpoint."""
+        return _fingerprint(self)
 
 
 def load_banks(path: Path) -> BankPair:
@@ -72,13 +78,13 @@ def model_card(
         scale=config.scale,
         clinical_window=(banks.clinical.window.low, banks.clinical.window.high),
         micro_window=(banks.micro.window.low, banks.micro.window.high),
-        fingerprint=fingerprint_of(banks),
+        fingerprint=banks.fingerprint,
         training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
         software=software_versions(),
     )
 
 
-def fingerprint_of(banks: BankPair) -> Fingerprint:
+def _fingerprint(banks: BankPair) -> Fingerprint:
     """Describe the patches, so that a scan unlike them can be recognised."""
     clinical = banks.clinical
     look = look_of(_in_window(clinical, slice(None)), _pair(clinical))

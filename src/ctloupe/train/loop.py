@@ -295,8 +295,8 @@ class _Training:
         )
         if self.fabric.is_global_zero:
             found = self.method.findings()
-            card = model_card(self.settings, self.config, self.banks, self.step, elapsed, found)
             if self.plan.ships:
+                card = model_card(self.settings, self.config, self.banks, self.step, elapsed, found)
                 save_package(self.folder.model, self.method.enhancer(), card)
             self.folder.write_manifest(
                 steps=self.step,
