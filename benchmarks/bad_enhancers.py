@@ -21,8 +21,8 @@ from ctloupe.evaluate.page import LUNG_WINDOW, square_of, varied_square
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pictures import Axes2D, View, curves, panel
 from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
-from ctloupe.prepare.intensity import IntensityWindow
 
 WRONG = "texture in the wrong place"
 MILD = "texture in the wrong place, blurred"

@@ -22,8 +22,8 @@ from ctloupe.enhance.engine import Engine, EngineOptions
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.resolver import load_model
+from ctloupe.images.windows import CLINICAL
 from ctloupe.networks.tile import Tile
-from ctloupe.prepare.intensity import CLINICAL
 
 
 def best(function, repeats):

@@ -27,7 +27,7 @@ def one(slices, size, model):
         import torch
 
         from ctloupe import methods
-        from ctloupe.prepare.intensity import CLINICAL
+        from ctloupe.images.windows import CLINICAL
 
         kind = methods.get("sr-cyclegan")
         torch.manual_seed(0)

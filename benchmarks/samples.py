@@ -16,7 +16,7 @@ from ctloupe import methods
 from ctloupe.enhance.engine import Engine, EngineOptions
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.prepare.intensity import CLINICAL
+from ctloupe.images.windows import CLINICAL
 from ctloupe.volume.volume import Volume
 
 

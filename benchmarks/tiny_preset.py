@@ -27,22 +27,22 @@ CHOICES = {
 
 class Engine:
     def __init__(self, method, half):
-        self.players, self.optimisers, self.half = method.players(), method.optimisers(), half
+        self.trainables, self.optimisers, self.half = method.trainables(), method.optimisers(), half
 
     def autocast(self):
         return torch.autocast("cpu", torch.bfloat16) if self.half else nullcontext()
 
-    def forward(self, player, *inputs):
+    def forward(self, trainable, *inputs):
         with self.autocast():
-            found = self.players[player](*inputs)
+            found = self.trainables[trainable](*inputs)
         if isinstance(found, dict):
             return {name: image.float() for name, image in found.items()}
         return tuple(logits.float() for logits in found)
 
-    def update(self, player, loss):
-        self.optimisers[player].zero_grad()
+    def update(self, trainable, loss):
+        self.optimisers[trainable].zero_grad()
         loss.backward()
-        self.optimisers[player].step()
+        self.optimisers[trainable].step()
 
 
 def seconds(kind, changes, half, repeats):

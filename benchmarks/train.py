@@ -16,7 +16,7 @@ import torch
 from ctloupe import methods
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop
-from ctloupe.train.engine import FabricEngine, make_fabric
+from ctloupe.train.fabric import FabricBackend, make_fabric
 from ctloupe.train.settings import TrainSettings
 
 PATCHES_OF_AN_EPOCH = 2000
@@ -26,20 +26,20 @@ class Plain:
     """What one writes first: float32, contiguous, eager."""
 
     def __init__(self, method):
-        self.players, self.optimisers = method.players(), method.optimisers()
+        self.trainables, self.optimisers = method.trainables(), method.optimisers()
 
     def autocast(self):
         import contextlib
 
         return contextlib.nullcontext()
 
-    def forward(self, player, *inputs):
-        return self.players[player](*inputs)
+    def forward(self, trainable, *inputs):
+        return self.trainables[trainable](*inputs)
 
-    def update(self, player, loss):
-        self.optimisers[player].zero_grad()
+    def update(self, trainable, loss):
+        self.optimisers[trainable].zero_grad()
         loss.backward()
-        self.optimisers[player].step()
+        self.optimisers[trainable].step()
 
 
 def waited(device):
@@ -88,8 +88,8 @@ def main():
     for name in ("plain", "trainer"):
         torch.manual_seed(0)
         method = kind(config).to(device)
-        engine = Plain(method) if name == "plain" else FabricEngine(fabric, method)
-        taken[name] = seconds(partial(method.step, batch, engine), device, arguments.repeats)
+        backend = Plain(method) if name == "plain" else FabricBackend(fabric, method)
+        taken[name] = seconds(partial(method.step, batch, backend), device, arguments.repeats)
     ratio = taken["plain"] / taken["trainer"]
     epoch = taken["trainer"] * PATCHES_OF_AN_EPOCH / config.batch_size
     report = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ctloupe import methods
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume

@@ -1,4 +1,4 @@
-"""The simplest engine a training step can run on, and batches for it."""
+"""The simplest backend a training step can run on, and batches for it."""
 
 from contextlib import nullcontext
 
@@ -7,22 +7,22 @@ import torch
 from ctloupe.methods.base import Batch
 
 
-class PlainEngine:
+class PlainBackend:
     """Eager float32 on one device."""
 
     def __init__(self, method):
-        self.players, self.optimisers = method.players(), method.optimisers()
+        self.trainables, self.optimisers = method.trainables(), method.optimisers()
 
-    def forward(self, player, *inputs):
-        return self.players[player](*inputs)
+    def forward(self, trainable, *inputs):
+        return self.trainables[trainable](*inputs)
 
     def autocast(self):
         return nullcontext()
 
-    def update(self, player, loss):
-        self.optimisers[player].zero_grad()
+    def update(self, trainable, loss):
+        self.optimisers[trainable].zero_grad()
         loss.backward()
-        self.optimisers[player].step()
+        self.optimisers[trainable].step()
 
 
 def random_batch(method, n=2, seed=0):

@@ -1,10 +1,10 @@
 """Configurations of every method small enough for tests: scale 4, patches of 12 pixels, a few feature maps."""
 
 _COMMON = {"scale": 4, "patch_size": 12, "batch_size": 2}
-_JUDGE = {"discriminator_width": 4, "discriminator_strides": 2}
+_DISCRIMINATOR = {"translation_discriminator_width": 4, "discriminator_strides": 2}
 _GENERATOR = {"width": 8, "blocks": 1}
 
-SMALL = _COMMON | _JUDGE | _GENERATOR | {"shrinking_width": 8, "shrinking_blocks": 1}
+SMALL = _COMMON | _DISCRIMINATOR | _GENERATOR | {"shrinking_width": 8, "shrinking_blocks": 1}
 """Of SR-CycleGAN."""
 
 SMALL_BY_METHOD = {
@@ -14,16 +14,21 @@ SMALL_BY_METHOD = {
     "sr-cyclegan": SMALL,
     "cyclegan": SMALL,
     "synth-srgan": _COMMON
-    | _JUDGE
+    | _DISCRIMINATOR
     | _GENERATOR
-    | {"translation_width": 4, "translation_blocks": 1, "judge_width": 4, "judge_strides": 2},
-    "bayes-cyclegan": _COMMON | _JUDGE | {"width": 4, "blocks": 1},
-    "srgan": _COMMON | _JUDGE | _GENERATOR,
-    "sr-unit": _COMMON | _JUDGE | _GENERATOR,
-    "unit": _COMMON | _JUDGE | _GENERATOR,
-    "esrgan": _COMMON | _JUDGE | _GENERATOR | {"growth": 4},
+    | {
+        "translation_width": 4,
+        "translation_blocks": 1,
+        "translation_discriminator_width": 4,
+        "translation_discriminator_strides": 2,
+    },
+    "bayes-cyclegan": _COMMON | _DISCRIMINATOR | {"width": 4, "blocks": 1},
+    "srgan": _COMMON | _DISCRIMINATOR | _GENERATOR,
+    "sr-unit": _COMMON | _DISCRIMINATOR | _GENERATOR,
+    "unit": _COMMON | _DISCRIMINATOR | _GENERATOR,
+    "esrgan": _COMMON | _DISCRIMINATOR | _GENERATOR | {"growth": 4},
     "unet": _COMMON | {"width": 4, "levels": 2},
-    "cincgan": _COMMON | _JUDGE | _GENERATOR | {"sr_width": 16, "sr_blocks": 1},
-    "pseudo-sr": _COMMON | _JUDGE | _GENERATOR | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1},
-    "physics-srgan": _COMMON | _JUDGE | _GENERATOR,
+    "cincgan": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_blocks": 1},
+    "pseudo-sr": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1},
+    "physics-srgan": _COMMON | _DISCRIMINATOR | _GENERATOR,
 }

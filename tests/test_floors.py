@@ -1,25 +1,29 @@
 """Imports go down the floors of the house only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "ctloupe"
 FLOORS = {
+    "foundation": 0,
     "volume": 1,
-    "networks": 2,
-    "losses": 2,
-    "prepare": 2,
-    "phantom": 2,
-    "methods": 3,
-    "train": 4,
-    "enhance": 4,
-    "evaluate": 5,
-    "studies": 6,
-    "rate": 6,
-    "demo": 6,
-    "cli": 7,
+    "images": 2,
+    "scanner": 3,
+    "networks": 4,
+    "losses": 4,
+    "prepare": 4,
+    "phantom": 4,
+    "methods": 5,
+    "train": 6,
+    "enhance": 6,
+    "evaluate": 7,
+    "studies": 8,
+    "rate": 8,
+    "demo": 8,
+    "cli": 9,
 }
 
 
@@ -53,4 +57,10 @@ def test_every_room_has_a_floor():
 
 
 def test_formats_and_geometry_need_no_torch():
-    assert not [path.name for path in (PACKAGE / "volume").glob("*.py") if "import torch" in path.read_text("utf-8")]
+    rooms = (PACKAGE / "foundation", PACKAGE / "volume", PACKAGE / "images")
+    assert not [path.name for room in rooms for path in room.rglob("*.py") if "import torch" in path.read_text("utf-8")]
+
+
+def test_only_the_command_line_writes_options_as_flags():
+    above = [path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_to(PACKAGE).parts]
+    assert not [path.name for path in above if re.search(r"(?<![\w-])--[a-z{]", path.read_text("utf-8"))]

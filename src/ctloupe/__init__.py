@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver, load_model
     from ctloupe.evaluate.no_truth import compare_without_truth
     from ctloupe.evaluate.paired_phantom import compare_with_truth
-    from ctloupe.prepare.intensity import IntensityWindow
+    from ctloupe.foundation.errors import CtLoupeError
+    from ctloupe.images.windows import IntensityWindow
     from ctloupe.prepare.patches import PatchBank
-    from ctloupe.volume.errors import CtLoupeError
     from ctloupe.volume.formats import read, write
     from ctloupe.volume.volume import Volume
 
 __version__ = version("ctloupe")
 
 _WHERE = {
-    "CtLoupeError": "ctloupe.volume.errors",
-    "IntensityWindow": "ctloupe.prepare.intensity",
+    "CtLoupeError": "ctloupe.foundation.errors",
+    "IntensityWindow": "ctloupe.images.windows",
     "PatchBank": "ctloupe.prepare.patches",
     "SuperResolver": "ctloupe.enhance.resolver",
     "Volume": "ctloupe.volume.volume",

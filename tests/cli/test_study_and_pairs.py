@@ -12,7 +12,7 @@ from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
 SMALL = ["--set", "width=8", "--set", "blocks=1", "--set", "scale=4", "--set", "patch_size=12", "--set", "batch_size=2"]
-STAGES = ["translation_width=4", "translation_blocks=1", "judge_width=4", "discriminator_width=4"]
+STAGES = ["translation_width=4", "translation_blocks=1", "translation_discriminator_width=4", "discriminator_width=4"]
 
 
 def test_listing_studies_imports_no_torch():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from ctloupe.demo.run import DemoRequest, run_demo
+from ctloupe.foundation.errors import FileError
 from ctloupe.train.loop import Silent
-from ctloupe.volume.errors import FileError
 
 
 @pytest.mark.slow

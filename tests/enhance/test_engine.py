@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ctloupe.enhance.engine import Engine
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.bayes_cyclegan import EnlargeAndTranslate
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.translation import TranslationGenerator
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import OptionError
 from small_enhancers import LOCAL, NAMES, small_enhancer
 
 WINDOW = IntensityWindow(-1000, 500)
@@ -104,7 +104,7 @@ def test_a_tile_that_runs_out_of_memory_is_made_smaller_and_says_so():
 def test_when_tiles_cannot_be_smaller_the_message_says_what_to_do():
     made = engine(Greedy(5000, "CUDA out of memory"), 2)
     made.network.network.most = 0
-    with pytest.raises(OptionError, match="--roi"):
+    with pytest.raises(OptionError, match="`roi`"):
         made.enhance(scan(40, 40), None, 0)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from ctloupe.enhance.engine import EngineOptions
 from ctloupe.enhance.plan import LARGEST_TENSOR, TILE, Plan, choose_tile, disk_needed, footprint
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 from small_enhancers import small_enhancer
 
 CHEST = (500, 512, 512)
@@ -41,7 +41,7 @@ def test_the_users_tile_is_taken_as_it_is():
 
 
 def test_a_network_that_cannot_be_cut_is_refused_when_a_slice_does_not_fit():
-    with pytest.raises(OptionError, match=r"whole slice at once \(mean\).*--roi"):
+    with pytest.raises(OptionError, match=r"whole slice at once \(mean\).*`roi`"):
         chosen("pseudo-sr", int(1e9))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ctloupe.enhance.region import parse_region
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 SHAPE = (10, 20, 30)
 

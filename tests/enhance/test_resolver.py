@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 import ctloupe
 from ctloupe.enhance.engine import EngineOptions
 from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, ModelError, OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.generators import SubPixelGenerator
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError, ModelError, OptionError
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 

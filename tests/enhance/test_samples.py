@@ -7,10 +7,10 @@ import torch
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.samples import RunningMoments, sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.bayes_cyclegan import EnlargeAndTranslate
 from ctloupe.networks.translation import TranslationGenerator
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import OptionError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
@@ -100,7 +100,7 @@ def test_a_model_without_dropout_refuses_samples():
 
 
 def test_the_isbi_reconstruction_belongs_to_patches():
-    with pytest.raises(OptionError, match="--stitch patches"):
+    with pytest.raises(OptionError, match="`stitch` patches"):
         bayesian(median=3)
     with pytest.raises(OptionError, match="odd"):
         bayesian(statistics="patches", median=2)

@@ -16,8 +16,8 @@ import zarr
 from ctloupe.enhance.engine import EngineOptions
 from ctloupe.enhance.journal import Journal
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import CtLoupeError, FileError, Interrupted, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 from small_enhancers import small_enhancer
@@ -122,7 +122,7 @@ def test_what_exists_is_not_replaced_and_a_finished_store_needs_no_resuming(tmp_
     path = tmp_path / "fine.ome.zarr"
     enhance(path)
     before = files(path)
-    with pytest.raises(FileError, match="--overwrite"):
+    with pytest.raises(FileError, match="`overwrite`"):
         enhance(path)
     said = []
     enhance(path, resume=True, tell=said.append)
@@ -145,7 +145,7 @@ def stopped_after(path, slices, **changes):
         if done >= slices:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="the same command with --resume goes on"):
+    with pytest.raises(Interrupted, match="the same command with `resume` goes on"):
         enhance(path, progress=stop, **changes)
 
 

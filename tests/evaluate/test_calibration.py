@@ -14,7 +14,7 @@ from ctloupe.evaluate.calibration import (
     sample_errors,
     sparsification,
 )
-from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.volume.volume import Volume
 
 

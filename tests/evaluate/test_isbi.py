@@ -4,7 +4,7 @@ import numpy as np
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.isbi import compare_by_hu_moments
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 

@@ -10,7 +10,7 @@ from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.intervals import mean_interval
 from ctloupe.evaluate.leaderboard import by_case, leaderboard, mean_of_seeds
 from ctloupe.evaluate.recipes import JMI, PAIRED_PHANTOM, RECIPES
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 
 
 def result(mine=17.0, plain=16.0, scan="a", **more):

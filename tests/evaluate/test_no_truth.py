@@ -7,9 +7,9 @@ from scipy.ndimage import gaussian_filter
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.no_truth import compare_without_truth
 from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import make_lung, truth_on_clinical_slices
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import OptionError
 
 
 @pytest.fixture(scope="module")

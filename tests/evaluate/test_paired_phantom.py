@@ -9,9 +9,9 @@ from ctloupe.evaluate.fidelity import mae, psnr, ssim_windowed
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.recipes import DATA_RANGE_HU, PAIRED_PHANTOM
 from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import GeometryError, OptionError
 from ctloupe.volume.volume import Volume
 
 
@@ -94,7 +94,7 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
     assert found.limits["wall thickness error (mm)"] < 0.1 < found.rows["bicubic"]["wall thickness error (mm)"]
     assert found.rows["bicubic"]["edge width (mm)"] > 2 * found.limits["edge width (mm)"]
     assert set(found.facts["by size"]) == {"bicubic", "truth again", "truth"}
-    with pytest.raises(GeometryError, match="--labels"):
+    with pytest.raises(GeometryError, match="`labels`"):
         compare_with_truth(scan, {"x": truth}, truth, labels=labels.crop(slice(0, 1)))
 
 

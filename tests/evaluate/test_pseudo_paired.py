@@ -9,8 +9,8 @@ from scipy.ndimage import map_coordinates
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.pseudo_paired import compare_by_jmi, compare_synthesised, shrink_cubic
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import GeometryError
+from ctloupe.foundation.errors import GeometryError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 

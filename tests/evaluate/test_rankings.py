@@ -7,8 +7,8 @@ from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.controls import CONTROLS, control_rows
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
-from ctloupe.prepare.intensity import IntensityWindow
 
 DB = "spectrum distance (dB)"
 TO_MICRO = ("spectrum distance to µCT (dB)", "sliced Wasserstein to µCT")

@@ -11,7 +11,7 @@ from ctloupe.evaluate.realism import (
     sample_patches,
     sliced_wasserstein,
 )
-from ctloupe.prepare.spectrum import radial_power
+from ctloupe.images.spectrum import radial_power
 
 
 def texture(seed, sigma=1.0, size=128):

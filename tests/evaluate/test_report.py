@@ -16,7 +16,7 @@ from ctloupe.evaluate.pictures import Axes2D, Box, View, curves, difference_pane
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.evaluate.words import in_words, tissues_in_words
-from ctloupe.volume.errors import FileError
+from ctloupe.foundation.errors import FileError
 from ctloupe.volume.volume import Volume
 
 

@@ -6,7 +6,7 @@ import pytest
 from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.suite import run_suite
 from ctloupe.evaluate.suite_definition import PhantomSpec, load_suite, suite_names
-from ctloupe.volume.errors import FileError, ModelError, OptionError
+from ctloupe.foundation.errors import FileError, ModelError, OptionError
 
 SMALL = """
 title: small

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ctloupe.foundation.errors import FileError
 from ctloupe.losses.latent import unit_variance_divergence
 from ctloupe.losses.perceptual import PerceptualLoss, convolution_indices
 from ctloupe.losses.relativistic import relativistic_discriminator_loss, relativistic_generator_loss
 from ctloupe.losses.variation import total_variation
-from ctloupe.volume.errors import FileError
 
 
 def softplus(value):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from plain_backend import PlainBackend, random_batch
 
 from ctloupe import methods
+from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, parameters
-from ctloupe.volume.errors import OptionError
-from plain_engine import PlainEngine, random_batch
 from small_config import SMALL_BY_METHOD
 
 ALL = methods.names()
@@ -102,7 +102,7 @@ def test_a_fresh_enhancer_takes_the_weights_of_a_trained_one(name):
 @pytest.mark.parametrize(("name", "stage"), STAGES)
 def test_total_is_the_weighted_sum_of_the_terms(name, stage):
     method = in_stage(name, stage)
-    losses = method.step(random_batch(method), PlainEngine(method))
+    losses = method.step(random_batch(method), PlainBackend(method))
     weights = method.loss_weights()
     assert all(term.ndim == 0 and not term.requires_grad and torch.isfinite(term) for term in losses.values())
     expected = sum(weights[term] * value.item() for term, value in losses.items() if term in weights)
@@ -114,30 +114,30 @@ def test_the_gradient_of_a_step_reaches_every_parameter_of_its_players(name, sta
     method = in_stage(name, stage)
     reached = set()
 
-    class Watching(PlainEngine):
-        def update(self, player, loss):
-            self.optimisers[player].zero_grad()
+    class Watching(PlainBackend):
+        def update(self, trainable, loss):
+            self.optimisers[trainable].zero_grad()
             loss.backward()
-            module = self.players[player]
+            module = self.trainables[trainable]
             reached.update(id(p) for p in module.parameters() if p.grad is not None)
-            self.optimisers[player].step()
+            self.optimisers[trainable].step()
 
-    engine = Watching(method)
-    method.step(random_batch(method), engine)
-    for player, module in method.players().items():
+    backend = Watching(method)
+    method.step(random_batch(method), backend)
+    for trainable, module in method.trainables().items():
         missing = [name for name, parameter in module.named_parameters() if id(parameter) not in reached]
-        assert not missing, (player, missing)
+        assert not missing, (trainable, missing)
 
 
 @pytest.mark.parametrize(("name", "stage"), STAGES)
 def test_a_step_changes_the_stages_networks_and_no_others(name, stage):
     method = in_stage(name, stage)
-    moving = {id(p) for module in method.players().values() for p in module.parameters()}
+    moving = {id(p) for module in method.trainables().values() for p in module.parameters()}
     before = {id(p): p.detach().clone() for p in method.parameters()}
-    method.step(random_batch(method), PlainEngine(method))
+    method.step(random_batch(method), PlainBackend(method))
     changed = {id(p) for p in method.parameters() if not torch.equal(before[id(p)], p)}
     assert changed <= moving
-    for module in method.players().values():
+    for module in method.trainables().values():
         assert any(id(p) in changed for p in module.parameters())
 
 
@@ -147,7 +147,7 @@ def test_every_networks_parameters_are_trained_by_some_stage(name):
     trained = set()
     for stage in method.stages:
         method.enter(stage)
-        trained |= {id(p) for module in method.players().values() for p in module.parameters()}
+        trained |= {id(p) for module in method.trainables().values() for p in module.parameters()}
     for network in method.networks().values():
         assert {id(p) for p in network.parameters()} <= trained
     assert {id(p) for p in method.enhancer().parameters()} <= trained
@@ -162,14 +162,14 @@ def _blobs(batch):
 @pytest.mark.parametrize(("name", "stage"), STAGES)
 def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_opponent(name, stage):
     method = in_stage(name, stage, learning_rate=2e-3)
-    engine, batch = PlainEngine(method), _blobs(random_batch(method))
+    backend, batch = PlainBackend(method), _blobs(random_batch(method))
     weights = method.loss_weights()
     terms = [term for term, weight in weights.items() if weight and "adversarial" not in term]
 
     def own(losses):
         return sum(weights[term] * losses[term].item() for term in terms if term in losses)
 
-    history = [own(method.step(batch, engine)) for _ in range(30)]
+    history = [own(method.step(batch, backend)) for _ in range(30)]
     assert sum(history[-3:]) / 3 < 0.97 * sum(history[:2]) / 2
 
 
@@ -199,5 +199,5 @@ def test_clinical_like_images_have_the_clinical_size_or_are_refused_in_words(nam
 def test_a_batch_with_thick_slices_is_accepted(name):
     method = build(name)
     plain = random_batch(method)
-    losses = method.step(Batch(plain.clinical, plain.micro, 0, plain.micro), PlainEngine(method))
+    losses = method.step(Batch(plain.clinical, plain.micro, 0, plain.micro), PlainBackend(method))
     assert torch.isfinite(losses["total"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ctloupe import methods
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 
 def test_listing_methods_imports_no_torch():

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from plain_backend import PlainBackend, random_batch
 
 from ctloupe import methods
+from ctloupe.foundation.errors import OptionError
 from ctloupe.losses.mmsr import f_down
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, parameters
-from ctloupe.volume.errors import OptionError
-from plain_engine import PlainEngine, random_batch
 from small_config import SMALL
 
 
@@ -77,7 +77,7 @@ def test_dotted_changes_keep_the_rest_of_the_preset():
 
 def test_total_is_the_weighted_sum_of_the_terms():
     method = build()
-    losses = method.step(random_batch(method), PlainEngine(method))
+    losses = method.step(random_batch(method), PlainBackend(method))
     weights = method.loss_weights()
     expected = sum(weights[name] * value.item() for name, value in losses.items() if name in weights)
     assert losses["total"].item() == pytest.approx(expected, rel=1e-5)
@@ -87,7 +87,7 @@ def test_total_is_the_weighted_sum_of_the_terms():
 def test_a_step_changes_every_network():
     method = build()
     before = {name: [p.clone() for p in network.parameters()] for name, network in method.networks().items()}
-    method.step(random_batch(method), PlainEngine(method))
+    method.step(random_batch(method), PlainBackend(method))
     for name, network in method.networks().items():
         assert any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters(), strict=True)), name
 
@@ -95,28 +95,28 @@ def test_a_step_changes_every_network():
 def test_the_generators_step_leaves_no_gradient_in_the_discriminators():
     method = build()
 
-    class Watching(PlainEngine):
-        def update(self, player, loss):
-            if player == "generators":
+    class Watching(PlainBackend):
+        def update(self, trainable, loss):
+            if trainable == "generators":
                 loss.backward()
                 assert all(p.grad is None for p in method.discriminators.parameters())
             else:
-                super().update(player, loss)
+                super().update(trainable, loss)
 
     method.step(random_batch(method), Watching(method))
 
 
 def test_training_lowers_the_consistency_terms():
     method = build(learning_rate=2e-3)
-    engine, batch = PlainEngine(method), random_batch(method)
-    losses = [method.step(batch, engine) for _ in range(40)]
+    backend, batch = PlainBackend(method), random_batch(method)
+    losses = [method.step(batch, backend) for _ in range(40)]
     assert losses[-1]["cycle"] < 0.8 * losses[0]["cycle"]
     assert losses[-1]["ssim_clinical"] <= losses[0]["ssim_clinical"] + 0.02
 
 
 def test_the_released_codes_identity_terms_history_and_mixed_input_run():
     method = build("jmi2022-code", mixed_input=2, history=3, patch_size=16)
-    losses = method.step(random_batch(method), PlainEngine(method))
+    losses = method.step(random_batch(method), PlainBackend(method))
     assert {"identity_micro", "identity_clinical"} < set(losses)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.airways import draw
 from ctloupe.phantom.anatomy import Label, lung_anatomy, statistics
-from ctloupe.volume.errors import OptionError
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.phantom.phantom import (
     PhantomConfig,
     labels_on_clinical_slices,
     make_lung,
     truth_on_clinical_slices,
 )
-from ctloupe.volume.errors import FileError, GeometryError, OptionError
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import as_direction, refined_grid
 
@@ -85,7 +85,7 @@ def test_a_case_on_disk_reads_back_in_place_with_its_record(case, tmp_path):
 
 
 def test_sizes_the_scanner_cannot_divide_name_the_nearest():
-    with pytest.raises(OptionError, match="--size 16 64 72"):
+    with pytest.raises(OptionError, match="`size` 16 64 72"):
         make_lung((17, 63, 70), 0)
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomy import Label, lung_anatomy
 from ctloupe.phantom.scanners import MICRO_AIR, MICRO_PLASTIC, clinical_scan, micro_scan, ramp_noise
-from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
 
 

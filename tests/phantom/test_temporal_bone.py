@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.phantom import TEMPORAL_BONE, make_temporal_bone, truth_on_clinical_slices
 from ctloupe.phantom.temporal_bone import (
     AIR_HU,
@@ -12,7 +13,6 @@ from ctloupe.phantom.temporal_bone import (
     bone_statistics,
     temporal_bone,
 )
-from ctloupe.volume.errors import OptionError
 
 COARSE = 0.09
 

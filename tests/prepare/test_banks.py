@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.phantom.phantom import PhantomConfig, make_lung
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
@@ -59,8 +59,8 @@ def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_p
     ("changes", "word"),
     [
         ({"patch_size": 200}, "no patch"),
-        ({"scale": 3}, "--scale"),
-        ({"per_case": 0}, "--per-case"),
+        ({"scale": 3}, "`scale`"),
+        ({"per_case": 0}, "`per_case`"),
         ({"clinical_window": WindowRequest(1.0, 99.0, "percentiles")}, "HU"),
     ],
 )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ctloupe.foundation.errors import IntensityError
 from ctloupe.phantom.phantom import make_lung
 from ctloupe.prepare.lungs import lung_mask
-from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
@@ -106,7 +106,7 @@ def test_a_view_that_lies_wholly_inside_the_lung_is_nearly_all_mask():
 
 @pytest.mark.parametrize("value", [40, -1000], ids=["tissue", "air"])
 def test_a_scan_without_lungs_says_so_and_what_to_do(value):
-    with pytest.raises(IntensityError, match="--mask none"):
+    with pytest.raises(IntensityError, match="`mask` none"):
         lung_mask(Volume(np.full((8, 64, 64), value, np.int16), SPACING, units="HU"))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.foundation.errors import FileError, GeometryError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
-from ctloupe.volume.errors import FileError, GeometryError
 from ctloupe.volume.volume import Volume
 
 WINDOW = IntensityWindow(0, 200)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError, OptionError
 from ctloupe.volume.volume import LazyArray, Volume
 
 WIDE = IntensityWindow(-30000, 30000)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ctloupe.foundation.errors import IntensityError
 from ctloupe.phantom.anatomy import TISSUE_HU
 from ctloupe.phantom.phantom import PhantomConfig, make_lung
 from ctloupe.phantom.scanners import micro_scan
 from ctloupe.prepare.specimen import specimen_mask, threshold_box
-from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
@@ -118,7 +118,7 @@ def test_a_porous_ball_in_air_is_found_with_its_pores():
 
 def test_nothing_but_air_is_an_error_that_says_what_to_do():
     values = np.random.default_rng(0).normal(2000, 100, (8, 64, 64)).astype(np.int16)
-    with pytest.raises(IntensityError, match="--micro-mask none"):
+    with pytest.raises(IntensityError, match="`micro_mask` none"):
         specimen_mask(Volume(values, (0.05, 0.05, 0.05)))
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.rate.analysis import analyse, write_analysis
 from ctloupe.rate.design import Design, presentation, read_design, write_study
 from ctloupe.rate.ratings import read_ratings
-from ctloupe.volume.errors import FileError, OptionError
 
 
 def design(**changes):

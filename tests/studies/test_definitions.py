@@ -3,8 +3,8 @@
 import pytest
 
 from ctloupe import methods
+from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.studies.definition import SCALES, load_study, names
-from ctloupe.volume.errors import CtLoupeError, FileError, OptionError
 
 OWN = """
 title: my table

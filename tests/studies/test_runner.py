@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from ctloupe.foundation.errors import FileError
 from ctloupe.studies.definition import load_study
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_results, order_in_words, tables
 from ctloupe.studies.runner import StudyRequest, run_study
-from ctloupe.volume.errors import FileError
 
 STUDY = """
 title: two rows
@@ -132,7 +132,7 @@ def test_the_report_of_an_unfinished_study_is_written(finished, tmp_path):
 
 def test_another_study_or_no_resume_is_refused(finished):
     study, out, _ = finished
-    with pytest.raises(FileError, match="--resume"):
+    with pytest.raises(FileError, match="`resume`"):
         run_study(study, out, StudyRequest(**SIZE))
     with pytest.raises(FileError, match="another budget"):
         run_study(study, out, StudyRequest(resume=True, **SIZE | {"steps": 3}))

@@ -61,4 +61,4 @@ def test_thick_patches_are_loaded_for_methods_that_read_them_only():
     assert bank.thick is not None
     assert device_bank(bank, torch.device("cpu")).thick is None
     assert device_bank(bank, torch.device("cpu"), thick=True).thick is not None
-    assert [name for name in TRAINABLE if methods.get(name).reads_thick] == ["physics-srgan"]
+    assert [name for name in TRAINABLE if methods.get(name).reads_slice_average] == ["physics-srgan"]

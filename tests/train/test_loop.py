@@ -14,11 +14,11 @@ import yaml
 from safetensors.torch import load_file
 
 from ctloupe.enhance.resolver import load_model
+from ctloupe.foundation.errors import FileError, Interrupted, OptionError, TrainingError
 from ctloupe.methods.package import load_package
 from ctloupe.train import checkpoint
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
-from ctloupe.volume.errors import FileError, Interrupted, OptionError, TrainingError
 
 
 def weights(run):
@@ -159,8 +159,8 @@ def test_a_loss_that_is_no_number_stops_with_its_name_and_the_last_good_checkpoi
 
     original, count = SRCycleGAN.step, [0]
 
-    def poisoned(self, batch, engine):
-        losses = original(self, batch, engine)
+    def poisoned(self, batch, backend):
+        losses = original(self, batch, backend)
         count[0] += 1
         return losses | ({"cycle": losses["cycle"] * float("nan")} if count[0] == 4 else {})
 
@@ -176,16 +176,16 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
 
     original, count = SRCycleGAN.step, [0]
 
-    def interrupted(self, batch, engine):
+    def interrupted(self, batch, backend):
         count[0] += 1
         if count[0] == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, batch, engine)
+        return original(self, batch, backend)
 
     made = settings(steps=5)
     with monkeypatch.context() as patch:
         patch.setattr(SRCycleGAN, "step", interrupted)
-        with pytest.raises(Interrupted, match="--resume"):
+        with pytest.raises(Interrupted, match="`resume`"):
             train(made)
     train(RunFolder(made.out).settings(), resume=True)
     assert [row["step"] for row in rows(made.out)] == ["1", "2", "3", "4", "5"]
@@ -202,7 +202,7 @@ def test_minutes_end_a_run_and_the_learning_rate_falls_with_time(settings):
 def test_a_second_run_in_the_same_folder_is_refused(settings):
     made = settings(steps=1)
     train(made)
-    with pytest.raises(FileError, match="--resume"):
+    with pytest.raises(FileError, match="`resume`"):
         train(made)
 
 

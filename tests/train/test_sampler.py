@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.train.sampler import DeviceBank, UnpairedSampler
-from ctloupe.volume.errors import OptionError
 
 
 def sampler(clinical=10, micro=7, batch=3, flips=False, seed=0, stored=6):
@@ -91,5 +91,5 @@ def test_thick_patches_come_with_the_same_places_cuts_and_flips(flips):
     source = UnpairedSampler(clinical, micro, 6, 2, 3, 0, flips)
     for step in range(4):
         batch = source.batch(step)
-        assert torch.allclose(batch.micro_thick, batch.micro + 0.1, atol=1e-6)
-    assert sampler().batch(0).micro_thick is None
+        assert torch.allclose(batch.micro_slice_average, batch.micro + 0.1, atol=1e-6)
+    assert sampler().batch(0).micro_slice_average is None

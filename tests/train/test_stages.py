@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ctloupe import methods
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.synth_srgan import SUPER_RESOLVE, SYNTHESISE
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train import checkpoint
@@ -14,7 +15,6 @@ from ctloupe.train.loop import train
 from ctloupe.train.pairs import write_pairs
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.stages import load_method, plan_of
-from ctloupe.volume.errors import FileError, OptionError
 
 
 def weights(folder):

@@ -29,8 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ctloupe.volume.dicom import is_dicom, list_series, read_dicom, source_series
-from ctloupe.volume.errors import (
+from ctloupe.foundation.errors import (
     CtLoupeError,
     FileError,
     GeometryError,
@@ -38,6 +37,7 @@ from ctloupe.volume.errors import (
     MissingExtraError,
     OptionError,
 )
+from ctloupe.volume.dicom import is_dicom, list_series, read_dicom, source_series
 
 CHEST = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
 Write = Callable[..., Any]
@@ -233,7 +233,7 @@ def test_several_series_are_listed_and_chosen_by_index_or_uid(tmp_path: Path, di
     np.testing.assert_allclose([one.spacing or () for one in found], [early.spacing, late.spacing])
     assert found[1].modality == "CT" and found[1].files == tuple(sorted(late.files))
     message = refusal(tmp_path, OptionError)
-    assert "--series N" in message
+    assert "`series` N" in message
     assert "1: CT, 6 slices of 8×10, spacing 2.5×0.7×0.6 mm" in message
     assert "2: CT, 4 slices of 6×5, spacing 1.25×0.5×0.5 mm" in message
     for choice in (2, "2", late.uid):
@@ -243,7 +243,7 @@ def test_several_series_are_listed_and_chosen_by_index_or_uid(tmp_path: Path, di
 
 def test_a_series_that_is_not_there_is_refused(tmp_path: Path, dicom_series: Write) -> None:
     dicom_series(tmp_path)
-    assert "--series 3" in refusal(tmp_path, OptionError, 3)
+    assert "`series` 3" in refusal(tmp_path, OptionError, 3)
     assert "1: CT, 6 slices" in refusal(tmp_path, OptionError, "1.2.826.0.1.999")
 
 
@@ -523,7 +523,7 @@ def test_an_absent_decoder_names_the_extra_to_install(tmp_path: Path, dicom_seri
         "import sys; sys.modules.update(dict.fromkeys(['gdcm', 'pylibjpeg', 'jpeg_ls']))\n"
         "from pathlib import Path\n"
         "from ctloupe.volume.dicom import read_dicom\n"
-        f"from ctloupe.volume.errors import {MissingExtraError.__name__}\n"
+        f"from ctloupe.foundation.errors import {MissingExtraError.__name__}\n"
         "try:\n    read_dicom(Path(sys.argv[1]))\n"
         f"except {MissingExtraError.__name__} as error:\n    print(error)\n"
     )

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from ctloupe.foundation.errors import IntensityError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.dicom import read_dicom, source_series
-from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.formats import read, write
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Volume
 from dicom_series import write_dicom_series
 

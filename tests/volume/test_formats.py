@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from pydicom.dataset import FileDataset, FileMetaDataset
 from scipy.spatial.transform import Rotation
 
-from ctloupe.volume.errors import CtLoupeError, FileError, IntensityError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, IntensityError, OptionError
 from ctloupe.volume.formats import READABLE, WRITABLE, detect, read, write
 from ctloupe.volume.geometry import as_direction
 from ctloupe.volume.volume import LazyArray, Volume
@@ -180,7 +180,7 @@ def test_an_unknown_output_suffix_lists_the_known_ones(tmp_path: Path, name: str
 def test_an_existing_output_needs_overwrite(tmp_path: Path, suffix: str) -> None:
     path = write(volume_for(suffix), tmp_path / f"a{suffix}")
     other = volume_for(suffix, VALUES[:2] + 1)
-    with pytest.raises(FileError, match=rf"a\{suffix[:4]}.*--overwrite"):
+    with pytest.raises(FileError, match=rf"a\{suffix[:4]}.*`overwrite`"):
         write(other, path)
     np.testing.assert_array_equal(read(path).array(), VALUES)
     write(other, path, overwrite=True)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.itk import read_itk, write_itk
 from ctloupe.volume.volume import LazyArray, Volume
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.nifti import read_nifti, write_nifti
 from ctloupe.volume.volume import LazyArray, Volume
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.ome_zarr import is_ome_zarr, read_ome_zarr
 from ctloupe.volume.ome_zarr_write import OmeZarrWriter, write_ome_zarr
 from ctloupe.volume.volume import Volume

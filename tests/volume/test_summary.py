@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.volume.errors import IntensityError
+from ctloupe.foundation.errors import IntensityError
 from ctloupe.volume.formats import write
 from ctloupe.volume.summary import PERCENTS, summarise
 from ctloupe.volume.volume import LazyArray, Volume

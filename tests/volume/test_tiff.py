@@ -14,7 +14,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.tiff import is_tiff, read_tiff, write_tiff
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -107,7 +107,7 @@ def test_imagej_spacing_unit_and_resolution_give_the_voxel_size(tmp_path: Path, 
 
 def test_imagej_without_resolution_does_not_mean_one_millimetre(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "ij.tif", ramp(5, 6, 7), imagej=True, metadata={"spacing": 0.005, "unit": "mm"})
-    with pytest.raises(GeometryError, match="--voxel-size Z,Y,X"):
+    with pytest.raises(GeometryError, match="`voxel_size` Z,Y,X"):
         read_tiff(tmp_path / "ij.tif")
 
 
@@ -130,7 +130,7 @@ def test_sources_that_contradict_each_other_are_both_named(tmp_path: Path) -> No
         resolution=(1250, 1250),
         resolutionunit="CENTIMETER",
     )
-    with pytest.raises(GeometryError, match=r"contradict.*OME-XML: 0.005.*resolution tags: \?, 0.008.*--voxel-size"):
+    with pytest.raises(GeometryError, match=r"contradict.*OME-XML: 0.005.*resolution tags: \?, 0.008.*`voxel_size`"):
         read_tiff(tmp_path / "o.tif")
     given = read_tiff(tmp_path / "o.tif", (0.005, 0.005, 0.005))
     assert "given by the user" in given.history[0]
@@ -152,7 +152,7 @@ def test_a_print_resolution_is_not_a_voxel_size(tmp_path: Path, dpi: int) -> Non
 
 def test_a_plain_stack_needs_the_voxel_size(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "p.tif", ramp(5, 6, 7))
-    with pytest.raises(GeometryError, match=r"p\.tif.*nothing usable.*--voxel-size Z,Y,X in mm"):
+    with pytest.raises(GeometryError, match=r"p\.tif.*nothing usable.*`voxel_size` Z,Y,X in mm"):
         read_tiff(tmp_path / "p.tif")
     volume = read_tiff(tmp_path / "p.tif", (0.3, 0.2, 0.1))
     assert volume.spacing == (0.3, 0.2, 0.1)
@@ -283,7 +283,7 @@ def test_a_missing_codec_names_the_extra(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['imagecodecs'] = None\n"
         "from pathlib import Path\n"
-        "from ctloupe.volume.errors import MissingExtraError\n"
+        "from ctloupe.foundation.errors import MissingExtraError\n"
         "from ctloupe.volume.tiff import read_tiff\n"
         "try: read_tiff(Path(sys.argv[1]), (1, 1, 1))\n"
         "except MissingExtraError as error: print(error)\n"
@@ -328,7 +328,7 @@ def test_recognition_goes_by_content(tmp_path: Path) -> None:
 @pytest.mark.skipif(not QIM3D.is_dir(), reason="real µCT (shared/data/micro-ct-qim3d) is not here")
 @pytest.mark.parametrize("name", ["bone_128x128x128.tif", "cement_128x128x128.tif", "shell_225x128x128.tif"])
 def test_real_micro_ct_states_no_voxel_size_and_reads_with_one(name: str) -> None:
-    with pytest.raises(GeometryError, match="--voxel-size"):
+    with pytest.raises(GeometryError, match="`voxel_size`"):
         read_tiff(QIM3D / name)
     volume = read_tiff(QIM3D / name, SIZE)
     assert volume.spacing == SIZE

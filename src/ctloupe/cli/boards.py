@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
     from ctloupe.evaluate.leaderboard import Leaderboard
@@ -72,7 +72,7 @@ def _print_boards(boards: dict[str, Leaderboard], as_json: bool) -> None:
 
     from ctloupe.evaluate.leaderboard import LEGEND
     from ctloupe.evaluate.suite_report import board_markdown
-    from ctloupe.volume.notice import RESEARCH_NOTICE
+    from ctloupe.foundation.notice import RESEARCH_NOTICE
 
     if as_json:
         print(json.dumps({name: one.plain() for name, one in boards.items()}, indent=2))

@@ -19,7 +19,7 @@ from ctloupe.cli.options import (
     volume_paths,
     without_suffix,
 )
-from ctloupe.volume.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
 
 if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
@@ -89,7 +89,7 @@ def enhance(
     """
     from ctloupe.enhance.engine import EngineOptions
     from ctloupe.enhance.resolver import STATISTICS, load_model
-    from ctloupe.train.engine import resolve_accelerator
+    from ctloupe.train.fabric import resolve_accelerator
 
     if stitch not in STATISTICS:
         raise OptionError(f"--stitch {stitch}: expected one of {', '.join(STATISTICS)}")
@@ -238,7 +238,7 @@ def _cohort(paths: list[Path], enhance_one: Callable[[Path, Path], None], output
 
 
 def _beside(out: Path, uncertainty: Path | None) -> Path:
-    from ctloupe.volume.atomic import full_suffix
+    from ctloupe.foundation.atomic import full_suffix
 
     suffix = full_suffix(out)
     return uncertainty or out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")

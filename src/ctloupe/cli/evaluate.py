@@ -10,7 +10,7 @@ import typer
 
 from ctloupe.cli.boards import compare_results, models_of, require_new, run_on_suite
 from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
@@ -258,7 +258,7 @@ def _from_model(
 
 def _windows(models: dict[str, SuperResolver], micro_window: str | None) -> tuple[Any, Any]:
     """Clinical and µCT window: the first model's, the papers' without one."""
-    from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
+    from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 
     windows = ((model.window, model.micro_window) for model in models.values() if model.micro_window is not None)
     clinical, micro = next(windows, (CLINICAL, MICRO))

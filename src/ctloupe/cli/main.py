@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli import demo, doctor, enhance, evaluate, inspect, models, pairs, phantom, prepare, rate, study, train
-from ctloupe.volume.errors import CtLoupeError, Interrupted
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.cli.flags import as_flags
+from ctloupe.foundation.errors import CtLoupeError, Interrupted
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 
 app = typer.Typer(
     name="ctloupe",
@@ -53,7 +54,7 @@ def main() -> None:
     except CtLoupeError as error:
         if os.environ.get("CTLOUPE_DEBUG"):
             raise
-        print(f"ctloupe: {error}", file=sys.stderr)
+        print(f"ctloupe: {as_flags(str(error))}", file=sys.stderr)
         sys.exit(130 if isinstance(error, Interrupted) else 2)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 Series = Annotated[str | None, typer.Option(help="Number or UID of the DICOM series, where a folder holds several.")]
 VoxelSize = Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in mm, for TIFF files that do not state theirs.")]
@@ -60,7 +60,7 @@ def as_bytes(text: str | None, option: str) -> int | None:
 
 def without_suffix(path: Path) -> str:
     """Name of a volume without the suffix of its format."""
-    from ctloupe.volume.atomic import full_suffix
+    from ctloupe.foundation.atomic import full_suffix
 
     return path.name if path.is_dir() and path.suffix != ".zarr" else path.name.removesuffix(full_suffix(path))
 
@@ -92,7 +92,7 @@ def volume_paths(paths: list[Path]) -> list[Path]:
 
 def detect_folder(path: Path) -> str | None:
     """Format of a folder that is one volume, else None."""
-    from ctloupe.volume.errors import CtLoupeError
+    from ctloupe.foundation.errors import CtLoupeError
     from ctloupe.volume.formats import detect
 
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers, volume_paths
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
     from ctloupe.prepare.banks import WindowRequest

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from ctloupe.cli.flags import as_flags
+
 PLAIN_SECONDS = 5.0
 
 
@@ -69,4 +71,4 @@ class ConsoleProgress:
 
 def say(text: str) -> None:
     """Print a line for people on standard error, so that standard output stays for results."""
-    print(text, file=sys.stderr, flush=True)
+    print(as_flags(text), file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli.options import AsJson
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 
 def register(app: typer.Typer) -> None:

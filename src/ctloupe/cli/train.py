@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 
 def register(app: typer.Typer) -> None:

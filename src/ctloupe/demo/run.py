@@ -21,12 +21,12 @@ from ctloupe.evaluate.pictures import loss_curves
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
+from ctloupe.foundation.errors import FileError
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.train.loop import Progress, train
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.errors import FileError
 from ctloupe.volume.formats import read, write
 
 SCALE = 8
@@ -74,9 +74,9 @@ def run_demo(out: Path, request: DemoRequest, progress: Progress, overwrite: boo
 def _fresh_folder(out: Path, overwrite: bool) -> None:
     if out.exists():
         if not overwrite:
-            raise FileError(f"{out}: exists already; give --overwrite or another --out")
+            raise FileError(f"{out}: exists already; give `overwrite` or another `out`")
         if not (out / MARKER).is_file():
-            raise FileError(f"{out}: was not made by the demo and is left alone; give another --out")
+            raise FileError(f"{out}: was not made by the demo and is left alone; give another `out`")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / MARKER).write_text("This folder was made by 'ctloupe demo' and may be replaced by it.\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ctloupe.enhance.stream import Stores, fill
-from ctloupe.volume.errors import MissingExtraError, OptionError
+from ctloupe.foundation.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from ctloupe.enhance.run import Job
@@ -56,12 +56,12 @@ def fill_on_cluster(
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise MissingExtraError("--scheduler needs Dask; install it with: pip install 'ctloupe[cluster]'") from error
+        raise MissingExtraError("`scheduler` needs Dask; install it with: pip install 'ctloupe[cluster]'") from error
     try:
         client = Client(address, timeout="5s")
         client.wait_for_workers(1, timeout=60)
     except (OSError, TimeoutError, ValueError) as error:
-        raise OptionError(f"--scheduler {address}: no scheduler with workers answers there ({error})") from error
+        raise OptionError(f"`scheduler` {address}: no scheduler with workers answers there ({error})") from error
     with client:
         token = str(folder.absolute())
         engine = client.scatter((worker, np.asarray(job.part_mask) if job.mask is not None else None), broadcast=True)

@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctloupe.enhance.agree import block_mean, correction
+from ctloupe.enhance.back_projection import block_mean, correction
+from ctloupe.enhance.fast_rewrite import rewritten
 from ctloupe.enhance.fold import folded
-from ctloupe.enhance.lower import lowered
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.tiles import TiledNetwork, halved
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import Draw, drawing
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Engine:
         self.tile, self.precision = tile, precision
         if network is not None:
             plain = folded(network.to("cpu")).float()
-            fast = lowered(plain, precision).to(self.device)
+            fast = rewritten(plain, precision).to(self.device)
             self.network = TiledNetwork(plain, fast, scale)
             multiple = self.network.of_tile.multiple
             self.tile = (_rounded(tile[0], multiple), _rounded(tile[1], multiple))
@@ -243,7 +243,7 @@ class Engine:
             raise OptionError(
                 f"out of memory in a tile of {self.tile[0]}×{self.tile[1]} voxels"
                 + (f", and this network cannot be cut further: {why}" if not network.is_local else "")
-                + "; give a smaller --roi, or a machine with more memory"
+                + "; give a smaller `roi`, or a machine with more memory"
             ) from error
         self.tile = smaller
         self.tell(f"out of memory: going on with tiles of {smaller[0]}×{smaller[1]} voxels")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 
 _NAME: Final = "journal.jsonl"
 
@@ -71,12 +71,12 @@ class Journal:
             found = [json.loads(line) for line in text[:whole].splitlines()]
             begun, self.done = found[0], found[1:]
         except (OSError, ValueError, IndexError) as error:
-            raise FileError(f"{self._path}: unreadable ({error}); start over without --resume") from error
+            raise FileError(f"{self._path}: unreadable ({error}); start over without `resume`") from error
         other = [key for key in work if begun.get(key) != work[key]]
         if other:
             raise OptionError(
-                f"--resume: {self.output} was begun with another {' and '.join(other)}; use the same command, or "
-                "start over without --resume"
+                f"`resume`: {self.output} was begun with another {' and '.join(other)}; use the same command, or "
+                "start over without `resume`"
             )
         self.work = begun
 

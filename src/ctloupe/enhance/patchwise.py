@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctloupe.enhance.agree import block_mean
+from ctloupe.enhance.back_projection import block_mean
 from ctloupe.enhance.engine import EnhancedSlice, mask_weight
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import sampling
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.tile import Tile
-from ctloupe.prepare.intensity import IntensityWindow
 
 
 @dataclass

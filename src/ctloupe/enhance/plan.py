@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ctloupe.enhance.engine import Engine, EngineOptions
 from ctloupe.enhance.tiles import halved
-from ctloupe.networks.reach import Reach, reach_of
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of
 
 TILE: Final = (64, 128)
 """Largest tile on the coarse grid; measured in ``benchmarks/enhance.py``."""
@@ -113,7 +113,7 @@ def choose_tile(
     options: EngineOptions,
 ) -> tuple[tuple[int, int], int]:
     """Rows and columns of a tile, and passes computed together, that fit the memory and suit the allocator."""
-    reach = reach_of(network, _SIZE)
+    reach = receptive_field_of(network, _SIZE)
     needs = footprint(network, 2 if dtype == torch.bfloat16 else 4)
     if reach.everything:
         _require_memory_for_whole_slices(reach, needs, shape, scale, options)
@@ -135,7 +135,7 @@ def choose_tile(
 
 
 def _require_memory_for_whole_slices(
-    reach: Reach, needs: Footprint, shape: tuple[int, int, int], scale: int, options: EngineOptions
+    reach: ReceptiveField, needs: Footprint, shape: tuple[int, int, int], scale: int, options: EngineOptions
 ) -> None:
     """Raise `OptionError` when a network that cannot be cut asks for more than there is."""
     area = shape[1] * shape[2]
@@ -144,7 +144,7 @@ def _require_memory_for_whole_slices(
     if needed > allowed:
         raise OptionError(
             f"this network looks at the whole slice at once ({', '.join(reach.everything)}) and needs about "
-            f"{needed / 1e9:.1f} GB for {shape[2]}×{shape[1]}, of {allowed / 1e9:.1f} GB; enhance a smaller --roi, "
+            f"{needed / 1e9:.1f} GB for {shape[2]}×{shape[1]}, of {allowed / 1e9:.1f} GB; enhance a smaller `roi`, "
             "or use a machine with more memory"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 Region = tuple[slice, slice, slice]
 
@@ -21,7 +21,7 @@ def _range(text: str, length: int, axis: str, option: str) -> slice:
 
 
 def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: str | None = None) -> Region:
-    """Turn ``--slices a:b`` or ``--roi z0:z1,y0:y1,x0:x1`` into index ranges.
+    """Turn slices ``a:b`` or a region ``z0:z1,y0:y1,x0:x1`` into index ranges.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
         If the text is not understood, leaves the scan, or both are given.
     """
     if slices and roi:
-        raise OptionError("--slices and --roi exclude each other; put the slices into --roi z0:z1,y0:y1,x0:x1")
+        raise OptionError("`slices` and `roi` exclude each other; put the slices into `roi` z0:z1,y0:y1,x0:x1")
     whole = [slice(0, length) for length in shape]
     if slices:
-        whole[0] = _range(slices, shape[0], "slice", "--slices")
+        whole[0] = _range(slices, shape[0], "slice", "`slices`")
     if roi:
         parts = roi.split(",")
         if len(parts) != 3:
-            raise OptionError(f"--roi {roi}: expected three ranges z0:z1,y0:y1,x0:x1")
-        whole = [_range(part, length, axis, "--roi") for part, length, axis in zip(parts, shape, "zyx", strict=True)]
+            raise OptionError(f"`roi` {roi}: expected three ranges z0:z1,y0:y1,x0:x1")
+        whole = [_range(part, length, axis, "`roi`") for part, length, axis in zip(parts, shape, "zyx", strict=True)]
     return whole[0], whole[1], whole[2]

@@ -19,15 +19,15 @@ from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.stream import Summary
+from ctloupe.foundation.errors import GeometryError, IntensityError, ModelError, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
+from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
 from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
 from ctloupe.networks.generators import enlarge_bicubic
-from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
-from ctloupe.prepare.likeness import Spread, Unlikeness, look_of, unlikeness
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.errors import GeometryError, IntensityError, ModelError, OptionError
 from ctloupe.volume.geometry import refined_grid
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import LazyArray, Volume
 
 Statistics = Literal["calibrated", "slice", "patches"]
@@ -108,15 +108,15 @@ class SuperResolver:
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
             raise OptionError(
-                f"--samples {self.samples}: model {self.name} has no dropout, so that all its passes are equal; "
-                "leave --samples out, or train bayes-cyclegan"
+                f"`samples` {self.samples}: model {self.name} has no dropout, so that all its passes are equal; "
+                "leave `samples` out, or train bayes-cyclegan"
             )
         if (self.match_histograms or self.median > 1) and self.statistics != "patches":
-            raise OptionError("--match-histograms and --median belong to --stitch patches; without it there is no grid")
+            raise OptionError("`match_histograms` and `median` belong to `stitch` patches; without it there is no grid")
         if self.consistent and self.statistics != "calibrated":
-            raise OptionError("--consistent belongs to --stitch calibrated")
+            raise OptionError("`consistent` belongs to `stitch` calibrated")
         if self.median < 1 or self.median % 2 == 0:
-            raise OptionError(f"--median {self.median}: expected an odd number of pixels, for instance 3")
+            raise OptionError(f"`median` {self.median}: expected an odd number of pixels, for instance 3")
 
     def enhance(
         self,
@@ -309,7 +309,7 @@ class SuperResolver:
         )
         if tell is not None and patches is not None and dtype != torch.float32:
             off = engine.rounding(patches[:ROUNDING_PATCHES])
-            tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (--precision float32: none)")
+            tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (`precision` float32: none)")
         return engine
 
     def unlikeness(self, volume: Volume, mask: Mask | None) -> Unlikeness | None:
@@ -321,7 +321,9 @@ class SuperResolver:
     def _unlikeness(self, patches: Tensor, volume: Volume, trained: Fingerprint) -> Unlikeness:
         hu = self.window.from_unit(patches[:, 0]).numpy()
         spacing = volume.spacing[1], volume.spacing[2]
-        return unlikeness(look_of(hu, spacing), trained.clinical_look(), Spread(*trained.clinical_spread))
+        return unlikeness(
+            image_statistics_of(hu, spacing), trained.clinical_statistics(), Spread(*trained.clinical_spread)
+        )
 
     def calibrated_network(self, volume: Volume, mask: Mask | None) -> nn.Module | None:
         """Return the enhancer with the normalisation statistics of `volume`; None for bicubic interpolation."""
@@ -390,7 +392,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
     if str(model) in methods.names() and not path.exists():
         kind = methods.get(str(model))
         if kind.trainable:
-            raise OptionError(f"--model {model}: this method needs trained weights; give the folder of a model package")
+            raise OptionError(f"`model` {model}: this method needs trained weights; give the folder of a model package")
         config = kind.configure(changes={"scale": scale or 8})
         network = None if str(model) == "bicubic" else kind.make_enhancer(config).eval()
         return SuperResolver(str(model), network, config.scale, WITHOUT_CLIPPING, device=device)
@@ -398,7 +400,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
     card = package.card
     if scale is not None and card.scale != scale:
         raise ModelError(
-            f"{path}: a model for scale {card.scale}, not {scale}; leave --scale out or take another model"
+            f"{path}: a model for scale {card.scale}, not {scale}; leave `scale` out or take another model"
         )
     return SuperResolver(
         card.method,

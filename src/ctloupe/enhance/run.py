@@ -28,11 +28,11 @@ from ctloupe.enhance.plan import (
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.samples import Spool
 from ctloupe.enhance.stream import Stores, Summary, fill, place, slabs_of, summarised
-from ctloupe.volume.atomic import full_suffix
+from ctloupe.foundation.atomic import full_suffix
+from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.errors import FileError, Interrupted, OptionError
 from ctloupe.volume.formats import require_writable, write
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import LazyArray, Volume
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def enhance_volume(
         resolver, volume, mask, region or whole, slab, tell or (lambda text: None), progress or (lambda done: None)
     )
     if slab < 1:
-        raise OptionError(f"--slab {slab}: expected at least one slice")
+        raise OptionError(f"`slab` {slab}: expected at least one slice")
     streamed = full_suffix(path).lower() == ".ome.zarr"
     if (resume or scheduler) and not streamed:
         raise OptionError(f"{path}: only OME-Zarr can be resumed or written by several workers; name it *.ome.zarr")
@@ -233,7 +233,7 @@ def _stream(
 def _stopped(journal: Journal, count: int, error: BaseException) -> FileError | Interrupted:
     """What to say when the work ended early; nothing is kept when nothing was done."""
     done = len(journal.finished())
-    kept = f"{done} of {count} slices are kept, and the same command with --resume goes on"
+    kept = f"{done} of {count} slices are kept, and the same command with `resume` goes on"
     if not done:
         journal.close()
         kept = "nothing was finished"

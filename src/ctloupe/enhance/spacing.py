@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from ctloupe.volume.errors import ModelError
+from ctloupe.foundation.errors import ModelError
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -29,8 +29,8 @@ def require_spacing(volume: Volume, trained: tuple[float, float], model: str) ->
     if max(abs(a / b - 1) for a, b in zip(found, trained, strict=True)) > TOLERANCE:
         raise ModelError(
             f"model {model} was trained at {trained[0]:.4g}×{trained[1]:.4g} mm in-plane, the scan has "
-            f"{found[0]:.4g}×{found[1]:.4g} mm: give --resample to bring the scan to the trained spacing, or "
-            "--accept-spacing to go on as it is"
+            f"{found[0]:.4g}×{found[1]:.4g} mm: give `resample` to bring the scan to the trained spacing, or "
+            "`accept_spacing` to go on as it is"
         )
 
 

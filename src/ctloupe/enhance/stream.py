@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ctloupe.enhance.engine import Engine, EnhancedSlice
 from ctloupe.enhance.journal import Journal
 from ctloupe.enhance.patchwise import Patchwise
-from ctloupe.volume.atomic import explained, move_into_place
+from ctloupe.foundation.atomic import explained, move_into_place
 from ctloupe.volume.ome_zarr_write import OmeZarrWriter
 from ctloupe.volume.volume import Volume
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctloupe.networks.reach import Reach, reach_of, trace
+from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of, trace
 from ctloupe.networks.tile import Tile
 
 TRACE_SIZE = 32
@@ -26,7 +26,7 @@ class Range:
     end: int
 
     @classmethod
-    def around(cls, start: int, stop: int, length: int, reach: Reach) -> Range:
+    def around(cls, start: int, stop: int, length: int, reach: ReceptiveField) -> Range:
         """Widen ``start … stop`` by the reach, to whole multiples, but not beyond the image."""
         multiple = reach.multiple
         begin = max(0, (start - reach.before) // multiple * multiple)
@@ -53,7 +53,7 @@ class TiledNetwork:
 
     def __init__(self, plain: nn.Module, network: nn.Module, scale: int) -> None:
         self.plain, self.network, self.scale = plain, network, scale
-        self.whole = reach_of(plain, TRACE_SIZE)
+        self.whole = receptive_field_of(plain, TRACE_SIZE)
         self.is_split = hasattr(network, "features") and hasattr(network, "render")
         self.of_tile = self.whole
         if self.is_split:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.comparison import BASELINE
-from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import Volume
 
@@ -33,8 +33,8 @@ def scale_between(scan: Volume, fine: Volume) -> int:
     scale = fine.shape[1] // scan.shape[1]
     if scale < 1 or fine.shape != (scan.shape[0], scan.shape[1] * scale, scan.shape[2] * scale):
         raise GeometryError(
-            f"--output has shape {fine.shape}, which is no whole in-plane multiple of the input's {scan.shape}; "
-            "give the volume that was made from this input (crop the input with the same --slices or --roi)"
+            f"`output` has shape {fine.shape}, which is no whole in-plane multiple of the input's {scan.shape}; "
+            "give the volume that was made from this input (crop the input with the same `slices` or `roi`)"
         )
     return scale
 

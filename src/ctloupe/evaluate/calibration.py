@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from ctloupe.volume.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.volume.volume import Volume
 
 LEVELS: Final = (0.5, 0.8, 0.95)
@@ -217,12 +217,12 @@ def sample_errors(
     """
     if not enhanced.shape == deviation.shape == truth.shape:
         raise GeometryError(
-            f"--uncertainty has shape {deviation.shape}, the enhanced volume {enhanced.shape}; give the uncertainty "
+            f"`uncertainty` has shape {deviation.shape}, the enhanced volume {enhanced.shape}; give the uncertainty "
             "that was written with it"
         )
     if not np.allclose(enhanced.affine, deviation.affine, atol=1e-3):
         raise GeometryError(
-            "--uncertainty lies elsewhere than the enhanced volume (spacing, origin or direction differ); give the "
+            "`uncertainty` lies elsewhere than the enhanced volume (spacing, origin or direction differ); give the "
             "uncertainty that was written with it"
         )
     random = np.random.default_rng(seed)
@@ -243,5 +243,5 @@ def sample_errors(
         tissues.append(found.astype(np.int64))
     error, predicted = np.concatenate(errors).astype(float), np.concatenate(deviations).astype(float)
     if not error.size:
-        raise OptionError("--uncertainty: no voxel inside the mask has one")
+        raise OptionError("`uncertainty`: no voxel inside the mask has one")
     return ErrorSample(error, predicted, np.concatenate(tissues))

@@ -27,7 +27,7 @@ from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.texture import Unpaired
 from ctloupe.evaluate.tissues import TISSUES, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.volume import Volume
 
 
@@ -78,7 +78,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         If volumes are missing or do not belong together.
     """
     if case.truth is None and (case.labels is not None or case.deviation is not None):
-        raise OptionError("--labels and --uncertainty need --truth: only errors can say what they are worth")
+        raise OptionError("`labels` and `uncertainty` need `truth`: only errors can say what they are worth")
     if case.truth is None:
         found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
     else:

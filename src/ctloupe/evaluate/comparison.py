@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, OptionError
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 
 Better = Literal["more", "less", "near 0"]
 BASELINE: Final = "bicubic"

@@ -9,7 +9,7 @@ from ctloupe.evaluate.alignment import scale_between, with_baseline
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.hu_moments import hu_moments, minimum_hu_distance
 from ctloupe.evaluate.recipes import ISBI
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
 

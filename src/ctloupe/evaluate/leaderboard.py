@@ -12,7 +12,7 @@ import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Better, Comparison, require_one_protocol
 from ctloupe.evaluate.intervals import Interval, finite_mean, mean_interval
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 Cell = tuple[Interval, Interval]
 """Mean over cases, and mean of the paired difference to bicubic (of magnitudes, where near 0 is better)."""

@@ -13,8 +13,8 @@ from ctloupe.evaluate.consistency import ConsistencySum
 from ctloupe.evaluate.decorrelation import decorrelation_resolution
 from ctloupe.evaluate.recipes import NO_TRUTH
 from ctloupe.evaluate.texture import Texture, Unpaired, counted_squares, detailed_slices
+from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
 
 SQUARE: Final = 512

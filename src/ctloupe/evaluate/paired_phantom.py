@@ -18,9 +18,9 @@ from ctloupe.evaluate.recipes import DATA_RANGE_HU, PAIRED_PHANTOM
 from ctloupe.evaluate.resolution import RingCorrelation, RingCorrelator
 from ctloupe.evaluate.structure import LUNG_RULES, Marked, Rule, StructureScore, labelled, rules_for, segment
 from ctloupe.evaluate.texture import Texture, Unpaired, detailed_slices
-from ctloupe.prepare.spectrum import radial_power
+from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.images.spectrum import radial_power
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.errors import GeometryError, OptionError
 from ctloupe.volume.volume import Volume
 
 Flags = NDArray[np.bool_]
@@ -62,7 +62,7 @@ def compare_with_truth(
     """
     scale = aligned_scale(scan, enhanced, {"truth": truth})
     if labels is not None and labels.shape != truth.shape:
-        raise GeometryError(f"--labels has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
+        raise GeometryError(f"`labels` has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
     if mask is not None and not mask.any():
         raise OptionError("the mask is empty: there is nothing to compare")
     everything = with_baseline(scan, enhanced, scale)

@@ -11,8 +11,8 @@ from xml.sax.saxutils import escape
 
 from matplotlib import get_data_path
 
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import OptionError
 
 MARGIN_MM: Final = 15.0
 _FONT: Final = "DejaVu"
@@ -21,7 +21,7 @@ _FONT: Final = "DejaVu"
 def require_pdf() -> None:
     """Raise `OptionError` when the library for PDF is absent."""
     if find_spec("reportlab") is None:
-        raise OptionError("--pdf needs reportlab; install it with: pip install 'ctloupe[pdf]'")
+        raise OptionError("`pdf` needs reportlab; install it with: pip install 'ctloupe[pdf]'")
 
 
 def write_pdf(title: str, notice: str, sections: list[dict[str, Any]], path: Path, overwrite: bool = True) -> None:

@@ -15,9 +15,9 @@ from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.comparison import Comparison, Recipe
 from ctloupe.evaluate.fidelity import jmi_psnr, jmi_ssim
 from ctloupe.evaluate.recipes import JMI, SYNTH
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.foundation.errors import GeometryError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.errors import GeometryError
 from ctloupe.volume.volume import Volume
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 
 
 @dataclass

@@ -23,10 +23,10 @@ from ctloupe.evaluate.suite_definition import CaseSpec, PhantomSpec, Suite
 from ctloupe.evaluate.suite_report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.texture import Unpaired, texture_of
 from ctloupe.evaluate.warnings import warnings_for
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import OptionError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
@@ -119,7 +119,7 @@ def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
     entries: list[Entry] = []
     for name, path in models:
         if name == BASELINE:
-            raise OptionError(f"--model {name}: bicubic is always a row; choose another name")
+            raise OptionError(f"`model` {name}: bicubic is always a row; choose another name")
         resolver = load_model(path, suite.scale)
         seed = sum(entry.row == name for entry in entries)
         entries.append(Entry(name, seed, replace(resolver, name=name)))

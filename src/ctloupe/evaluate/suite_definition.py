@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctloupe.evaluate.definition import definition_names, load_definition
+from ctloupe.foundation.definitions import definition_names, load_definition
 from ctloupe.phantom.phantom import ANATOMIES, PhantomCase
 
 

@@ -15,8 +15,8 @@ from ctloupe.evaluate.pictures import View, panel
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.suite_definition import Suite
 from ctloupe.evaluate.words import HOW_TO_READ
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Volume
 
 THEMES: Final = {

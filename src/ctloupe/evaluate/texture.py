@@ -16,8 +16,8 @@ from ctloupe.evaluate.realism import (
     sample_patches,
     sliced_wasserstein,
 )
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.prepare.spectrum import radial_power
+from ctloupe.images.spectrum import radial_power
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 TILE: Final = 64

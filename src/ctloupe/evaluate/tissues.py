@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctloupe.foundation.errors import GeometryError
 from ctloupe.phantom.anatomy import Label
 from ctloupe.phantom.temporal_bone import BoneLabel
-from ctloupe.volume.errors import GeometryError
 from ctloupe.volume.volume import Volume
 
 TISSUES = {int(label): label.name.lower().replace("_", " ") for label in (*Label, *BoneLabel)}
@@ -46,7 +46,7 @@ def tissue_errors(
         If the labels are not on the grid of the truth.
     """
     if labels.shape != truth.shape:
-        raise GeometryError(f"--labels has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
+        raise GeometryError(f"`labels` has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
     size = max(names) + 1
     count, total = np.zeros(size), np.zeros(size)
     bias = {name: np.zeros(size) for name in volumes}

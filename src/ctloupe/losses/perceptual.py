@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ctloupe.volume.errors import FileError
+from ctloupe.foundation.errors import FileError
 
 _LAYOUT: Final = (2, 2, 4, 4, 4)
 """Convolutions between the poolings of VGG-19 (Simonyan and Zisserman 2015)."""

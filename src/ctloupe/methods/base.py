@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -24,28 +24,28 @@ class Batch:
     micro : (n, 1, s·p, s·p)
     position
         Number of patches of each modality shown before this batch's first, over all steps and ranks.
-    micro_thick : (n, 1, s·p, s·p), optional
+    micro_slice_average : (n, 1, s·p, s·p), optional
         The same places as `micro`, averaged over the thickness of a clinical slice; absent where the bank
-        has none, and for methods that do not ask for it by `Method.reads_thick`.
+        has none, and for methods that do not ask for it by `Method.reads_slice_average`.
     """
 
     clinical: Tensor
     micro: Tensor
     position: int = 0
-    micro_thick: Tensor | None = None
+    micro_slice_average: Tensor | None = None
 
 
-class Engine(Protocol):
-    """What a training step may ask of whoever runs it (device, precision and ranks are the engine's concern)."""
+class TrainingBackend(Protocol):
+    """What a training step may ask of whoever runs it (device, precision and ranks are the backend's concern)."""
 
-    def forward(self, player: str, *inputs: Tensor) -> Any:
-        """Run `player` so that its gradients will be averaged over ranks; outputs are float32."""
+    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+        """Run `trainable` so that its gradients will be averaged over ranks; outputs are float32."""
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Precision context for running a network that is not being updated."""
 
-    def update(self, player: str, loss: Tensor) -> None:
-        """Set the gradients of `player` to those of `loss` and take one optimiser step."""
+    def update(self, trainable: str, loss: Tensor) -> None:
+        """Set the gradients of `trainable` to those of `loss` and take one optimiser step."""
 
 
 class MethodConfig(BaseModel):
@@ -82,7 +82,7 @@ class Method(nn.Module):
     Notes
     -----
     A method that is trained in several steps names them in `stages`; the trainer runs one after the other and calls
-    `enter` at the start of each, after which `players`, `optimisers`, `loss_weights` and `step` are those of that
+    `enter` at the start of each, after which `trainables`, `optimisers`, `loss_weights` and `step` are those of that
     stage.
     """
 
@@ -91,8 +91,8 @@ class Method(nn.Module):
     reference: ClassVar[str] = ""
     trainable: ClassVar[bool] = True
     stages: ClassVar[tuple[str, ...]] = ("whole",)
-    reads_thick: ClassVar[bool] = False
-    """Whether `step` or `examine` looks at ``Batch.micro_thick``; it is not loaded otherwise."""
+    reads_slice_average: ClassVar[bool] = False
+    """Whether `step` or `examine` looks at ``Batch.micro_slice_average``; it is not loaded otherwise."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
@@ -151,22 +151,22 @@ class Method(nn.Module):
         """Return every network by its name in the paper."""
         return {}
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return what the optimisers own: one module, with one ``forward``, for each optimiser."""
         return {}
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return a fresh optimiser for each player."""
+        """Return a fresh optimiser for each trainable."""
         return {
-            player: torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
-            for player, module in self.players().items()
+            trainable: torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
+            for trainable, module in self.trainables().items()
         }
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each generator loss term by name."""
         return {}
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Take one training step.
 
         Returns

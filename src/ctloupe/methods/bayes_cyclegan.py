@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.cycle import Translators, TwoJudges, cycle_step
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.cycle import Translators, TwoDiscriminators, cycle_step
 from ctloupe.networks.blocks import initialise_normal
 from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.translation import TranslationGenerator
@@ -71,7 +71,7 @@ class EnlargeAndTranslate(nn.Module):
 
 
 class BayesCycleGAN(Method):
-    """Passes with different dropout masks give a mean and an uncertainty: ``enhance --samples T``.
+    """Passes with different dropout masks give a mean and an uncertainty: enhance with T `samples`.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class BayesCycleGAN(Method):
         self.super_resolution = self.make_enhancer(config)
         back = TranslationGenerator(config.width, config.blocks, dropout=config.dropout, skip=config.skip)
         self.translators = Translators(self.super_resolution.translation, back)
-        self.judges = TwoJudges(config.discriminator_width, config.discriminator_strides)
+        self.discriminators = TwoDiscriminators(config.discriminator_width, config.discriminator_strides)
         initialise_normal(self.translators)
-        initialise_normal(self.judges)
+        initialise_normal(self.discriminators)
 
     @classmethod
     def make_enhancer(cls, config: BayesCycleGANConfig) -> EnlargeAndTranslate:
@@ -125,25 +125,25 @@ class BayesCycleGAN(Method):
         return {
             "G_L": self.translators.forth,
             "G_H": self.translators.back,
-            "D_L": self.judges.a,
-            "D_H": self.judges.b,
+            "D_L": self.discriminators.a,
+            "D_H": self.discriminators.b,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the generators and the discriminators."""
-        return {"generators": self.translators, "discriminators": self.judges}
+        return {"generators": self.translators, "discriminators": self.discriminators}
 
     def loss_weights(self) -> dict[str, float]:
         """Return λ by term."""
         return self.config.weights.model_dump()
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generators, then the discriminators."""
         low = enlarge_bicubic(batch.clinical, self.config.scale).clamp(-1, 1)
         config = self.config
         return cycle_step(
-            engine,
-            self.judges,
+            backend,
+            self.discriminators,
             low,
             batch.micro,
             self.loss_weights(),

@@ -29,7 +29,7 @@ class Bicubic(nn.Module):
 
 
 class BicubicMethod(Method):
-    """Needs no training: ``enhance --model bicubic --scale 8``."""
+    """Needs no training: its name and a scale stand for a model."""
 
     name = "bicubic"
     summary = "cubic interpolation, no weights: the baseline of every table"

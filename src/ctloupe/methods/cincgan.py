@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.mmsr import distance
 from ctloupe.losses.variation import total_variation
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.cycle import TwoJudges
-from ctloupe.methods.paired import Judge
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.cycle import TwoDiscriminators
+from ctloupe.methods.paired import PairDiscriminator
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
 from ctloupe.networks.degradations import shrink_bicubic
 from ctloupe.networks.discriminators import PatchDiscriminator
@@ -143,12 +143,12 @@ class CinCGAN(Method):
         self.inner = InnerCycle(self.make_enhancer(config), back)
         self.both = BothCycles(self.inner, StridedGenerator(config.scale, config.width, config.blocks))
         width, strides = config.discriminator_width, config.discriminator_strides
-        self.judges = TwoJudges(width, strides)
+        self.discriminators = TwoDiscriminators(width, strides)
         # At LR size there is less to look at.
-        self.judges.a = PatchDiscriminator(width, min(strides, 2))
-        self.inner_judge = Judge("patch", width, min(strides, 2))
-        self.inner_judge.network = self.judges.a
-        for network in (self.inner.enhancer.clean, back, self.both.shrink, self.judges):
+        self.discriminators.a = PatchDiscriminator(width, min(strides, 2))
+        self.inner_discriminator = PairDiscriminator("patch", width, min(strides, 2))
+        self.inner_discriminator.network = self.discriminators.a
+        for network in (self.inner.enhancer.clean, back, self.both.shrink, self.discriminators):
             initialise_normal(network)
         initialise_icnr(self.inner.enhancer.enlarge)
 
@@ -177,15 +177,15 @@ class CinCGAN(Method):
             "G2": self.inner.back,
             "SR": self.inner.enhancer.enlarge,
             "G3": self.both.shrink,
-            "D1": self.judges.a,
-            "D2": self.judges.b,
+            "D1": self.discriminators.a,
+            "D2": self.discriminators.b,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return generators and discriminators of the stage that is trained."""
         if self.stage == INNER:
-            return {"generators": self.inner, "discriminators": self.inner_judge}
-        return {"generators": self.both, "discriminators": self.judges}
+            return {"generators": self.inner, "discriminators": self.inner_discriminator}
+        return {"generators": self.both, "discriminators": self.discriminators}
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term of the stage that is trained."""
@@ -194,25 +194,25 @@ class CinCGAN(Method):
         unused = outer if self.stage == INNER else ("pretraining",)
         return {name: weight for name, weight in weights.items() if name not in unused}
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generators, then the discriminators, of the stage that is trained."""
         low, high = batch.clinical, batch.micro
         small = shrink_bicubic(high, self.config.scale).clamp(-1, 1)
-        self.judges.requires_grad_(False)
-        images = engine.forward("generators", low, small)
-        with engine.autocast():
-            fooled = [self.judges.a(images["clean"])]
+        self.discriminators.requires_grad_(False)
+        images = backend.forward("generators", low, small)
+        with backend.autocast():
+            fooled = [self.discriminators.a(images["clean"])]
             if self.stage == JOINT:
-                fooled.append(self.judges.b(images["sr"]))
+                fooled.append(self.discriminators.b(images["sr"]))
         terms = self._terms(low, small, high, images)
         for name, logits in zip(("adversarial_clinical", "adversarial_micro"), fooled, strict=False):
             terms[name] = generator_loss(logits.float(), self.config.adversarial)
         weights = self.loss_weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        engine.update("generators", total)
-        self.judges.requires_grad_(True)
-        found = self._judge(engine, small, high, images)
-        engine.update("discriminators", torch.stack(list(found.values())).sum())
+        backend.update("generators", total)
+        self.discriminators.requires_grad_(True)
+        found = self._logits(backend, small, high, images)
+        backend.update("discriminators", torch.stack(list(found.values())).sum())
         return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}
 
     def _terms(self, low: Tensor, small: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -230,12 +230,14 @@ class CinCGAN(Method):
             "outer_variation": total_variation(images["sr"]),
         }
 
-    def _judge(self, engine: Engine, small: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _logits(
+        self, backend: TrainingBackend, small: Tensor, high: Tensor, images: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         kind, clean = self.config.adversarial, images["clean"].detach()
         if self.stage == INNER:
-            logits = engine.forward("discriminators", small, clean)
+            logits = backend.forward("discriminators", small, clean)
             return {"discriminator_clinical": discriminator_loss(logits[0], logits[1], kind)}
-        logits = engine.forward("discriminators", small, clean, high, images["sr"].detach())
+        logits = backend.forward("discriminators", small, clean, high, images["sr"].detach())
         return {
             "discriminator_clinical": discriminator_loss(logits[0], logits[1], kind),
             "discriminator_micro": discriminator_loss(logits[2], logits[3], kind),

@@ -16,15 +16,15 @@ class _CountingEngine:
     """Runs a step's forward and backward passes; there is nothing to optimise on the meta device."""
 
     def __init__(self, method: Method) -> None:
-        self._players = method.players()
+        self._trainables = method.trainables()
 
-    def forward(self, player: str, *inputs: Tensor) -> Any:
-        return self._players[player](*inputs)
+    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+        return self._trainables[trainable](*inputs)
 
     def autocast(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    def update(self, player: str, loss: Tensor) -> None:
+    def update(self, trainable: str, loss: Tensor) -> None:
         loss.backward()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.mmsr import DistanceKind, distance
-from ctloupe.methods.base import Engine
+from ctloupe.methods.base import TrainingBackend
 from ctloupe.networks.discriminators import PatchDiscriminator
 
 
@@ -32,7 +32,7 @@ class Translators(nn.Module):
         return {"b_of_a": b_of_a, "a_of_b": a_of_b, "a_cycle": self.back(b_of_a), "b_cycle": self.forth(a_of_b)}
 
 
-class TwoJudges(nn.Module):
+class TwoDiscriminators(nn.Module):
     """A PatchGAN for each domain.
 
     Parameters
@@ -52,8 +52,8 @@ class TwoJudges(nn.Module):
 
 
 def cycle_step(
-    engine: Engine,
-    judges: TwoJudges,
+    backend: TrainingBackend,
+    discriminators: TwoDiscriminators,
     a: Tensor,
     b: Tensor,
     weights: dict[str, float],
@@ -62,7 +62,7 @@ def cycle_step(
     adversarial: AdversarialKind = "least-squares",
     more: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda images: {},
 ) -> dict[str, Tensor]:
-    """Update the players ``generators`` (`Translators`) and ``discriminators`` (`judges`).
+    """Update the trainables ``generators`` (`Translators`) and ``discriminators`` (`TwoDiscriminators`).
 
     Parameters
     ----------
@@ -77,22 +77,22 @@ def cycle_step(
     dict
         Each unweighted term, detached, and ``total``.
     """
-    judges.requires_grad_(False)
-    images = engine.forward("generators", a, b)
-    with engine.autocast():
-        fooled_a, fooled_b = judges.a(images["a_of_b"]), judges.b(images["b_of_a"])
+    discriminators.requires_grad_(False)
+    images = backend.forward("generators", a, b)
+    with backend.autocast():
+        fooled_a, fooled_b = discriminators.a(images["a_of_b"]), discriminators.b(images["b_of_a"])
     terms = {
         "adversarial_a": generator_loss(fooled_a.float(), adversarial),
         "adversarial_b": generator_loss(fooled_b.float(), adversarial),
         "cycle": distance(a, images["a_cycle"], cycle) + distance(b, images["b_cycle"], cycle),
     } | more(images)
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-    engine.update("generators", total)
-    judges.requires_grad_(True)
-    logits = engine.forward("discriminators", a, images["a_of_b"].detach(), b, images["b_of_a"].detach())
+    backend.update("generators", total)
+    discriminators.requires_grad_(True)
+    logits = backend.forward("discriminators", a, images["a_of_b"].detach(), b, images["b_of_a"].detach())
     found = {
         "discriminator_a": discriminator_loss(logits[0], logits[1], adversarial),
         "discriminator_b": discriminator_loss(logits[2], logits[3], adversarial),
     }
-    engine.update("discriminators", found["discriminator_a"] + found["discriminator_b"])
+    backend.update("discriminators", found["discriminator_a"] + found["discriminator_b"])
     return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}

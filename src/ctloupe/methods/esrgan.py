@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ctloupe.losses.mmsr import DistanceKind, distance
 from ctloupe.losses.perceptual import PerceptualLoss
 from ctloupe.losses.relativistic import relativistic_discriminator_loss, relativistic_generator_loss
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.paired import Judge
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.paired import PairDiscriminator
 from ctloupe.networks.degradations import shrink_and_add_noise
 from ctloupe.networks.rrdb import RRDBNet
 
@@ -94,7 +94,7 @@ class ESRGAN(Method):
     def __init__(self, config: ESRGANConfig) -> None:
         super().__init__(config)
         self.generator = self.make_enhancer(config)
-        self.judge = Judge("patch", config.discriminator_width, config.discriminator_strides)
+        self.discriminator = PairDiscriminator("patch", config.discriminator_width, config.discriminator_strides)
         # In a list, so that the borrowed weights are not part of checkpoints.
         self._perceptual: list[PerceptualLoss] = []
         if config.perceptual_weights is not None and config.weights.perceptual:
@@ -111,11 +111,11 @@ class ESRGAN(Method):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return G and D."""
-        return {"G": self.generator, "D": self.judge}
+        return {"G": self.generator, "D": self.discriminator}
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the generator and the discriminator."""
-        return {"generator": self.generator, "discriminator": self.judge}
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term that there is."""
@@ -128,14 +128,14 @@ class ESRGAN(Method):
         """Return the reduced µCT with noise that ``degraded`` is trained on."""
         return shrink_and_add_noise(micro, self.config.scale, self.config.noise)
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generator, then the discriminator."""
         high = batch.micro
         low = batch.clinical if self.config.pairing == "unpaired" else self.clinical_like(high)
-        sr = engine.forward("generator", low)
-        self.judge.requires_grad_(False)
-        with engine.autocast():
-            real, fooled = self.judge.network(high), self.judge.network(sr)
+        sr = backend.forward("generator", low)
+        self.discriminator.requires_grad_(False)
+        with backend.autocast():
+            real, fooled = self.discriminator.network(high), self.discriminator.network(sr)
         terms = {
             "pixel": distance(sr, high, self.config.pixel),
             "adversarial": relativistic_generator_loss(real.float(), fooled.float()),
@@ -144,9 +144,9 @@ class ESRGAN(Method):
             terms["perceptual"] = perceptual.to(high.device)(sr, high)
         weights = self.loss_weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        engine.update("generator", total)
-        self.judge.requires_grad_(True)
-        logits = engine.forward("discriminator", high, sr.detach())
+        backend.update("generator", total)
+        self.discriminator.requires_grad_(True)
+        logits = backend.forward("discriminator", high, sr.detach())
         found = {"discriminator": relativistic_discriminator_loss(*logits)}
-        engine.update("discriminator", found["discriminator"])
+        backend.update("discriminator", found["discriminator"])
         return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}

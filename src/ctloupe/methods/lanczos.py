@@ -56,7 +56,7 @@ class Lanczos(nn.Module):
 
 
 class LanczosMethod(Method):
-    """Needs no training: ``enhance --model lanczos --scale 8``."""
+    """Needs no training: its name and a scale stand for a model."""
 
     name = "lanczos"
     summary = "Lanczos interpolation of three lobes, no weights: a reference"

@@ -29,7 +29,7 @@ class Nearest(nn.Module):
 
 
 class NearestMethod(Method):
-    """Needs no training: ``enhance --model nearest --scale 8``."""
+    """Needs no training: its name and a scale stand for a model."""
 
     name = "nearest"
     summary = "nearest neighbour, no weights: a reference"

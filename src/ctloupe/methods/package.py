@@ -14,13 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, ModelError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.images.likeness import ImageStatistics
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.registry import get
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.prepare.likeness import Look
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, ModelError
-from ctloupe.volume.notice import RESEARCH_NOTICE
 
 CARD_NAME: Final = "model.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -42,13 +42,13 @@ class Fingerprint(BaseModel):
     patches: dict[str, int]
     """Number of patches by modality."""
     clinical_power: tuple[float, ...] = ()
-    """Of the clinical patches in dB by frequency; see `ctloupe.prepare.likeness`. Empty in older packages."""
+    """Of the clinical patches in dB by frequency; see `ctloupe.images.likeness`. Empty in older packages."""
     clinical_spread: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Largest difference among the clinical volumes: HU, dB of noise, dB of fineness."""
 
-    def clinical_look(self) -> Look:
+    def clinical_statistics(self) -> ImageStatistics:
         """What the clinical patches looked like."""
-        return Look(self.clinical_spacing, self.clinical_percentiles, self.clinical_power)
+        return ImageStatistics(self.clinical_spacing, self.clinical_percentiles, self.clinical_power)
 
 
 class ModelCard(BaseModel):

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.mmsr import DistanceKind, distance
-from ctloupe.methods.base import Engine
+from ctloupe.methods.base import TrainingBackend
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.srresnet import ImageDiscriminator
 
 DiscriminatorKind = Literal["image", "patch"]
 
 
-class Judge(nn.Module):
+class PairDiscriminator(nn.Module):
     """A discriminator with one forward for a real and a generated batch.
 
     Parameters
@@ -38,8 +38,8 @@ class Judge(nn.Module):
 
 
 def paired_step(
-    engine: Engine,
-    judge: Judge,
+    backend: TrainingBackend,
+    discriminator: PairDiscriminator,
     low: Tensor,
     high: Tensor,
     weights: dict[str, float],
@@ -48,14 +48,14 @@ def paired_step(
     adversarial: AdversarialKind = "log",
     more: Callable[[Tensor], dict[str, Tensor]] = lambda sr: {},
 ) -> dict[str, Tensor]:
-    """Update the players ``generator`` and ``discriminator`` on LR images `low` and what they should become, `high`.
+    """Update the trainables ``generator`` and ``discriminator`` on LR images `low` and what they should become, `high`.
 
     Without an adversarial weight the discriminator is not run at all.
 
     Parameters
     ----------
-    judge
-        The player ``discriminator``.
+    discriminator
+        The trainable ``discriminator``.
     weights
         Of ``pixel``, ``adversarial`` and every term of `more`.
     more
@@ -66,19 +66,19 @@ def paired_step(
     dict
         Each unweighted term, detached, and ``total``.
     """
-    sr = engine.forward("generator", low)
+    sr = backend.forward("generator", low)
     terms = {"pixel": distance(sr, high, pixel)} | more(sr)
     if weights["adversarial"]:
-        judge.requires_grad_(False)
-        with engine.autocast():
-            fooled = judge.network(sr)
+        discriminator.requires_grad_(False)
+        with backend.autocast():
+            fooled = discriminator.network(sr)
         terms["adversarial"] = generator_loss(fooled.float(), adversarial)
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-    engine.update("generator", total)
+    backend.update("generator", total)
     found: dict[str, Tensor] = {}
     if weights["adversarial"]:
-        judge.requires_grad_(True)
-        real, fake = engine.forward("discriminator", high, sr.detach())
+        discriminator.requires_grad_(True)
+        real, fake = backend.forward("discriminator", high, sr.detach())
         found["discriminator"] = discriminator_loss(real, fake, adversarial)
-        engine.update("discriminator", found["discriminator"])
+        backend.update("discriminator", found["discriminator"])
     return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}

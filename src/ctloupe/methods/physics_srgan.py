@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down
 from ctloupe.losses.ssim import ssim_gaussian
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.paired import DiscriminatorKind, Judge, paired_step
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.paired import DiscriminatorKind, PairDiscriminator, paired_step
 from ctloupe.networks.blocks import initialise_icnr
 from ctloupe.networks.plain import PlainSRNet
-from ctloupe.prepare.scanner import ScannerEstimate, estimate_scanner, noise_amplitude
+from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner, noise_amplitude
 
 SSIM_CONSTANTS = (0.02**2, 0.06**2)
 """C1 and C2 for images in [−1, 1] (Wang et al. 2004)."""
@@ -75,7 +75,7 @@ class PhysicsSRGAN(Method):
     name = "physics-srgan"
     summary = "pairs by a scanner estimated from the clinical scans; supervised and consistent with the scan"
     reference = "this project"
-    reads_thick = True
+    reads_slice_average = True
     Config = PhysicsSRGANConfig
     config: PhysicsSRGANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -98,7 +98,9 @@ class PhysicsSRGAN(Method):
         super().__init__(config)
         self.generator = self.make_enhancer(config)
         initialise_icnr(self.generator)
-        self.judge = Judge(config.discriminator, config.discriminator_width, config.discriminator_strides)
+        self.discriminator = PairDiscriminator(
+            config.discriminator, config.discriminator_width, config.discriminator_strides
+        )
         # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
         start = ScannerEstimate(0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0)
         self.register_buffer("scanner", torch.tensor([getattr(start, name) for name in _PARAMETERS]))
@@ -121,11 +123,11 @@ class PhysicsSRGAN(Method):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return G and D."""
-        return {"G": self.generator, "D": self.judge}
+        return {"G": self.generator, "D": self.discriminator}
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the generator and the discriminator."""
-        return {"generator": self.generator, "discriminator": self.judge}
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term."""
@@ -133,7 +135,7 @@ class PhysicsSRGAN(Method):
 
     def examine(self, sample: Batch) -> None:
         """Estimate the scanner from clinical and µCT patches, and keep it in a buffer."""
-        micro = sample.micro if sample.micro_thick is None else sample.micro_thick
+        micro = sample.micro if sample.micro_slice_average is None else sample.micro_slice_average
         found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), micro[:, 0].cpu().numpy(), self.config.scale)
         values = torch.tensor([getattr(found, name) for name in _PARAMETERS])
         self.scanner.copy_(values)
@@ -163,17 +165,21 @@ class PhysicsSRGAN(Method):
         """Return µCT scanned with the estimated scanner."""
         return self.degraded(self.clinical_intensities(micro))
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generator, then the discriminator."""
         jitter, count = self.config.intensity_jitter, len(batch.micro)
         gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
         offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
         high = self.clinical_intensities(batch.micro, gain, offset)
-        thick = high if batch.micro_thick is None else self.clinical_intensities(batch.micro_thick, gain, offset)
+        thick = (
+            high
+            if batch.micro_slice_average is None
+            else self.clinical_intensities(batch.micro_slice_average, gain, offset)
+        )
         low = self.degraded(thick)
         return paired_step(
-            engine,
-            self.judge,
+            backend,
+            self.discriminator,
             low,
             high,
             self.loss_weights(),
@@ -188,7 +194,7 @@ class PhysicsSRGAN(Method):
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return SR of the clinical patch, and a µCT patch scanned and brought back."""
-        like = self.clinical_like(batch.micro if batch.micro_thick is None else batch.micro_thick)
+        like = self.clinical_like(batch.micro if batch.micro_slice_average is None else batch.micro_slice_average)
         return {"SR": self.generator(batch.clinical), "SR of scanned micro-CT": self.generator(like)}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.mmsr import distance
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.networks.attention import RCAN
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
 from ctloupe.networks.degradations import shrink_bicubic
@@ -87,7 +87,7 @@ class Corrections(nn.Module):
         }
 
 
-class ThreeJudges(nn.Module):
+class ThreeDiscriminators(nn.Module):
     """Discriminators of clean LR, clinical LR and µCT images."""
 
     def __init__(self, width: int, strides: int) -> None:
@@ -141,9 +141,9 @@ class PseudoSR(Method):
         self.super_resolution = self.make_enhancer(config)
         spoil = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
         self.corrections = Corrections(self.super_resolution.clean, spoil)
-        self.judges = ThreeJudges(config.discriminator_width, config.discriminator_strides)
+        self.discriminators = ThreeDiscriminators(config.discriminator_width, config.discriminator_strides)
         initialise_normal(self.corrections)
-        initialise_normal(self.judges)
+        initialise_normal(self.discriminators)
         initialise_icnr(self.super_resolution.enlarge)
 
     @classmethod
@@ -170,17 +170,17 @@ class PseudoSR(Method):
             "F": self.corrections.clean,
             "G": self.corrections.spoil,
             "U": self.super_resolution.enlarge,
-            "D_clean": self.judges.clean,
-            "D_clinical": self.judges.clinical,
-            "D_micro": self.judges.micro,
+            "D_clean": self.discriminators.clean,
+            "D_clinical": self.discriminators.clinical,
+            "D_micro": self.discriminators.micro,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the corrections, the SR network and the discriminators."""
         return {
             "corrections": self.corrections,
             "enlargement": self.super_resolution.enlarge,
-            "discriminators": self.judges,
+            "discriminators": self.discriminators,
         }
 
     def loss_weights(self) -> dict[str, float]:
@@ -194,17 +194,21 @@ class PseudoSR(Method):
     def _reduced(self, micro: Tensor) -> Tensor:
         return shrink_bicubic(micro, self.config.scale).clamp(-1, 1)
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the corrections, then the SR network, then the discriminators."""
         low, high, kind = batch.clinical, batch.micro, self.config.adversarial
         small = self._reduced(high)
         weights = self.loss_weights()
-        self.judges.requires_grad_(False)
+        self.discriminators.requires_grad_(False)
         self.super_resolution.enlarge.requires_grad_(False)
-        images = engine.forward("corrections", low, small)
-        with engine.autocast():
+        images = backend.forward("corrections", low, small)
+        with backend.autocast():
             sr = self.super_resolution.enlarge(images["clean"])
-            fooled = self.judges.clean(images["clean"]), self.judges.clinical(images["spoilt"]), self.judges.micro(sr)
+            fooled = (
+                self.discriminators.clean(images["clean"]),
+                self.discriminators.clinical(images["spoilt"]),
+                self.discriminators.micro(sr),
+            )
         terms = {
             "adversarial_clean": generator_loss(fooled[0].float(), kind),
             "adversarial_clinical": generator_loss(fooled[1].float(), kind),
@@ -214,21 +218,21 @@ class PseudoSR(Method):
             "geometry": distance(images["clean"], images["clean_mean"], "l1"),
         }
         correction = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        engine.update("corrections", correction)
+        backend.update("corrections", correction)
 
         self.super_resolution.enlarge.requires_grad_(True)
-        terms["pixel"] = distance(engine.forward("enlargement", images["cycle"].detach()), high, "l1")
-        engine.update("enlargement", weights["pixel"] * terms["pixel"])
+        terms["pixel"] = distance(backend.forward("enlargement", images["cycle"].detach()), high, "l1")
+        backend.update("enlargement", weights["pixel"] * terms["pixel"])
 
-        self.judges.requires_grad_(True)
+        self.discriminators.requires_grad_(True)
         real_and_made = small, images["clean"], low, images["spoilt"], high, sr.float()
-        logits = engine.forward("discriminators", *(image.detach() for image in real_and_made))
+        logits = backend.forward("discriminators", *(image.detach() for image in real_and_made))
         names = ("clean", "clinical", "micro")
         found = {
             f"discriminator_{name}": discriminator_loss(real, made, kind)
             for name, (real, made) in zip(names, logits, strict=True)
         }
-        engine.update("discriminators", torch.stack(list(found.values())).sum())
+        backend.update("discriminators", torch.stack(list(found.values())).sum())
         total = correction.detach() + weights["pixel"] * terms["pixel"].detach()
         return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
     from ctloupe.methods.base import Method

@@ -12,7 +12,7 @@ from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, gene
 from ctloupe.losses.history import HistoryBuffer
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down, f_up, mmsr_terms
 from ctloupe.losses.ssim import SSIMKind
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal, steps_of_two
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, StridedGenerator, SubPixelGenerator
@@ -210,7 +210,7 @@ class SRCycleGAN(Method):
             "D_clinical": self.discriminators.clinical,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the generators and the discriminators."""
         return {"generators": self.generators, "discriminators": self.discriminators}
 
@@ -230,12 +230,12 @@ class SRCycleGAN(Method):
         """Return λ by term."""
         return self.config.weights.model_dump()
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generators, then the discriminators."""
         low, high = self._mixed(batch), batch.micro
         self.discriminators.requires_grad_(False)
-        images = engine.forward("generators", low, high)
-        with engine.autocast():
+        images = backend.forward("generators", low, high)
+        with backend.autocast():
             fooled_micro = self.discriminators.micro(images["sr"])
             fooled_clinical = self.discriminators.clinical(images["shrunk"])
         terms = self._image_terms(low, high, images)
@@ -243,16 +243,16 @@ class SRCycleGAN(Method):
         terms["adversarial_clinical"] = generator_loss(fooled_clinical.float(), self.config.adversarial)
         weights = self.loss_weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        engine.update("generators", total)
+        backend.update("generators", total)
         self.discriminators.requires_grad_(True)
 
         past_sr, past_shrunk = self.past_micro(images["sr"]), self.past_clinical(images["shrunk"])
-        logits = engine.forward("discriminators", high, past_sr, low, past_shrunk)
+        logits = backend.forward("discriminators", high, past_sr, low, past_shrunk)
         found = {
             "discriminator_micro": discriminator_loss(logits[0], logits[1], self.config.adversarial),
             "discriminator_clinical": discriminator_loss(logits[2], logits[3], self.config.adversarial),
         }
-        engine.update("discriminators", found["discriminator_micro"] + found["discriminator_clinical"])
+        backend.update("discriminators", found["discriminator_micro"] + found["discriminator_clinical"])
         return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}
 
     def _mixed(self, batch: Batch) -> Tensor:

@@ -12,8 +12,8 @@ from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, gene
 from ctloupe.losses.latent import unit_variance_divergence
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down, mmsr_terms
 from ctloupe.losses.ssim import SSIMKind
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.cycle import TwoJudges
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.cycle import TwoDiscriminators
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
 from ctloupe.networks.shared_latent import ClinicalDecoder, MicroEncoder, SharedLatentEnhancer, with_noise
 
@@ -151,9 +151,9 @@ class SRUnit(Method):
     def __init__(self, config: SRUnitConfig) -> None:
         super().__init__(config)
         self.autoencoders = Autoencoders(config, self.make_enhancer(config))
-        self.judges = TwoJudges(config.discriminator_width, config.discriminator_strides)
+        self.discriminators = TwoDiscriminators(config.discriminator_width, config.discriminator_strides)
         initialise_normal(self.autoencoders)
-        initialise_normal(self.judges)
+        initialise_normal(self.discriminators)
         if config.initialisation_icnr:
             initialise_icnr(self.autoencoders)
 
@@ -176,13 +176,13 @@ class SRUnit(Method):
             "G_shared": inside.shared_decoder,
             "G_clinical": self.autoencoders.clinical_decoder,
             "G_micro": inside.decoder,
-            "D_micro": self.judges.b,
-            "D_clinical": self.judges.a,
+            "D_micro": self.discriminators.b,
+            "D_clinical": self.discriminators.a,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the autoencoders and the discriminators."""
-        return {"generators": self.autoencoders, "discriminators": self.judges}
+        return {"generators": self.autoencoders, "discriminators": self.discriminators}
 
     def loss_weights(self) -> dict[str, float]:
         """Return λ by term."""
@@ -192,26 +192,26 @@ class SRUnit(Method):
         """Return the µCT decoded as a clinical image, from the mean of its latent."""
         return self.autoencoders.as_clinical(self.autoencoders.encoded_micro(micro))
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the autoencoders, then the discriminators."""
         low, high = batch.clinical, batch.micro
-        self.judges.requires_grad_(False)
-        images = engine.forward("generators", low, high)
-        with engine.autocast():
-            fooled_micro, fooled_clinical = self.judges.b(images["sr"]), self.judges.a(images["shrunk"])
+        self.discriminators.requires_grad_(False)
+        images = backend.forward("generators", low, high)
+        with backend.autocast():
+            fooled_micro, fooled_clinical = self.discriminators.b(images["sr"]), self.discriminators.a(images["shrunk"])
         terms = self._terms(low, high, images)
         terms["adversarial_micro"] = generator_loss(fooled_micro.float(), self.config.adversarial)
         terms["adversarial_clinical"] = generator_loss(fooled_clinical.float(), self.config.adversarial)
         weights = self.loss_weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        engine.update("generators", total)
-        self.judges.requires_grad_(True)
-        logits = engine.forward("discriminators", low, images["shrunk"].detach(), high, images["sr"].detach())
+        backend.update("generators", total)
+        self.discriminators.requires_grad_(True)
+        logits = backend.forward("discriminators", low, images["shrunk"].detach(), high, images["sr"].detach())
         found = {
             "discriminator_clinical": discriminator_loss(logits[0], logits[1], self.config.adversarial),
             "discriminator_micro": discriminator_loss(logits[2], logits[3], self.config.adversarial),
         }
-        engine.update("discriminators", found["discriminator_micro"] + found["discriminator_clinical"])
+        backend.update("discriminators", found["discriminator_micro"] + found["discriminator_clinical"])
         return {name: term.detach() for name, term in (terms | found | {"total": total}).items()}
 
     def _terms(self, low: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.paired import DiscriminatorKind, Judge, paired_step
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.paired import DiscriminatorKind, PairDiscriminator, paired_step
 from ctloupe.networks.blocks import initialise_icnr
 from ctloupe.networks.degradations import shrink_and_add_noise
 from ctloupe.networks.srresnet import SRResNet
@@ -83,7 +83,9 @@ class SRGAN(Method):
         super().__init__(config)
         self.generator = self.make_enhancer(config)
         initialise_icnr(self.generator)
-        self.judge = Judge(config.discriminator, config.discriminator_width, config.discriminator_strides)
+        self.discriminator = PairDiscriminator(
+            config.discriminator, config.discriminator_width, config.discriminator_strides
+        )
 
     @classmethod
     def make_enhancer(cls, config: SRGANConfig) -> SRResNet:
@@ -96,11 +98,11 @@ class SRGAN(Method):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return G and D."""
-        return {"G": self.generator, "D": self.judge}
+        return {"G": self.generator, "D": self.discriminator}
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the generator and the discriminator."""
-        return {"generator": self.generator, "discriminator": self.judge}
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term."""
@@ -110,11 +112,11 @@ class SRGAN(Method):
         """Return the reduced µCT with noise that the generator is trained on."""
         return shrink_and_add_noise(micro, self.config.scale, self.config.noise)
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generator, then the discriminator."""
         return paired_step(
-            engine,
-            self.judge,
+            backend,
+            self.discriminator,
             self.clinical_like(batch.micro),
             batch.micro,
             self.loss_weights(),

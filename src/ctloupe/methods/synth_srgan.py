@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind
 from ctloupe.losses.ssim import ssim_loss
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
-from ctloupe.methods.cycle import Translators, TwoJudges, cycle_step
-from ctloupe.methods.paired import DiscriminatorKind, Judge, paired_step
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.cycle import Translators, TwoDiscriminators, cycle_step
+from ctloupe.methods.paired import DiscriminatorKind, PairDiscriminator, paired_step
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal, steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.networks.srresnet import SRResNet
@@ -59,8 +59,12 @@ class SynthSRGANConfig(MethodConfig):
     """Residual blocks of G1 and G2."""
     translation_skip: bool = False
     """G1 and G2 add their output to their input (not in the paper)."""
-    judge_width: int = Field(64, ge=4)
-    judge_strides: int = Field(3, ge=1, le=4)
+    translation_discriminator_width: int = Field(
+        64, ge=4, validation_alias=AliasChoices("translation_discriminator_width", "judge_width")
+    )
+    translation_discriminator_strides: int = Field(
+        3, ge=1, le=4, validation_alias=AliasChoices("translation_discriminator_strides", "judge_strides")
+    )
     """Of the two discriminators of stage 1."""
     synthesis: SynthesisWeights = SynthesisWeights()
     synthesis_adversarial: AdversarialKind = "least-squares"
@@ -102,8 +106,8 @@ class SynthSRGAN(Method):
             "translation_width": 16,
             "translation_blocks": 3,
             "translation_skip": True,
-            "judge_width": 16,
-            "judge_strides": 2,
+            "translation_discriminator_width": 16,
+            "translation_discriminator_strides": 2,
             "blocks": 4,
             "narrowing": True,
             "bicubic_skip": True,
@@ -123,12 +127,16 @@ class SynthSRGAN(Method):
             TranslationGenerator(width, blocks, skip=config.translation_skip),
             TranslationGenerator(width, blocks, skip=config.translation_skip),
         )
-        self.judges = TwoJudges(config.judge_width, config.judge_strides)
+        self.discriminators = TwoDiscriminators(
+            config.translation_discriminator_width, config.translation_discriminator_strides
+        )
         initialise_normal(self.translators)
-        initialise_normal(self.judges)
+        initialise_normal(self.discriminators)
         self.generator = self.make_enhancer(config)
         initialise_icnr(self.generator)
-        self.judge = Judge(config.discriminator, config.discriminator_width, config.discriminator_strides)
+        self.discriminator = PairDiscriminator(
+            config.discriminator, config.discriminator_width, config.discriminator_strides
+        )
 
     @classmethod
     def make_enhancer(cls, config: SynthSRGANConfig) -> SRResNet:
@@ -144,17 +152,17 @@ class SynthSRGAN(Method):
         return {
             "G1": self.translators.forth,
             "G2": self.translators.back,
-            "D1": self.judges.b,
-            "D2": self.judges.a,
+            "D1": self.discriminators.b,
+            "D2": self.discriminators.a,
             "G_S": self.generator,
-            "D_S": self.judge,
+            "D_S": self.discriminator,
         }
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the two sides of the stage that is trained."""
         if self.stage == SYNTHESISE:
-            return {"generators": self.translators, "discriminators": self.judges}
-        return {"generator": self.generator, "discriminator": self.judge}
+            return {"generators": self.translators, "discriminators": self.discriminators}
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term of the stage that is trained."""
@@ -168,19 +176,19 @@ class SynthSRGAN(Method):
         """Return G1(f(y))."""
         return self.translators.forth(self.reduced(micro))
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Take one step of the stage that is trained."""
         if self.stage == SYNTHESISE:
-            return self._synthesis_step(batch, engine)
-        with torch.no_grad(), engine.autocast():
+            return self._synthesis_step(batch, backend)
+        with torch.no_grad(), backend.autocast():
             low = self.clinical_like(batch.micro).float()
         config = self.config
         weights = self.loss_weights()
         return paired_step(
-            engine, self.judge, low, batch.micro, weights, pixel=config.pixel, adversarial=config.adversarial
+            backend, self.discriminator, low, batch.micro, weights, pixel=config.pixel, adversarial=config.adversarial
         )
 
-    def _synthesis_step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def _synthesis_step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         small, clinical = self.reduced(batch.micro), batch.clinical
 
         def ssim_terms(images: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -190,8 +198,8 @@ class SynthSRGAN(Method):
             }
 
         return cycle_step(
-            engine,
-            self.judges,
+            backend,
+            self.discriminators,
             small,
             clinical,
             self.loss_weights(),

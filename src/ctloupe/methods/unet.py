@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ctloupe.losses.mmsr import DistanceKind, distance
-from ctloupe.methods.base import Batch, Engine, Method, MethodConfig
+from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.networks.degradations import shrink_and_add_noise
 from ctloupe.networks.unet import EnlargeAndRefine
 
@@ -71,7 +71,7 @@ class UNetMethod(Method):
         """Return the U-Net."""
         return {"U-Net": self.network.unet}
 
-    def players(self) -> dict[str, nn.Module]:
+    def trainables(self) -> dict[str, nn.Module]:
         """Return the network."""
         return {"network": self.network}
 
@@ -83,9 +83,9 @@ class UNetMethod(Method):
         """Return the reduced µCT with noise that the network is trained on."""
         return shrink_and_add_noise(micro, self.config.scale, self.config.noise)
 
-    def step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+    def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the network."""
-        sr = engine.forward("network", self.clinical_like(batch.micro))
+        sr = backend.forward("network", self.clinical_like(batch.micro))
         total = distance(sr, batch.micro, self.config.pixel)
-        engine.update("network", total)
+        backend.update("network", total)
         return {"pixel": total.detach(), "total": total.detach()}

@@ -111,10 +111,10 @@ class ImageDiscriminator(nn.Module):
             ]
             before = after
         self.features = nn.Sequential(*layers)
-        self.judge = nn.Sequential(
+        self.head = nn.Sequential(
             nn.Linear(before, 2 * before), nn.LeakyReLU(0.2, inplace=True), nn.Linear(2 * before, 1)
         )
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` to logits ``(n, 1)``; positive means real."""
-        return self.judge(self.features(image).mean((2, 3)))
+        return self.head(self.features(image).mean((2, 3)))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.airways import Segment, accompanying_arteries, draw, grow_tree, perpendicular
 from ctloupe.phantom.foam import alveolar_diameter, alveolar_foam, cell_voxels, wall_voxels
 from ctloupe.phantom.septa import Septa
-from ctloupe.volume.errors import OptionError
 
 AIR_HU = -1000.0
 TISSUE_HU = 40.0

@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, GeometryError, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.phantom.anatomy import lung_anatomy, statistics
 from ctloupe.phantom.scanners import clinical_scan, micro_scan
 from ctloupe.phantom.temporal_bone import bone_statistics, temporal_bone
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, GeometryError, OptionError
 from ctloupe.volume.formats import write
 from ctloupe.volume.geometry import IDENTITY, Direction, Triple, refined_grid
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import LazyArray, Volume
 
 SliceMode = Literal["centre", "slab"]
@@ -100,7 +100,7 @@ class PhantomCase:
         files = [out / f"{name}.nii.gz" for name in NAMES]
         there = [file for file in [*files, out / "phantom.json"] if file.exists()]
         if there and not overwrite:
-            raise FileError(f"{there[0]}: exists already; give --overwrite or another --out")
+            raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
         for name, file in zip(NAMES, files, strict=True):
             write(getattr(self, name), file, overwrite=overwrite)
         record = {
@@ -157,8 +157,8 @@ def _require_whole_voxels(size: tuple[int, int, int], config: PhantomConfig) -> 
     if any(length % factor or length < factor for length, factor in zip(size, factors, strict=True)):
         near = " ".join(str(max(f, round(n / f) * f)) for n, f in zip(size, factors, strict=True))
         raise OptionError(
-            f"--size {' '.join(map(str, size))}: z must be a multiple of {factors[0]}, y and x of {factors[1]}; "
-            f"the nearest: --size {near}"
+            f"`size` {' '.join(map(str, size))}: z must be a multiple of {factors[0]}, y and x of {factors[1]}; "
+            f"the nearest: `size` {near}"
         )
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomy import AIR_HU, TISSUE_HU, Label
-from ctloupe.volume.errors import OptionError
 from ctloupe.volume.volume import Volume
 
 

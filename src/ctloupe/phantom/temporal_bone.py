@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.airways import Point, Segment, draw
 from ctloupe.phantom.foam import alveolar_foam
-from ctloupe.volume.errors import OptionError
 
 AIR_HU: Final = -1000.0
 FLUID_HU: Final = 15.0

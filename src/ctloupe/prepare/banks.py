@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import GeometryError, OptionError
 from ctloupe.volume.formats import detect, read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import LazyArray, Volume
@@ -101,13 +101,13 @@ def prepare_banks(
 
 def _check(request: BankRequest) -> None:
     if request.scale not in (2, 4, 8, 16):
-        raise OptionError(f"--scale {request.scale}: expected 2, 4, 8 or 16")
+        raise OptionError(f"`scale` {request.scale}: expected 2, 4, 8 or 16")
     if request.patch_size < 4 or request.per_case < 1:
-        raise OptionError("--patch must be at least 4 and --per-case at least 1")
+        raise OptionError("`patch` must be at least 4 and `per_case` at least 1")
     if request.clinical_window.kind == "percentiles":
-        raise OptionError("--clinical-window must be in HU: the enhanced volume is turned back into HU with it")
+        raise OptionError("`clinical_window` must be in HU: the enhanced volume is turned back into HU with it")
     if request.stride is not None and (request.stride < 1 or request.stride % request.scale):
-        raise OptionError(f"--stride {request.stride}: expected a multiple of the scale {request.scale} in µCT pixels")
+        raise OptionError(f"`stride` {request.stride}: expected a multiple of the scale {request.scale} in µCT pixels")
 
 
 @dataclass
@@ -214,10 +214,10 @@ def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Ma
         box[threshold_box(volume)] = True
         return box
     if count > 1:
-        raise OptionError(f"--{modality}-mask {asked}: a mask file goes with a single volume, {count} were given")
+        raise OptionError(f"`{modality}_mask` {asked}: a mask file goes with a single volume, {count} were given")
     given = read(Path(asked))
     if given.shape != volume.shape or not np.allclose(given.affine, volume.affine, atol=1e-3):
-        raise GeometryError(f"--{modality}-mask {asked}: is not on the grid of the volume {volume.shape}")
+        raise GeometryError(f"`{modality}_mask` {asked}: is not on the grid of the volume {volume.shape}")
     return given.array() != 0
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ctloupe.foundation.errors import IntensityError
 from ctloupe.prepare.airways import central_airways
 from ctloupe.prepare.morphology import block_edges, block_means, closed, dilated, distance_inside, expanded
-from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.geometry import Direction, Triple
 from ctloupe.volume.volume import Volume
 
@@ -65,7 +65,7 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0) -> Mask:
     if not lungs:
         raise IntensityError(
             f"no lung found: no large region between {_PURE_AIR_HU:g} and {threshold_hu:g} HU inside the body; "
-            "give --mask FILE with a mask of your own, or --mask none to use every voxel"
+            "give `mask` FILE with a mask of your own, or `mask` none to use every voxel"
         )
     barred = airways | outside
     filled = np.zeros_like(air)

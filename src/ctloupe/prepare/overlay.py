@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ctloupe.prepare.intensity import IntensityWindow
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import GeometryError
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import GeometryError
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 SHOWN = 8

@@ -13,11 +13,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.prepare.intensity import CLINICAL, IntensityWindow
-from ctloupe.prepare.thick import ThickSlices
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.prepare.slice_average import SliceAverages
 from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -140,7 +140,7 @@ class PatchBank:
             chosen, places = _choose(name, volume, inside, patch_size, per_volume, random, stride or 1, stride is None)
             slabs = None
             if thickness_mm is not None and thickness_mm > 1.01 * volume.spacing[0]:
-                slabs = ThickSlices(volume, thickness_mm)
+                slabs = SliceAverages(volume, thickness_mm)
             stored, thick = _cut(volume, chosen, patch_size, slope, intercept, slabs)
             parts.append(stored)
             thick_parts.append(thick)
@@ -291,7 +291,7 @@ def _cut(
     size: int,
     slope: float,
     intercept: float,
-    slabs: ThickSlices | None,
+    slabs: SliceAverages | None,
 ) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
     """Cut the patches, slice by slice, and where asked for the same ones out of thick slices."""
     count = sum(len(tops) for _, tops, _ in chosen)

@@ -12,8 +12,8 @@ from scipy.stats import chi2
 from skimage.filters import threshold_otsu
 from skimage.morphology import convex_hull_image
 
+from ctloupe.foundation.errors import IntensityError
 from ctloupe.prepare.morphology import Edges, block_edges, expanded
-from ctloupe.volume.errors import IntensityError
 from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -60,7 +60,7 @@ def specimen_mask(volume: Volume) -> Mask:
     noise = _noise(volume.data)
     blocks = _Blocks.of(volume, (stride, stride, stride), noise)
     if float(np.ptp(blocks.mean)) <= _CONTRAST * noise / stride**1.5:
-        raise IntensityError("no specimen found in the µCT: it is of one intensity; give --micro-mask none or a file")
+        raise IntensityError("no specimen found in the µCT: it is of one intensity; give `micro_mask` none or a file")
     cylinder = _cylinder(blocks)
     plastic = _plastic_shells(cylinder, blocks)
     if cylinder.any() and not plastic.any():
@@ -72,7 +72,7 @@ def specimen_mask(volume: Volume) -> Mask:
     body = _within(plastic, blocks.air) if plastic.any() else _largest(~_outside(blocks.air))
     if not body.any():
         raise IntensityError(
-            "no specimen found in the µCT: it looks like air throughout; give --micro-mask none or a file"
+            "no specimen found in the µCT: it looks like air throughout; give `micro_mask` none or a file"
         )
     return expanded(_filled(body), blocks.edges, volume.shape).astype(bool)
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.rate.agreement import intraclass_correlation, krippendorff_alpha
-from ctloupe.rate.comparison import Comparison, compare, holm
 from ctloupe.rate.design import Design
 from ctloupe.rate.ratings import Marks
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.rate.significance import PairedTest, compare, holm
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CriterionResult:
     """
 
     quartiles: dict[str, tuple[float, float, float, int]]
-    comparisons: list[Comparison]
+    comparisons: list[PairedTest]
     rank_sum_holm: list[float]
     signed_rank_holm: list[float]
     alpha: float
@@ -68,7 +68,7 @@ def analyse(design: Design, ratings: dict[str, Marks]) -> dict[str, CriterionRes
     return results
 
 
-def _comparisons(design: Design, marks: NDArray[np.float64]) -> list[Comparison]:
+def _comparisons(design: Design, marks: NDArray[np.float64]) -> list[PairedTest]:
     found = []
     for one, other in combinations(range(len(design.methods)), 2):
         a, b = marks[..., one].ravel(), marks[..., other].ravel()

@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, OptionError
 
 KEY: Final = "key.csv"
 DESIGN: Final = "design.yaml"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.rate.design import KEY, Design
-from ctloupe.volume.errors import FileError, OptionError
 
 
 @dataclass(frozen=True)

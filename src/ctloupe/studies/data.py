@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError
 from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.studies.definition import Budget
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
@@ -93,7 +93,7 @@ def prepare_data(
         if differing:
             raise FileError(
                 f"{folder}: holds data of another study ({differing[0]} {found.get(differing[0])}, here "
-                f"{wanted[differing[0]]}); give another --data"
+                f"{wanted[differing[0]]}); give another `data`"
             )
         return StudyData(folder)
     _make(folder, budget, enlargement, patch_size, say)

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctloupe.evaluate.definition import definition_names, load_definition
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.definitions import definition_names, load_definition
+from ctloupe.foundation.errors import OptionError
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -46,7 +46,7 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
-    """Short name, for ``--only`` and folders."""
+    """Short name, for ``only`` and folders."""
     label: str
     method: str = ""
     preset: dict[Scale, str] = Field(default_factory=dict)

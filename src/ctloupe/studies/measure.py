@@ -18,15 +18,15 @@ from ctloupe.evaluate.isbi import compare_by_hu_moments
 from ctloupe.evaluate.paired_phantom import compare_with_truth
 from ctloupe.evaluate.pseudo_paired import compare_by_jmi, compare_synthesised
 from ctloupe.evaluate.tissues import TISSUES, tissue_errors
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import Method
 from ctloupe.methods.cost import gflop, parameters
 from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
-from ctloupe.prepare.intensity import IntensityWindow
 from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, StudyData
 from ctloupe.studies.definition import Protocol
 from ctloupe.train.banks import device_bank, load_banks
-from ctloupe.train.engine import FabricEngine, make_fabric
+from ctloupe.train.fabric import FabricBackend, make_fabric
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings
 from ctloupe.train.stages import load_method
@@ -103,7 +103,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     if kind.trainable:
         sampler = UnpairedSampler(
             device_bank(banks.clinical, fabric.device),
-            device_bank(banks.micro, fabric.device, kind.reads_thick),
+            device_bank(banks.micro, fabric.device, kind.reads_slice_average),
             config.patch_size,
             config.scale,
             1,
@@ -124,11 +124,11 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
 
 def _seconds_a_step(method: Method, stage: str, fabric: Fabric, sampler: UnpairedSampler) -> float:
     method.enter(stage)
-    engine = FabricEngine(fabric, method)
-    float(method.step(sampler.batch(0), engine)["total"])
+    backend = FabricBackend(fabric, method)
+    float(method.step(sampler.batch(0), backend)["total"])
     begun = time.perf_counter()
     for step in range(1, 1 + TIMED_STEPS):
-        float(method.step(sampler.batch(step), engine)["total"])
+        float(method.step(sampler.batch(step), backend)["total"])
     return (time.perf_counter() - begun) / TIMED_STEPS
 
 

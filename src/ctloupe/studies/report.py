@@ -13,10 +13,10 @@ import numpy as np
 from ctloupe.evaluate.page import LUNG_WINDOW
 from ctloupe.evaluate.pictures import View, panel
 from ctloupe.evaluate.report import Report
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.studies.definition import Study
 from ctloupe.studies.results import Line, Table, load_results, order_in_words, tables
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.notice import RESEARCH_NOTICE
 
 NOT_COMPARABLE = (
     "Our numbers were measured on simulated phantoms with a short training, the paper's on its own patients and "

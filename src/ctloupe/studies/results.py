@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
+from ctloupe.foundation.errors import FileError
 from ctloupe.studies.definition import Study
-from ctloupe.volume.errors import FileError
 
 RESULTS = "results"
 
@@ -84,14 +84,14 @@ def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
         If there is no study, or a result is damaged.
     """
     if not (out / "study.json").is_file():
-        raise FileError(f"{out}: no study here (study.json is missing); run 'ctloupe study run NAME --out {out}'")
+        raise FileError(f"{out}: no study here (study.json is missing); give the folder of a 'ctloupe study run'")
     found = {}
     for path in sorted((out / RESULTS).glob("*.json")):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             found[str(result["row"]), int(result["seed"])] = result
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{path}: damaged result; delete it and run the study with --resume") from error
+            raise FileError(f"{path}: damaged result; delete it and run the study with `resume`") from error
     return found
 
 

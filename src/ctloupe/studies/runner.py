@@ -15,6 +15,8 @@ import numpy as np
 from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.page import square_of, varied_square
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.data import StudyData, prepare_data
@@ -25,8 +27,6 @@ from ctloupe.studies.results import result_path
 from ctloupe.train.loop import Progress, Silent, train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, OptionError
 from ctloupe.volume.volume import Volume
 
 CROP_SIDE = 32
@@ -119,14 +119,14 @@ def _open(study: Study, out: Path, request: StudyRequest, budget: Budget) -> Non
     }
     if record.is_file():
         if not request.resume:
-            raise FileError(f"{out}: holds a study already; continue it with --resume, or give another --out")
+            raise FileError(f"{out}: holds a study already; continue it with `resume`, or give another `out`")
         found = json.loads(record.read_text(encoding="utf-8"))
         differing = [key for key in wanted if found.get(key) != wanted[key]]
         if differing:
-            raise FileError(f"{out}: was begun with another {differing[0]}; give the same options, or another --out")
+            raise FileError(f"{out}: was begun with another {differing[0]}; give the same options, or another `out`")
         return
     if out.exists() and any(path.name != "data" for path in out.iterdir()):
-        raise FileError(f"{out}: is not empty and holds no study; give another --out")
+        raise FileError(f"{out}: is not empty and holds no study; give another `out`")
     _write(record, wanted)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ctloupe.foundation.errors import FileError
+from ctloupe.images.likeness import PATCHES, PERCENTS, image_statistics_of, spread_of
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.package import Fingerprint, ModelCard, software_versions
-from ctloupe.prepare.likeness import PATCHES, PERCENTS, look_of, spread_of
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.sampler import DeviceBank
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.errors import FileError
 
 CLINICAL_NAME = "clinical.bank"
 MICRO_NAME = "micro.bank"
@@ -44,7 +44,7 @@ def load_banks(path: Path) -> BankPair:
         If one is missing or damaged.
     """
     if not path.is_dir():
-        raise FileError(f"{path}: no bank folder here; make one with 'ctloupe prepare --out {path} ...'")
+        raise FileError(f"{path}: no bank folder here; make one with 'ctloupe prepare'")
     return BankPair(PatchBank.load(path / CLINICAL_NAME), PatchBank.load(path / MICRO_NAME))
 
 
@@ -87,12 +87,12 @@ def model_card(
 def _fingerprint(banks: BankPair) -> Fingerprint:
     """Describe the patches, so that a scan unlike them can be recognised."""
     clinical = banks.clinical
-    look = look_of(_in_window(clinical, slice(None)), _pair(clinical))
+    look = image_statistics_of(_in_window(clinical, slice(None)), _pair(clinical))
     looks, first = [], 0
     for one in clinical.provenance:
         last = first + int(one.get("patches", 0))
         if last > first:
-            looks.append(look_of(_in_window(clinical, slice(first, last)), _pair(clinical)))
+            looks.append(image_statistics_of(_in_window(clinical, slice(first, last)), _pair(clinical)))
         first = last
     spread = spread_of(looks)
     return Fingerprint(

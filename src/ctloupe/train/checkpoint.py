@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import torch.distributed
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError
 from ctloupe.methods.base import Method
-from ctloupe.train.engine import FabricEngine
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError
+from ctloupe.train.fabric import FabricBackend
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
@@ -31,7 +31,7 @@ def _rank_state(method: Method) -> dict[str, Any]:
     return {"random": _random_states(), "extra": extra}
 
 
-def save(folder: Path, step: int, elapsed: float, method: Method, engine: FabricEngine, keep: int) -> Path:
+def save(folder: Path, step: int, elapsed: float, method: Method, backend: FabricBackend, keep: int) -> Path:
     """Write ``step-N.ckpt`` and delete all but the newest `keep`; every rank must call it.
 
     Returns
@@ -40,7 +40,7 @@ def save(folder: Path, step: int, elapsed: float, method: Method, engine: Fabric
         Of the checkpoint.
     """
     path = folder / f"step-{step:08d}.ckpt"
-    fabric = engine.fabric
+    fabric = backend.fabric
     ranks: list[Any] = [_rank_state(method)]
     if fabric.world_size > 1:
         ranks = [None] * fabric.world_size
@@ -52,7 +52,7 @@ def save(folder: Path, step: int, elapsed: float, method: Method, engine: Fabric
             "step": step,
             "elapsed": elapsed,
             "method": weights,
-            "optimisers": engine.optimiser_states(),
+            "optimisers": backend.optimiser_states(),
             "ranks": ranks,
         }
         with replacing(path, overwrite=True) as temporary:
@@ -85,13 +85,13 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
-def restore(state: dict[str, Any], method: Method, engine: FabricEngine) -> None:
+def restore(state: dict[str, Any], method: Method, backend: FabricBackend) -> None:
     """Bring method, optimisers and random states back to where `state` was saved."""
-    own = state["ranks"][engine.fabric.global_rank % len(state["ranks"])]
-    device = engine.fabric.device
+    own = state["ranks"][backend.fabric.global_rank % len(state["ranks"])]
+    device = backend.fabric.device
     extra = {key: _on_device(value, device) for key, value in own["extra"].items()}
     method.load_state_dict(state["method"] | extra)
-    engine.load_optimiser_states(state["optimisers"])
+    backend.load_optimiser_states(state["optimisers"])
     torch.set_rng_state(own["random"]["cpu"])
     if device.type == "cuda" and "cuda" in own["random"]:
         torch.cuda.set_rng_state(own["random"]["cuda"])

@@ -16,17 +16,17 @@ import torch
 from lightning_fabric import Fabric
 
 from ctloupe import methods
+from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
 from ctloupe.train import checkpoint
 from ctloupe.train.banks import BankPair, device_bank, load_banks, model_card
-from ctloupe.train.engine import FabricEngine, make_fabric, resolve_precision
+from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
 from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings
 from ctloupe.train.stages import StagePlan, plan_of, start_with
-from ctloupe.volume.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 
 PREVIEW_PATCHES = 4
 SAMPLE_PATCHES = 128
@@ -142,7 +142,7 @@ class _Training:
         if plan.start_from is not None:
             start_with(self.method, plan.start_from, plan.finished)
         self.method.enter(plan.stage)
-        self.engine = FabricEngine(fabric, self.method, settings.channels_last)
+        self.backend = FabricBackend(fabric, self.method, settings.channels_last)
         self.banks = load_banks(settings.bank)
         self.sampler = _sampler(self.banks, self.method, settings.seed, fabric.device)
         epochs = settings.epochs or self.config.epochs
@@ -183,12 +183,12 @@ class _Training:
                     self._save(elapsed)
                     last_saved = elapsed
                 if stopping and not self._done(elapsed):
-                    raise Interrupted(f"stopped at step {self.step}; continue with: --resume {self.settings.out}")
+                    raise Interrupted(f"stopped at step {self.step}; continue with `resume` {self.settings.out}")
 
     def _one_step(self, elapsed: float) -> tuple[float, bool]:
-        rate = self.engine.scale_learning_rate(self._rate_factor(elapsed))
+        rate = self.backend.scale_learning_rate(self._rate_factor(elapsed))
         batch = self.sampler.batch(self.step, self.fabric.global_rank, self.fabric.world_size)
-        losses = self.method.step(batch, self.engine)
+        losses = self.method.step(batch, self.backend)
         values = self._averaged(losses)
         self.step += 1
         bad = [name for name, value in values.items() if value != value or value in (float("inf"), -float("inf"))]
@@ -245,7 +245,7 @@ class _Training:
             return False
         self.newest = saved[-1]
         state = checkpoint.read(self.newest)
-        checkpoint.restore(state, self.method, self.engine)
+        checkpoint.restore(state, self.method, self.backend)
         self.step, self.elapsed_before = int(state["step"]), float(state["elapsed"])
         return True
 
@@ -278,7 +278,7 @@ class _Training:
     def _preview(self) -> None:
         # Always the same patches, and no random number taken from the training.
         batch = replace(self.sampler, batch_size=PREVIEW_PATCHES, seed=0, flips=False).batch(0)
-        with torch.random.fork_rng(), self.engine.autocast():
+        with torch.random.fork_rng(), self.backend.autocast():
             self.method.eval()
             images = self.method.preview(batch)
             self.method.train()
@@ -290,7 +290,7 @@ class _Training:
             self.step,
             elapsed,
             self.method,
-            self.engine,
+            self.backend,
             self.settings.keep_checkpoints,
         )
         if self.fabric.is_global_zero:
@@ -311,7 +311,7 @@ def _sampler(banks: BankPair, method: Method, seed: int, device: torch.device) -
     config = method.config
     return UnpairedSampler(
         device_bank(banks.clinical, device),
-        device_bank(banks.micro, device, method.reads_thick),
+        device_bank(banks.micro, device, method.reads_slice_average),
         config.patch_size,
         config.scale,
         config.batch_size,

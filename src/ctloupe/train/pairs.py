@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ctloupe.foundation.atomic import replacing
 from ctloupe.methods.base import Method
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.banks import CLINICAL_NAME, MICRO_NAME, load_banks
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.stages import load_method
-from ctloupe.volume.atomic import replacing
 
 AT_ONCE = 16
 

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ctloupe.foundation.atomic import replacing
 from ctloupe.methods.base import Batch
 from ctloupe.networks.generators import enlarge_bicubic
-from ctloupe.volume.atomic import replacing
 
 TILE = 256
 CAPTION = 16

@@ -14,11 +14,11 @@ from typing import IO, Any
 import torch
 import yaml
 
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.methods.package import software_versions
 from ctloupe.train.settings import TrainSettings, read_yaml, validated
-from ctloupe.volume.atomic import replacing
-from ctloupe.volume.errors import FileError, OptionError
-from ctloupe.volume.notice import RESEARCH_NOTICE
 
 
 class RunFolder:
@@ -52,7 +52,7 @@ class RunFolder:
         """
         if self.config.exists():
             raise FileError(
-                f"{self.path}: holds a training run already; continue it with --resume, or give another --out"
+                f"{self.path}: holds a training run already; continue it with `resume`, or give another `out`"
             )
         self.make()
         with replacing(self.config, overwrite=True) as temporary:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Batch
-from ctloupe.volume.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class UnpairedSampler:
             if bank.patches.shape[-1] < size:
                 raise OptionError(
                     f"{name} bank has patches of {bank.patches.shape[-1]} pixels, the method needs {size}; "
-                    f"run 'ctloupe prepare' with --patch {self.patch_size} --scale {self.scale}"
+                    f"run 'ctloupe prepare' with `patch` {self.patch_size} `scale` {self.scale}"
                 )
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16-mixed", "32-true"]

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from torch import nn
 
 from ctloupe import methods
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.base import Method
 from ctloupe.train import checkpoint
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.errors import FileError, OptionError
 
 
 class StagePlan(NamedTuple):
@@ -86,10 +86,10 @@ def _check(settings: TrainSettings, kind: type[Method]) -> None:
         return
     if len(stages) == 1 or settings.stage not in stages:
         known = f"its stages are {', '.join(stages)}" if len(stages) > 1 else "it has only one"
-        raise OptionError(f"--stage {settings.stage}: {kind.name} has no such stage, {known}")
+        raise OptionError(f"`stage` {settings.stage}: {kind.name} has no such stage, {known}")
     if settings.stage != stages[0] and settings.start_from is None:
         raise OptionError(
-            f"--stage {settings.stage} builds on {stages[stages.index(settings.stage) - 1]}; say with --from RUN "
+            f"`stage` {settings.stage} builds on {stages[stages.index(settings.stage) - 1]}; say with `from` RUN "
             "which run has trained that"
         )
 
@@ -106,7 +106,7 @@ def _source(run: Path, stages: tuple[str, ...], done: tuple[str, ...]) -> Path:
     folder = run if len(stages) == 1 else run / done[-1]
     if not checkpoint.found(folder / "checkpoints"):
         what = "" if len(stages) == 1 else f" of stage {done[-1]}"
-        raise FileError(f"--from {run}: no checkpoint{what} in this folder; give a run folder of 'ctloupe train'")
+        raise FileError(f"`from` {run}: no checkpoint{what} in this folder; give a run folder of 'ctloupe train'")
     return folder
 
 
@@ -123,7 +123,7 @@ def start_with(method: Method, folder: Path, stages: tuple[str, ...]) -> None:
     names = {id(module): name for name, module in method.named_modules()}
     for stage in stages:
         method.enter(stage)
-        for module in method.players().values():
+        for module in method.trainables().values():
             _load(module, names[id(module)] + ".", weights, newest)
 
 

@@ -21,6 +21,7 @@ from pydicom import dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.volume import geometry
 from ctloupe.volume.dicom_grid import (
     TOUCHING_MM,
@@ -32,7 +33,6 @@ from ctloupe.volume.dicom_grid import (
     typical_gap,
 )
 from ctloupe.volume.dicom_headers import DAMAGE, Slice, at_fault, grouped_series, has_magic, visible_files
-from ctloupe.volume.errors import FileError, IntensityError, OptionError
 from ctloupe.volume.volume import Modality, Units, Volume
 
 _LISTED = 12
@@ -178,14 +178,14 @@ def _select(path: Path, groups: list[list[Slice]], series: str | int | None) -> 
     if series is None:
         if len(groups) == 1:
             return groups[0]
-        raise OptionError(f"{path}: holds {len(groups)} series, expected one; choose with --series N ({found})")
+        raise OptionError(f"{path}: holds {len(groups)} series, expected one; choose with `series` N ({found})")
     wanted = str(series).strip()
     for index, group in enumerate(groups, 1):
         if wanted in (str(index), group[0].header.uid):
             return group
     # A UID can lead to a person, so only an index is repeated.
     name = wanted if wanted.lstrip("-").isdigit() else "as given"
-    raise OptionError(f"--series {name}: no such series in {path}; choose with --series N ({found})")
+    raise OptionError(f"`series` {name}: no such series in {path}; choose with `series` N ({found})")
 
 
 def _checked(path: Path, series: str | int | None) -> Stack:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, MissingExtraError
 from ctloupe.volume import geometry
 from ctloupe.volume.dicom_headers import Header, Slice, at_fault, named_files
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError, MissingExtraError
 
 UNIT_TOLERANCE = 1e-3
 """Largest departure of a slice's two direction cosines from unit length and from a right angle."""

@@ -15,7 +15,7 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from ctloupe.volume.errors import FileError
+from ctloupe.foundation.errors import FileError
 
 DAMAGE = (BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error)
 

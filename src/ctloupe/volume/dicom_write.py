@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
-from ctloupe.volume.errors import FileError, IntensityError
-from ctloupe.volume.notice import RESEARCH_NOTICE
+from ctloupe.foundation.errors import FileError, IntensityError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Volume
 
 SERIES_NUMBER_OFFSET: Final = 9000

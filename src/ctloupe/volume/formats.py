@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.volume.atomic import full_suffix, replacing, replacing_together
-from ctloupe.volume.errors import CtLoupeError, FileError, IntensityError, OptionError
+from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.errors import CtLoupeError, FileError, IntensityError, OptionError
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -152,7 +152,7 @@ def require_writable(path: Path | str, overwrite: bool = False) -> Format:
     if path.is_dir() and kind not in ("ome-zarr", "dicom"):
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
     if path.exists() and not overwrite:
-        raise FileError(f"{path}: exists already; give --overwrite to replace it, or another name")
+        raise FileError(f"{path}: exists already; give `overwrite` to replace it, or another name")
     return kind
 
 

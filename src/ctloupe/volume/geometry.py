@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.volume.errors import GeometryError
+from ctloupe.foundation.errors import GeometryError
 
 Triple = tuple[float, float, float]
 Direction = tuple[Triple, Triple, Triple]

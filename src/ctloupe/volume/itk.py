@@ -20,9 +20,9 @@ from typing import Any, cast, get_args
 import numpy as np
 import SimpleITK as sitk
 
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.geometry import Triple, as_direction
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
 _MODALITY, _UNITS, _NOTICE = "ctloupe_modality", "ctloupe_units", "ctloupe_notice"

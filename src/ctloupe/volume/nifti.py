@@ -19,8 +19,8 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.volume import LazyArray, Modality, Units, Volume, require_finite
 
 _HEADER_BYTES = {348: 352, 540: 544}

@@ -17,8 +17,8 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.volume import LazyArray, Volume
 
 _MARKERS = ("zarr.json", ".zattrs", ".zgroup")

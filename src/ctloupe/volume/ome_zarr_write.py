@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
+from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import FileError
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.ome_zarr import DAMAGE, attributes_of, first_line, plain_type
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 

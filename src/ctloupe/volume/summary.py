@@ -23,7 +23,7 @@ _SEED = 20
 
 
 @dataclass(frozen=True)
-class Summary:
+class VolumeSummary:
     """Facts about a volume; `as_dict` is ready for JSON.
 
     Attributes
@@ -79,7 +79,7 @@ class _Statistics:
     share_minimum: float
 
 
-def summarise(volume: Volume, path: Path | None = None) -> Summary:
+def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
     """Look once at every voxel of `volume`, slab by slab, in memory that does not grow with the slices.
 
     Minimum and maximum are exact. Percentiles and shares are exact for integers of at most 16 bits (from
@@ -91,7 +91,7 @@ def summarise(volume: Volume, path: Path | None = None) -> Summary:
     volume
         Any, in memory or lazily read.
     path
-        Where it came from, for `Summary.format` and messages.
+        Where it came from, for `VolumeSummary.format` and messages.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def summarise(volume: Volume, path: Path | None = None) -> Summary:
     guess, reason = _guess_modality(volume, statistics.minimum)
     depth, height, width = volume.shape
     sz, sy, sx = volume.spacing
-    return Summary(
+    return VolumeSummary(
         format="memory" if path is None else detect(path),
         shape=volume.shape,
         spacing=volume.spacing,

@@ -21,9 +21,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, MissingExtraError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import CtLoupeError, FileError, GeometryError, IntensityError, MissingExtraError
-from ctloupe.volume.notice import RESEARCH_NOTICE
 from ctloupe.volume.tiff_voxel_size import Statement, settle_voxel_size, stated
 from ctloupe.volume.volume import LazyArray, Volume, require_finite
 

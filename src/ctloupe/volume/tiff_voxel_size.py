@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from ctloupe.foundation.errors import GeometryError
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import GeometryError
 
 _MM_PER_UNIT = {
     "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0,
@@ -141,7 +141,7 @@ def settle_voxel_size(
         if all(_agree(statement.size, size, 1e-6) for statement in statements):
             return size, ()
         return size, (f"voxel size {size} mm (z, y, x) given by the user; the file states {listed}",)
-    advice = "give the true one with --voxel-size Z,Y,X in mm"
+    advice = "give the true one with `voxel_size` Z,Y,X in mm"
     for number, one in enumerate(statements):
         if not all(_agree(one.size, other.size, 0.01) for other in statements[number + 1 :]):
             raise GeometryError(f"{path}: voxel sizes (z, y, x) in mm contradict each other: {listed}; {advice}")

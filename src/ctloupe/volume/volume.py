@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.errors import GeometryError, IntensityError
 from ctloupe.volume import geometry
-from ctloupe.volume.errors import GeometryError, IntensityError
 
 Modality = Literal["clinical", "micro", "unknown"]
 Units = Literal["HU", "raw"]

@@ -24,7 +24,7 @@ from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
 
 
-def lowered(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
     """Return a copy of a folded `network` that computes the same, faster.
 
     Parameters

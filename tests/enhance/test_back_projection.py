@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.enhance.agree import block_mean, correction
+from ctloupe.enhance.back_projection import block_mean, correction
 
 
 @settings(max_examples=20, deadline=None)

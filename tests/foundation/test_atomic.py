@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ctloupe.volume.atomic import full_suffix, replacing, replacing_together
-from ctloupe.volume.errors import FileError
+from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.errors import FileError
 
 
 def names(folder: Path) -> list[str]:
@@ -64,7 +64,7 @@ def test_an_interrupted_write_leaves_only_what_was_there(
 def test_what_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "out.mha"
     path.write_text("before")
-    with pytest.raises(FileError, match=r"out\.mha: exists already; give --overwrite"), replacing(path):
+    with pytest.raises(FileError, match=r"out\.mha: exists already; give `overwrite`"), replacing(path):
         pass
     assert path.read_text() == "before"
     with replacing(path, overwrite=True) as temporary:
@@ -74,7 +74,7 @@ def test_what_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
 
 def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "out.mha"
-    with pytest.raises(FileError, match="--overwrite"), replacing(path) as temporary:
+    with pytest.raises(FileError, match="`overwrite`"), replacing(path) as temporary:
         temporary.write_text("mine")
         path.write_text("theirs")
     assert path.read_text() == "theirs"

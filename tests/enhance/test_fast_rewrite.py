@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ctloupe.enhance import fast_layers
+from ctloupe.enhance.fast_rewrite import rewritten
 from ctloupe.enhance.fold import folded
-from ctloupe.enhance.lower import lowered
 from small_enhancers import NAMES, small_enhancer
 
 
@@ -20,7 +20,7 @@ def test_in_float32_it_is_the_network(name, scale, fused, monkeypatch):
     if not fused:
         monkeypatch.setattr(fast_layers, "_FUSED", False)
     network = folded(small_enhancer(name, scale))
-    fast = lowered(network, torch.float32)
+    fast = rewritten(network, torch.float32)
     for height, width in ((21, 34), (8, 9)):
         image = noise(height, width)
         assert (fast(image) - network(image)).abs().max() < 2e-5
@@ -30,20 +30,20 @@ def test_in_float32_it_is_the_network(name, scale, fused, monkeypatch):
 def test_in_half_precision_it_is_near(name):
     network = folded(small_enhancer(name, 4))
     image = noise(24, 24)
-    assert (lowered(network)(image).float() - network(image)).square().mean().sqrt() < 0.02
+    assert (rewritten(network)(image).float() - network(image)).square().mean().sqrt() < 0.02
 
 
 def test_strips_of_rows_change_nothing(monkeypatch):
     network = folded(small_enhancer("sr-cyclegan", 2))
     image = noise(90, 17)
-    whole = lowered(network, torch.float32)(image)
+    whole = rewritten(network, torch.float32)(image)
     monkeypatch.setattr(fast_layers, "STRIP_BYTES", 1)
-    assert (lowered(network, torch.float32)(image) - whole).abs().max() < 1e-5
+    assert (rewritten(network, torch.float32)(image) - whole).abs().max() < 1e-5
 
 
 def test_the_image_is_not_rounded_to_half_precision():
     network = folded(small_enhancer("sr-cyclegan", 2))
-    layer = lowered(network).head[0]
+    layer = rewritten(network).head[0]
     # Two images that half precision cannot tell apart.
     low = torch.full((1, 1, 12, 12), -0.9)
     high = low + 5e-4
@@ -55,5 +55,5 @@ def test_the_image_is_not_rounded_to_half_precision():
 def test_the_networks_input_is_left_as_it_was():
     image = noise(70, 20)
     kept = image.clone()
-    lowered(folded(small_enhancer("srgan", 2)))(image)
+    rewritten(folded(small_enhancer("srgan", 2)))(image)
     assert torch.equal(image, kept)

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.prepare.intensity import IntensityWindow
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.prepare.thick import ThickSlices
+from ctloupe.prepare.slice_average import SliceAverages
 from ctloupe.volume.volume import LazyArray, Volume
 
 
@@ -19,7 +19,7 @@ def test_a_plane_is_the_mean_over_the_slab_inside_the_volume(depth, spacing, thi
     at = z * spacing + (np.arange(sheets) + 0.5) / sheets * thickness - thickness / 2
     index = np.floor(at / spacing + 0.5).astype(int)
     inside = index[(index >= 0) & (index < depth)]
-    found = ThickSlices(Volume(values, (spacing, 1, 1)), thickness).plane(z)
+    found = SliceAverages(Volume(values, (spacing, 1, 1)), thickness).plane(z)
     assert np.abs(found - values[inside].mean(0)).max() < 5e-3
 
 
@@ -31,7 +31,7 @@ def test_neighbouring_slabs_read_each_slice_once():
         reads.extend(range(block[0].start, block[0].stop))
         return values[block]
 
-    slabs = ThickSlices(Volume(LazyArray(values.shape, np.float32, read, "test"), (1, 1, 1)), 4.0)
+    slabs = SliceAverages(Volume(LazyArray(values.shape, np.float32, read, "test"), (1, 1, 1)), 4.0)
     for z in range(12):
         slabs.plane(z)
     assert sorted(reads) == list(range(12))

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctloupe.prepare.intensity import CLINICAL, MICRO, IntensityWindow
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.volume.volume import LazyArray, Volume
 
 windows = st.tuples(st.floats(-5000, 5000), st.floats(1, 20000)).map(lambda t: IntensityWindow(t[0], t[0] + t[1]))

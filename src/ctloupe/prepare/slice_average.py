@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ctloupe.volume.volume import Volume
 
 
-class ThickSlices:
+class SliceAverages:
     """Means over a slab about the centre of each slice; neighbouring slabs share the slices they have read.
 
     Parameters

@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Method
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.errors import OptionError
 
 
 def resolve_accelerator(asked: str) -> str:
@@ -29,7 +29,7 @@ def resolve_accelerator(asked: str) -> str:
     if asked == "auto":
         return next(name for name, there in present.items() if there)
     if not present[asked]:
-        raise OptionError(f"--accelerator {asked}: none is present (see 'ctloupe doctor'); use auto or cpu")
+        raise OptionError(f"`accelerator` {asked}: none is present (see 'ctloupe doctor'); use auto or cpu")
     return asked
 
 
@@ -52,15 +52,15 @@ def make_fabric(settings: TrainSettings) -> Fabric:
     return Fabric(accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=precision)
 
 
-class FabricEngine:
-    """Runs a method's players through Fabric (the `Engine` of `methods.base`).
+class FabricBackend:
+    """Runs a method's trainables through Fabric (the `TrainingBackend` of `methods.base`).
 
     Parameters
     ----------
     fabric
         Already launched.
     method
-        Its players and their optimisers are set up on the fabric's device.
+        Its trainables and their optimisers are set up on the fabric's device.
     channels_last
         Memory format of convolution weights.
     """
@@ -71,29 +71,29 @@ class FabricEngine:
         if channels_last:
             method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimisers: dict[str, Any] = {}
-        self._players: dict[str, Any] = {}
+        self._trainables: dict[str, Any] = {}
         optimisers = method.optimisers()
-        for name, player in method.players().items():
-            self._players[name], self._optimisers[name] = fabric.setup(player, optimisers[name])
+        for name, trainable in method.trainables().items():
+            self._trainables[name], self._optimisers[name] = fabric.setup(trainable, optimisers[name])
         self._rates = {name: [group["lr"] for group in one.param_groups] for name, one in self._optimisers.items()}
 
-    def forward(self, player: str, *inputs: Tensor) -> Any:
-        """Run `player` under the run's precision; outputs are float32."""
-        return self._players[player](*inputs)
+    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+        """Run `trainable` under the run's precision; outputs are float32."""
+        return self._trainables[trainable](*inputs)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Precision context for networks that are not being updated."""
         return self.fabric.autocast()
 
-    def update(self, player: str, loss: Tensor) -> None:
-        """Back-propagate `loss` and step the optimiser of `player`."""
-        optimiser = self._optimisers[player]
+    def update(self, trainable: str, loss: Tensor) -> None:
+        """Back-propagate `loss` and step the optimiser of `trainable`."""
+        optimiser = self._optimisers[trainable]
         optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         optimiser.step()
 
     def scale_learning_rate(self, factor: float) -> float:
-        """Set every learning rate to `factor` times its configured value; return the first player's."""
+        """Set every learning rate to `factor` times its configured value; return the first trainable's."""
         for name, optimiser in self._optimisers.items():
             for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctloupe.volume.errors import FileError
+from ctloupe.foundation.errors import FileError
 
 _TWO_PART_SUFFIXES = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
 
@@ -121,7 +121,7 @@ def _refuse(path: Path, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not overwrite:
-        raise FileError(f"{path}: exists already; give --overwrite to replace it, or another name")
+        raise FileError(f"{path}: exists already; give `overwrite` to replace it, or another name")
     if path.is_dir():
         real = path.resolve()
         kept = (Path.cwd(), Path("~").expanduser())

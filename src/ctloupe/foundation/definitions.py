@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from ctloupe.volume.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.records import validated
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,12 +56,8 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
         name = path.stem
     try:
         values = yaml.safe_load(text)
-        if not isinstance(values, dict):
-            raise FileError(f"{what} {name}: expected a mapping of keys to values")
-        return kind.model_validate({"name": name} | values)
     except yaml.YAMLError as error:
         raise FileError(f"{what} {name}: not valid YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or what
-        raise FileError(f"{what} {name}, key '{key}': {first['msg']}") from error
+    if not isinstance(values, dict):
+        raise FileError(f"{what} {name}: expected a mapping of keys to values")
+    return validated(kind, {"name": name} | values, f"{what} {name}", FileError)

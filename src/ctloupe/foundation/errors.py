@@ -1,14 +1,26 @@
 """Errors that people can cause.
 
-Each message is one line that names the file or option, what was found, what was expected and what to do.
+Each message is one line that names the file or option, what was found, what was expected and what to do. Options stand
+in backquotes under the name they have in Python, as `voxel_size`; the command line writes them as its own flags.
 Anything that is not a `CtLoupeError` is a bug in this package.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+_OPTION = re.compile(r"`([a-z][a-z0-9_]*)`")
+
 
 class CtLoupeError(Exception):
     """Base of every error a user can cause and mend; the command line prints it and exits with status 2."""
+
+    @property
+    def option(self) -> str | None:
+        """Name of the option that the error is about: the first that its message names."""
+        found = _OPTION.search(str(self))
+        return found[1] if found else None
 
 
 class FileError(CtLoupeError):
@@ -41,3 +53,8 @@ class Interrupted(CtLoupeError):
 
 class MissingExtraError(CtLoupeError):
     """An optional part of the installation is needed and absent."""
+
+
+def with_options(text: str, written: Callable[[str], str]) -> str:
+    """Replace the options that `text` names in backquotes by what `written` makes of their names."""
+    return _OPTION.sub(lambda found: written(found[1]), text)

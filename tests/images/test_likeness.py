@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ctloupe.images.likeness import ImageStatistics, Spread, image_statistics_of, spread_of, unlikeness
 from ctloupe.phantom.phantom import PhantomConfig, make_lung, make_temporal_bone
-from ctloupe.prepare.likeness import Look, Spread, look_of, spread_of, unlikeness
 from ctloupe.prepare.patches import PatchBank
 
 SIZE = (32, 384, 384)
@@ -12,7 +12,7 @@ SIZE = (32, 384, 384)
 
 def look(volume):
     bank = PatchBank.sample([("scan", volume, None)], 32, per_volume=64, seed=0)
-    return look_of(np.array([bank.values(k) for k in range(len(bank))]), bank.spacing)
+    return image_statistics_of(np.array([bank.values(k) for k in range(len(bank))]), bank.spacing)
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +50,12 @@ def test_what_is_no_lung_is_noticed_by_its_intensities(trained):
     bone = make_temporal_bone((32, 384, 384), 1).clinical
     found = unlikeness(look(bone), *trained)
     assert found.intensity > 5 and found.spacing > 1
-    assert "another tissue" in found.in_words() and "--resample" in found.in_words()
+    assert "another tissue" in found.in_words() and "`resample`" in found.in_words()
 
 
 def test_training_volumes_that_differ_allow_more():
-    one = Look((0.6, 0.6), {"5": -900, "25": -850, "50": -800, "75": -750, "95": -400}, (40.0,) * 8)
-    brighter = Look((0.6, 0.6), {key: value + 150 for key, value in one.percentiles.items()}, (44.0,) * 8)
+    one = ImageStatistics((0.6, 0.6), {"5": -900, "25": -850, "50": -800, "75": -750, "95": -400}, (40.0,) * 8)
+    brighter = ImageStatistics((0.6, 0.6), {key: value + 150 for key, value in one.percentiles.items()}, (44.0,) * 8)
     assert unlikeness(brighter, one).score > 1
     spread = spread_of([one, brighter])
     assert spread == Spread(150, 4, 0)
@@ -64,6 +64,6 @@ def test_training_volumes_that_differ_allow_more():
 
 
 def test_models_without_a_spectrum_are_compared_by_intensity_alone():
-    old = Look((0.6, 0.6), {"5": -900, "25": -850, "50": -800, "75": -750, "95": -400})
-    new = Look((0.6, 0.6), dict(old.percentiles), (40.0,) * 8)
+    old = ImageStatistics((0.6, 0.6), {"5": -900, "25": -850, "50": -800, "75": -750, "95": -400})
+    new = ImageStatistics((0.6, 0.6), dict(old.percentiles), (40.0,) * 8)
     assert unlikeness(new, old).score == 0

@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu, wilcoxon
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedTest:
     """Two methods on one criterion.
 
     Attributes
@@ -40,7 +40,7 @@ class Comparison:
     effect: float
 
 
-def compare(one: str, other: str, marks: NDArray[np.float64], others: NDArray[np.float64]) -> Comparison:
+def compare(one: str, other: str, marks: NDArray[np.float64], others: NDArray[np.float64]) -> PairedTest:
     """Compare paired marks, in the same order.
 
     Raises
@@ -54,7 +54,7 @@ def compare(one: str, other: str, marks: NDArray[np.float64], others: NDArray[np
     differ = apart[apart != 0]
     signed = float(wilcoxon(marks, others).pvalue) if differ.size else 1.0
     summed = float(mannwhitneyu(marks, others, alternative="two-sided").pvalue)
-    return Comparison(one, other, len(apart), float(np.median(apart)), summed, signed, rank_biserial(apart))
+    return PairedTest(one, other, len(apart), float(np.median(apart)), summed, signed, rank_biserial(apart))
 
 
 def rank_biserial(differences: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.volume.errors import OptionError
+from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.volume import Volume
 
 Values = TypeVar("Values")

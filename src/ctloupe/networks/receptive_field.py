@@ -43,7 +43,7 @@ class _Span:
 
 
 @dataclass(frozen=True)
-class Reach:
+class ReceptiveField:
     """Receptive field of a network, per axis.
 
     Attributes
@@ -216,7 +216,7 @@ _RULES: dict[str, Callable[[_Span, Any, Any, Tensor], _Span | None]] = {
 }
 
 
-def trace(function: Callable[..., Tensor], *inputs: Any) -> Reach:
+def trace(function: Callable[..., Tensor], *inputs: Any) -> ReceptiveField:
     """Follow `function` on `inputs` that share one grid; their values do not matter, their sizes should be even.
 
     Parameters
@@ -228,7 +228,7 @@ def trace(function: Callable[..., Tensor], *inputs: Any) -> Reach:
 
     Returns
     -------
-    Reach
+    ReceptiveField
         It may be wider than the true one, never narrower, provided that all data flow through
         PyTorch functions; an operation that it does not know counts as one that looks at everything.
     """
@@ -244,10 +244,10 @@ def trace(function: Callable[..., Tensor], *inputs: Any) -> Reach:
     # Outputs of input pixel p are i = p·scale … p·scale + scale − 1.
     before = math.floor(-span.low)
     after = math.floor(span.high + 1 - Fraction(1, scale))
-    return Reach(max(0, before), max(0, after), math.ceil(tracer.coarsest), tuple(tracer.everything))
+    return ReceptiveField(max(0, before), max(0, after), math.ceil(tracer.coarsest), tuple(tracer.everything))
 
 
-def reach_of(network: nn.Module, size: int = 64) -> Reach:
+def receptive_field_of(network: nn.Module, size: int = 64) -> ReceptiveField:
     """Receptive field of an enhancer ``(1, 1, h, w)`` to ``(1, 1, s·h, s·w)``; see `trace`."""
     first = next((parameter for parameter in network.parameters()), None)
     device = torch.device("cpu") if first is None else first.device

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ctloupe.prepare.scanner import estimate_scanner, noise_amplitude
+from ctloupe.scanner.estimate import estimate_scanner, noise_amplitude
 
 SCALE = 4
 

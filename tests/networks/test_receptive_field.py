@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ctloupe.networks.reach import reach_of, trace
+from ctloupe.networks.receptive_field import receptive_field_of, trace
 from small_enhancers import LOCAL, small_enhancer
 
 
@@ -34,7 +34,7 @@ def test_the_traced_reach_covers_what_is_felt_and_hardly_more(name, scale):
         # Its blocks begin so faint that their rim is lost to rounding.
         for parameter in network.trunk.parameters():
             parameter.mul_(8)
-    reach = reach_of(network)
+    reach = receptive_field_of(network)
     before, after = shown_by_a_disturbed_pixel(network, scale)
     assert not reach.everything
     assert before <= reach.before <= before + 3
@@ -43,12 +43,12 @@ def test_the_traced_reach_covers_what_is_felt_and_hardly_more(name, scale):
 
 @pytest.mark.parametrize(("name", "operation"), [("pseudo-sr", "mean"), ("lanczos", "reshape")])
 def test_a_network_with_operations_over_the_image_says_which(name, operation):
-    assert operation in reach_of(small_enhancer(name, 4)).everything
+    assert operation in receptive_field_of(small_enhancer(name, 4)).everything
 
 
 def test_instance_normalisation_looks_at_everything_until_it_is_calibrated():
-    assert "instance_norm" in reach_of(small_enhancer("sr-cyclegan", 4, fixed=False)).everything
-    assert not reach_of(small_enhancer("sr-cyclegan", 4)).everything
+    assert "instance_norm" in receptive_field_of(small_enhancer("sr-cyclegan", 4, fixed=False)).everything
+    assert not receptive_field_of(small_enhancer("sr-cyclegan", 4)).everything
 
 
 def test_an_unknown_operation_counts_as_one_that_looks_at_everything():
@@ -56,13 +56,13 @@ def test_an_unknown_operation_counts_as_one_that_looks_at_everything():
         def forward(self, image):
             return torch.cumsum(image, -1)
 
-    assert reach_of(Odd()).everything == ("cumsum",)
+    assert receptive_field_of(Odd()).everything == ("cumsum",)
 
 
 @pytest.mark.parametrize(("kernel", "dilation", "expected"), [(3, 1, 1), (7, 1, 3), (3, 2, 2), (1, 1, 0)])
 def test_a_convolution_reaches_half_its_kernel(kernel, dilation, expected):
     layer = nn.Conv2d(1, 1, kernel, padding=dilation * (kernel // 2), dilation=dilation)
-    reach = reach_of(layer)
+    reach = receptive_field_of(layer)
     assert (reach.before, reach.after, reach.multiple) == (expected, expected, 1)
 
 

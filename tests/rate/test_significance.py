@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ranksums, wilcoxon
 
-from ctloupe.rate.comparison import compare, holm, rank_biserial
+from ctloupe.rate.significance import compare, holm, rank_biserial
 
 
 def test_a_clear_difference_is_found_by_both_tests():

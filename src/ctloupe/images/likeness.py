@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.prepare.spectrum import radial_power
+from ctloupe.images.spectrum import radial_power
 
 PERCENTS: Final = (1, 5, 25, 50, 75, 95, 99)
 COMPARED: Final = ("5", "25", "50", "75", "95")
@@ -36,7 +36,7 @@ BETWEEN_VOLUMES: Final = 1.5
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageStatistics:
     """What clinical patches look like.
 
     Attributes
@@ -62,19 +62,19 @@ class Spread:
     kernel: float = 0.0
 
 
-def look_of(patches: NDArray[Any], spacing: tuple[float, float]) -> Look:
+def image_statistics_of(patches: NDArray[Any], spacing: tuple[float, float]) -> ImageStatistics:
     """Describe patches ``(n, p, p)`` in HU; at most 512 evenly spread ones are looked at."""
     chosen = np.asarray(patches[:: max(1, len(patches) // PATCHES)], np.float32)
     values = np.percentile(chosen, PERCENTS)
     power = np.array([radial_power(patch, RINGS) for patch in chosen])
-    return Look(
+    return ImageStatistics(
         (float(spacing[0]), float(spacing[1])),
         {str(percent): round(float(value), 3) for percent, value in zip(PERCENTS, values, strict=True)},
         tuple(round(float(value), 3) for value in np.percentile(10 * np.log10(power + 1e-3), QUIET, axis=0)),
     )
 
 
-def _differences(one: Look, other: Look) -> tuple[float, float, float]:
+def _differences(one: ImageStatistics, other: ImageStatistics) -> tuple[float, float, float]:
     """Mean difference of percentiles (HU, absolute), of fine power and of its rise with frequency (dB, signed)."""
     intensity = float(np.mean([abs(one.percentiles[at] - other.percentiles[at]) for at in COMPARED]))
     if not (one.power and other.power):
@@ -87,7 +87,7 @@ def _differences(one: Look, other: Look) -> tuple[float, float, float]:
     )
 
 
-def spread_of(looks: Sequence[Look]) -> Spread:
+def spread_of(looks: Sequence[ImageStatistics]) -> Spread:
     """Largest differences between any two training volumes."""
     pairs = [_differences(one, other) for at, one in enumerate(looks) for other in looks[at + 1 :]]
     if not pairs:
@@ -125,7 +125,7 @@ class Unlikeness:
         return f"warning: the scan is unlike the training data (score {self.score:.2f}): {'; '.join(self.lines)}"
 
 
-def unlikeness(scan: Look, trained: Look, spread: Spread | None = None) -> Unlikeness:
+def unlikeness(scan: ImageStatistics, trained: ImageStatistics, spread: Spread | None = None) -> Unlikeness:
     """Compare the look of a scan with that of the training data.
 
     Parameters
@@ -150,6 +150,6 @@ def unlikeness(scan: Look, trained: Look, spread: Spread | None = None) -> Unlik
         "kernel?",
         f"the noise is {'finer' if kernel > 0 else 'coarser'} by {abs(kernel):.1f} dB: a "
         f"{'sharper' if kernel > 0 else 'smoother'} reconstruction kernel?",
-        f"pixels of {scan.spacing[0]:.3g} mm where {trained.spacing[0]:.3g} mm were trained on; give --resample",
+        f"pixels of {scan.spacing[0]:.3g} mm where {trained.spacing[0]:.3g} mm were trained on; give `resample`",
     )
     return Unlikeness(*scores, tuple(line for line, score in zip(said, scores, strict=True) if score > 1))

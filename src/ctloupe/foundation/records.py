@@ -1,0 +1,119 @@
+"""Records in JSON and YAML: written whole, read with a schema, refused with one line that names file and key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def fault(error: ValidationError) -> str:
+    """The first thing wrong with a record, in words: key, what was expected, and what was found."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
+    return f"{f'key {key!r}: ' if key else ''}{first['msg'].removeprefix('Value error, ')}{found}"
+
+
+def validated(
+    kind: type[Model], values: Any, where: str, refusal: type[CtLoupeError] = OptionError, advice: str = ""
+) -> Model:
+    """Return `values` as a `kind`.
+
+    Parameters
+    ----------
+    kind
+        Model that they have to satisfy.
+    values
+        Plain data.
+    where
+        File or record that they are from, for the message.
+    refusal
+        Error to raise.
+    advice
+        What to do, at the end of the message.
+
+    Raises
+    ------
+    CtLoupeError
+        Of the type `refusal`, if they are not valid: one line with `where` and the key.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        unknown = error.errors()[0]["type"] == "extra_forbidden"
+        keys = f"; keys are: {', '.join(kind.model_fields)}" if unknown and len(error.errors()[0]["loc"]) == 1 else ""
+        raise refusal(f"{where}: {fault(error)}{keys}{f'; {advice}' if advice else ''}") from error
+
+
+def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
+    """Read a record that has the schema `kind` from a JSON or YAML file.
+
+    Parameters
+    ----------
+    path
+        The suffix ``.yaml`` or ``.yml`` says YAML.
+    kind
+        Model of the content.
+    what
+        What the file should be, for the message: "model card".
+    advice
+        What to do when it is not.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, unreadable, or its content is not valid.
+    """
+    return validated(kind, read_plain(path, what, advice), f"{path}: not a valid {what}", FileError, advice)
+
+
+def read_plain(path: Path, what: str, advice: str) -> Any:
+    """Content of a JSON or YAML file as plain data.
+
+    Parameters
+    ----------
+    path, what, advice
+        As in `load_record`.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, unreadable, or not JSON or YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else json.loads(text)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no {what} is here; {advice}") from error
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileError(f"{path}: not a valid {what}: {why}; {advice}") from error
+
+
+def save_record(path: Path, record: BaseModel | dict[str, Any] | list[Any], overwrite: bool = True) -> None:
+    """Write a record as indented JSON; the file appears whole or not at all.
+
+    Numbers that are not finite are refused, since JSON has none.
+
+    Raises
+    ------
+    FileError
+        If it exists without `overwrite` or cannot be written.
+    """
+    values = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
+    with replacing(path, overwrite) as temporary:
+        temporary.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

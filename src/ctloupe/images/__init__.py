@@ -1,0 +1,1 @@
+"""Intensity windows, spectra and statistics of images, whatever they are used for."""

@@ -1,0 +1,1 @@
+"""One description of a clinical scanner: simulated, estimated, inverted."""
