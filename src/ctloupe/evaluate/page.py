@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,12 @@ from ctloupe.evaluate.report import Report, number
 from ctloupe.evaluate.resolution import ONE_SEVENTH
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.evaluate.words import HOW_TO_READ, in_words
+from ctloupe.phantom.anatomies.registry import of_value
 from ctloupe.volume.volume import Volume
 
-LUNG_WINDOW: Final = (-1000.0, 200.0)
-BONE_WINDOW: Final = (-1000.0, 2400.0)
 DIFFERENCE_HU: Final = 400.0
 CONSISTENCY_HU: Final = 100.0
 ZOOM_SHARE: Final = 0.25
-_BONE_HU: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,8 @@ class Shown:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Grey scale in HU: of lung, or of bone where the scan is mostly that dense."""
-        middle = np.asarray(self.scan.data[self.scan.shape[0] // 2])
-        return BONE_WINDOW if np.median(middle) > _BONE_HU else LUNG_WINDOW
+        """Grey scale in HU: that of the anatomy that the scan's middle slice looks like."""
+        return display_of(self.scan.data[self.scan.shape[0] // 2])
 
 
 def add_result(report: Report, found: Comparison, shown: Shown) -> None:
@@ -279,7 +276,7 @@ def chosen_slice(scan: Volume, mask: NDArray[np.bool_] | None) -> int:
 def chosen_box(plane: NDArray[np.float32], spacing: tuple[float, float], mask: NDArray[np.bool_] | None) -> Box:
     """Square that is magnified: where the scan varies most inside the mask, a quarter of the shorter side long."""
     pixels = max(4, round(ZOOM_SHARE * min(plane.shape)))
-    values = plane.clip(*LUNG_WINDOW)
+    values = plane.clip(*display_of(plane))
     spread = uniform_filter(values**2, pixels) - uniform_filter(values, pixels) ** 2
     if mask is not None and mask.any():
         spread = np.where(uniform_filter(mask.astype(np.float32), pixels) > 0.6, spread, -1)
@@ -310,6 +307,12 @@ def square_of(volume: Volume, scan: Volume, corner: tuple[int, int, int], side: 
     return plane[y * scale : (y + side) * scale, x * scale : (x + side) * scale].astype(np.int16)
 
 
-def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] = LUNG_WINDOW, units: str = "HU") -> View:
-    """One slice of a volume, ready to be shown."""
-    return View(caption, np.asarray(volume.data[z]), (volume.spacing[1], volume.spacing[2]), window, units)
+def display_of(plane: NDArray[Any]) -> tuple[float, float]:
+    """Window in HU of pictures of a slice: that of the anatomy that its median suits."""
+    return of_value(float(np.median(np.asarray(plane)))).display
+
+
+def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] | None = None, units: str = "HU") -> View:
+    """One slice of a volume, ready to be shown; without a window in that of `display_of`."""
+    plane = np.asarray(volume.data[z])
+    return View(caption, plane, (volume.spacing[1], volume.spacing[2]), window or display_of(plane), units)

@@ -10,13 +10,14 @@ import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.leaderboard import LEGEND, Leaderboard
-from ctloupe.evaluate.page import BONE_WINDOW, LUNG_WINDOW, add_curves, square_of, varied_square
+from ctloupe.evaluate.page import add_curves, square_of, varied_square
 from ctloupe.evaluate.pictures import View, panel
 from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.suite_definition import Suite
 from ctloupe.evaluate.words import HOW_TO_READ
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.phantom.anatomies.registry import get
 from ctloupe.volume.volume import Volume
 
 THEMES: Final = {
@@ -104,8 +105,7 @@ def write_suite_report(
         page.text(f"{case.anatomy}, seed {case.seed}, {kernel}{', with a nodule' if case.nodule else ''}.")
         for warning, rows in _warned(found[case.key], shown).items():
             page.text(f"⚠ {', '.join(rows)}: {warning}.")
-        window = BONE_WINDOW if case.anatomy == "temporal-bone" else LUNG_WINDOW
-        views = _views(out / "pictures" / case.key, shown, window)
+        views = _views(out / "pictures" / case.key, shown, get(case.anatomy).display)
         if views:
             page.figure(panel(views, rows=-(-len(views) // _PER_LINE)), "The square where the scan varies most.")
     first = found[suite.cases[0].key]

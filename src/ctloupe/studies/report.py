@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.evaluate.page import LUNG_WINDOW
+from ctloupe.evaluate.page import display_of
 from ctloupe.evaluate.pictures import View, panel
 from ctloupe.evaluate.report import Report
 from ctloupe.foundation.atomic import replacing
@@ -152,12 +152,13 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
     y, x = json.loads((folder / "_spacing.json").read_text(encoding="utf-8"))["clinical_mm"]
     scale = truth.shape[0] // scan.shape[0]
-    views = [View("scan", scan, (y, x), LUNG_WINDOW)]
+    window = display_of(scan)
+    views = [View("scan", scan, (y, x), window)]
     for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, np.load(path), (y / scale, x / scale), LUNG_WINDOW))
+            views.append(View(name, np.load(path), (y / scale, x / scale), window))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),

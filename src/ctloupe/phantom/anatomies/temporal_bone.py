@@ -20,10 +20,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import OptionError
-from ctloupe.phantom.airways import Point, Segment, draw
+from ctloupe.phantom.anatomies.base import Anatomy, AnatomyOptions, GroundTruth, Shape
+from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.foam import alveolar_foam
+from ctloupe.phantom.micro import AIR_HU, MicroContrast
+from ctloupe.phantom.structure_rule import StructureRule
+from ctloupe.phantom.tubes import Tube, draw, point
 
-AIR_HU: Final = -1000.0
 FLUID_HU: Final = 15.0
 NERVE_HU: Final = 40.0
 MARROW_HU: Final = 60.0
@@ -38,7 +41,7 @@ _PORES_MM: Final = 0.05
 """Scale of the field whose level lines are the vessels of the bone."""
 
 
-class BoneLabel(IntEnum):
+class TemporalBoneLabel(IntEnum):
     """Value of each voxel of a label volume: what fills most of it."""
 
     OUTSIDE = 0
@@ -58,7 +61,7 @@ class TemporalBone:
     ----------
     hu : int16 array of shape (z, y, x)
         Between −1000 (air) and 2100 (dense bone).
-    labels : uint8 array of shape (z, y, x), values of `BoneLabel`
+    labels : uint8 array of shape (z, y, x), values of `TemporalBoneLabel`
     spacing
         Isotropic voxel edge in mm.
     spiral : (n, 3) in mm
@@ -74,7 +77,7 @@ class TemporalBone:
     radii: NDArray[np.float64]
 
 
-def temporal_bone(shape: tuple[int, int, int], seed: int, spacing: float = 0.018) -> TemporalBone:
+def temporal_bone(shape: Shape, seed: int, spacing: float = 0.018) -> TemporalBone:
     """Make a block of temporal bone with the cochlea in its middle.
 
     Parameters
@@ -106,15 +109,15 @@ def temporal_bone(shape: tuple[int, int, int], seed: int, spacing: float = 0.018
     # Dense bone is what lies near the fluid or the nerve; tubes grown by its thickness bound it.
     capsule = draw([_grown(one, CAPSULE_MM) for one in (*tubes, *canal)], shape, spacing)
     hu, labels = _surroundings(shape, spacing, placed, next(streams))
-    labels[capsule >= 0.5] = BoneLabel.CAPSULE
+    labels[capsule >= 0.5] = TemporalBoneLabel.CAPSULE
     hu += capsule * (CAPSULE_HU - hu)
     hu -= _pores(shape, spacing, next(streams)) * capsule * (CAPSULE_HU - MARROW_HU)
-    for share, value, label in ((nerve, NERVE_HU, BoneLabel.NERVE), (fluid, FLUID_HU, BoneLabel.FLUID)):
+    for share, value, label in ((nerve, NERVE_HU, TemporalBoneLabel.NERVE), (fluid, FLUID_HU, TemporalBoneLabel.FLUID)):
         hu += share * (value - hu)
         labels[share >= 0.5] = label
     lamina *= fluid
     hu += lamina * (0.8 * CAPSULE_HU - hu)
-    labels[lamina >= 0.5] = BoneLabel.CAPSULE
+    labels[lamina >= 0.5] = TemporalBoneLabel.CAPSULE
     return TemporalBone(np.rint(hu).astype(np.int16), labels, spacing, spiral, radii)
 
 
@@ -127,14 +130,14 @@ def bone_statistics(anatomy: TemporalBone) -> dict[str, Any]:
         ``capsule_mean_hu``; ``cochlear_length_mm`` along the middle of the canal; ``cochlear_width_mm`` across the
         first turn, canal included; ``label_share`` of each label.
     """
-    counts = np.bincount(anatomy.labels.reshape(-1), minlength=max(BoneLabel) + 1) / anatomy.labels.size
-    capsule = anatomy.hu[anatomy.labels == BoneLabel.CAPSULE]
+    counts = np.bincount(anatomy.labels.reshape(-1), minlength=max(TemporalBoneLabel) + 1) / anatomy.labels.size
+    capsule = anatomy.hu[anatomy.labels == TemporalBoneLabel.CAPSULE]
     away = np.linalg.norm(anatomy.spiral - anatomy.spiral[0], axis=1) + anatomy.radii + anatomy.radii[0]
     return {
         "capsule_mean_hu": float(capsule.mean()) if capsule.size else None,
         "cochlear_length_mm": float(np.linalg.norm(np.diff(anatomy.spiral, axis=0), axis=1).sum()),
         "cochlear_width_mm": float(away.max()),
-        "label_share": {label.name.lower(): float(counts[label]) for label in BoneLabel},
+        "label_share": {label.name.lower(): float(counts[label]) for label in TemporalBoneLabel},
     }
 
 
@@ -155,20 +158,16 @@ class _Placed:
         return np.asarray(points) * self.size @ self.rotation.T + self.centre
 
 
-def _point(at: NDArray[np.float64]) -> Point:
-    return float(at[0]), float(at[1]), float(at[2])
-
-
-def _chain(points: NDArray[np.float64], radii: NDArray[np.float64]) -> list[Segment]:
-    ends = [_point(one) for one in points]
+def _chain(points: NDArray[np.float64], radii: NDArray[np.float64]) -> list[Tube]:
+    ends = [point(one) for one in points]
     return [
-        Segment("vein", -1, start, end, float(first), float(last))
+        Tube(start, end, float(first), float(last))
         for (start, end), (first, last) in zip(pairwise(ends), pairwise(radii), strict=True)
     ]
 
 
-def _grown(one: Segment, by: float) -> Segment:
-    return Segment(one.kind, -1, one.start, one.end, one.radius_start + by, one.radius_end + by)
+def _grown(one: Tube, by: float) -> Tube:
+    return Tube(one.start, one.end, one.radius_start + by, one.radius_end + by)
 
 
 def _spiral(placed: _Placed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -180,7 +179,7 @@ def _spiral(placed: _Placed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return placed(points), placed.size * np.linspace(0.62, 0.32, theta.size)
 
 
-def _lamina(placed: _Placed, spiral: NDArray[np.float64], radii: NDArray[np.float64]) -> Iterator[Segment]:
+def _lamina(placed: _Placed, spiral: NDArray[np.float64], radii: NDArray[np.float64]) -> Iterator[Tube]:
     """Thin plate of bone from the inner wall to the middle of the canal, as a fan of rods."""
     axis = placed.rotation[:, 0]
     inwards = placed.centre - spiral
@@ -192,12 +191,12 @@ def _lamina(placed: _Placed, spiral: NDArray[np.float64], radii: NDArray[np.floa
         np.stack([np.interp(fine, steps, values[:, axis]) for axis in range(3)], axis=1) for values in (spiral, inwards)
     )
     reach = np.interp(fine, steps, radii)
-    for point, way, length in zip(middle, inward, reach, strict=True):
-        start, end = point + way * length, point + way * 0.1 * length
-        yield Segment("vein", -1, _point(start), _point(end), 0.045, 0.03)
+    for canal, way, length in zip(middle, inward, reach, strict=True):
+        start, end = canal + way * length, canal + way * 0.1 * length
+        yield Tube(point(start), point(end), 0.045, 0.03)
 
 
-def _vestibule_and_canals(placed: _Placed) -> list[Segment]:
+def _vestibule_and_canals(placed: _Placed) -> list[Tube]:
     """An oval chamber at the base of the spiral, and three arcs at right angles that begin and end in it."""
     chamber = np.array([[-0.6, -1.0, 5.2], [-1.2, 0.8, 6.6]])
     found = _chain(placed(chamber), placed.size * np.array([1.35, 1.25]))
@@ -209,19 +208,19 @@ def _vestibule_and_canals(placed: _Placed) -> list[Segment]:
     return found
 
 
-def _nerve(placed: _Placed) -> list[Segment]:
+def _nerve(placed: _Placed) -> list[Tube]:
     """Internal auditory canal, and the nerve that goes on into the modiolus."""
     points = np.array([[-9.0, 1.5, -1.5], [-2.4, 0.2, 0.0], [-1.2, 0.0, 0.0], [0.9, 0.0, 0.0]])
     return _chain(placed(points), placed.size * np.array([2.4, 1.6, 0.75, 0.3]))
 
 
 def _surroundings(
-    shape: tuple[int, int, int], spacing: float, placed: _Placed, rng: np.random.Generator
+    shape: Shape, spacing: float, placed: _Placed, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Spongy bone with marrow, or with air on the mastoid side, and the air of the middle ear."""
     edge = max(4, round(0.7 / spacing))
     walls = alveolar_foam(shape, edge, np.full((1, 1, 1), 0.3 * edge, np.float32), rng)
-    labels = np.full(shape, BoneLabel.MARROW, dtype=np.uint8)
+    labels = np.full(shape, TemporalBoneLabel.MARROW, dtype=np.uint8)
     nodes = [max(2, round(length * spacing / 2.0)) + 8 for length in shape]
     wave = gaussian_filter(rng.normal(size=nodes), 1.5)
     bend = (wave / wave.std())[4:-4, 4:-4, 4:-4]
@@ -239,9 +238,9 @@ def _surroundings(
         filling = np.where(aired, AIR_HU, MARROW_HU)
         hu[at] = filling + walls[at] * (SPONGY_HU - filling)
         hu[at] += cavity * (AIR_HU - hu[at])
-        labels[at][aired] = BoneLabel.AIR
-        labels[at][walls[at] >= 0.5] = BoneLabel.SPONGY
-        labels[at][cavity >= 0.5] = BoneLabel.AIR
+        labels[at][aired] = TemporalBoneLabel.AIR
+        labels[at][walls[at] >= 0.5] = TemporalBoneLabel.SPONGY
+        labels[at][cavity >= 0.5] = TemporalBoneLabel.AIR
     return hu, labels
 
 
@@ -256,7 +255,7 @@ def _enlarged(field: NDArray[np.float64], share: float, shape: tuple[int, ...]) 
     return np.stack([np.interp(columns, np.arange(plane.shape[1]), one) for one in tall])
 
 
-def _pores(shape: tuple[int, int, int], spacing: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _pores(shape: Shape, spacing: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Share of vessel canals in dense bone: where two smooth random fields are both near zero, which makes tubes."""
     sigma = 3 * _PORES_MM / spacing
     near = np.zeros(shape, np.float32)
@@ -275,3 +274,33 @@ def _pores(shape: tuple[int, int, int], spacing: float, rng: np.random.Generator
             field = np.take(field, low, axis=axis) * (1 - part) + above * part
         near += field**2
     return np.clip(1.5 - near / 0.02, 0, 1).astype(np.float32)
+
+
+def _build(shape: Shape, seed: int, spacing: float, options: AnatomyOptions) -> GroundTruth:
+    made = temporal_bone(shape, seed, spacing)
+    return GroundTruth(made.hu, made.labels, bone_statistics(made))
+
+
+TEMPORAL_BONE: Final = Anatomy(
+    name="temporal-bone",
+    caption="temporal bone",
+    labels=TemporalBoneLabel,
+    build=_build,
+    display=(-1000.0, 2400.0),
+    # −1000 … 2400 HU to 2500 … 15000 raw units: the gain of soft tissue would leave 16 bits.
+    micro=MicroContrast(gain=12500 / 3400),
+    structures=(
+        # Half-way between air and fluid, and between fluid and dense bone; nerve and marrow are as dense as fluid.
+        StructureRule(
+            "soft space",
+            (TemporalBoneLabel.FLUID, TemporalBoneLabel.NERVE, TemporalBoneLabel.MARROW),
+            between=(-490.0, 1060.0),
+            smoothing=0.02,
+            opening=0.0,
+            least=0.3,
+            counted=0.4,
+        ),
+    ),
+    # Voxels of ISBI 2021: µCT of 0.018 mm, and 0.144 mm for the paper's cone-beam CT of 0.15 mm.
+    usual=PhantomConfig(spacing=0.018, noise_hu=60.0),
+)

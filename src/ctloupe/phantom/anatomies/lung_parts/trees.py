@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.phantom.tubes import Tube, point
+
 Kind = Literal["airway", "artery", "vein"]
-Point = tuple[float, float, float]
 Vector = NDArray[np.float64]
 
 MIN_WALL_MM = 0.1
@@ -24,29 +25,20 @@ _MIN_ANGLE, _MAX_ANGLE = np.deg2rad(25.0), np.deg2rad(45.0)
 _SAMPLES = np.linspace(0.15, 1.0, 6)[:, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One unbranched, tapered tube.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch(Tube):
+    """One unbranched, tapered tube of a tree.
 
     Attributes
     ----------
     kind : "airway", "artery" or "vein"
+        Tree that it belongs to.
     parent
-        Index of the parent in the list that holds this segment; −1 for a root.
-    start, end : (z, y, x) in mm from the centre of voxel [0, 0, 0]
-    radius_start, radius_end
-        In mm: of the lumen for an airway, outer for a vessel.
-    wall
-        Thickness in mm outside the lumen; 0 for vessels, which are drawn filled.
+        Index of the parent in the list that holds this branch; −1 for a root.
     """
 
     kind: Kind
     parent: int
-    start: Point
-    end: Point
-    radius_start: float
-    radius_end: float
-    wall: float = 0.0
 
 
 @dataclass(slots=True)
@@ -67,7 +59,7 @@ def grow_tree(
     smallest: float,
     rng: np.random.Generator,
     snap: Callable[[Vector], Vector] | None = None,
-) -> list[Segment]:
+) -> list[Branch]:
     """Grow one tree into a region.
 
     Parameters
@@ -83,11 +75,11 @@ def grow_tree(
 
     Returns
     -------
-    list of Segment
+    list of Branch
         Every parent comes before its children; the trunk is first.
     """
     low, high = supply.min(axis=0), supply.max(axis=0)
-    segments: list[Segment] = []
+    branches: list[Branch] = []
     buds = deque([_Bud(-1, root, direction, radius, supply)])
     while buds:
         bud = buds.popleft()
@@ -102,19 +94,15 @@ def grow_tree(
             continue
         radius_end = bud.radius * rng.uniform(0.92, 0.98)
         wall = _wall(bud.radius, rng) if kind == "airway" else 0.0
-        segments.append(Segment(kind, bud.parent, _point(bud.tip), _point(end), bud.radius, radius_end, wall))
+        branches.append(Branch(point(bud.tip), point(end), bud.radius, radius_end, wall, kind=kind, parent=bud.parent))
         if len(bud.supply) < 4:
             continue
         for part in _split(bud.supply, heading, rng):
             share = len(part) / len(bud.supply)
             child = min(bud.radius * share ** (1 / 3) * rng.normal(1.0, 0.03), radius_end)
             if child >= smallest:
-                buds.append(_Bud(len(segments) - 1, end, heading, float(child), part))
-    return segments
-
-
-def _point(vector: Vector) -> Point:
-    return float(vector[0]), float(vector[1]), float(vector[2])
+                buds.append(_Bud(len(branches) - 1, end, heading, float(child), part))
+    return branches
 
 
 def _wall(radius: float, rng: np.random.Generator) -> float:
@@ -148,7 +136,7 @@ def _split(supply: Vector, heading: Vector, rng: np.random.Generator) -> tuple[V
     return supply[side], supply[~side]
 
 
-def accompanying_arteries(airways: Sequence[Segment], rng: np.random.Generator) -> list[Segment]:
+def accompanying_arteries(airways: Sequence[Branch], rng: np.random.Generator) -> list[Branch]:
     """One artery beside each airway, of about its lumen's diameter and clear of its wall.
 
     Each branch chooses, among twelve sides of its airway, the one that keeps it clear of airway, parent and
@@ -158,7 +146,7 @@ def accompanying_arteries(airways: Sequence[Segment], rng: np.random.Generator) 
     for index, airway in enumerate(airways):
         children.setdefault(airway.parent, []).append(index)
     sides: list[Vector] = []
-    arteries: list[Segment] = []
+    arteries: list[Branch] = []
     for airway in airways:
         radius = airway.radius_start * float(rng.uniform(0.85, 1.05))
         parent = arteries[airway.parent] if airway.parent >= 0 else None
@@ -175,12 +163,12 @@ def accompanying_arteries(airways: Sequence[Segment], rng: np.random.Generator) 
         side = _clear_side(start, airway, axis, old, radius, family)
         end = np.array(airway.end) + side * 1.05 * (airway.radius_end + airway.wall + radius_end)
         sides.append(side)
-        arteries.append(Segment("artery", airway.parent, _point(start), _point(end), radius, radius_end))
+        arteries.append(Branch(point(start), point(end), radius, radius_end, kind="artery", parent=airway.parent))
     return arteries
 
 
 def _clear_side(
-    start: Vector, airway: Segment, axis: Vector, old: Vector, radius: float, family: Sequence[Segment]
+    start: Vector, airway: Branch, axis: Vector, old: Vector, radius: float, family: Sequence[Branch]
 ) -> Vector:
     carried = old - (old @ axis) * axis
     size = float(np.linalg.norm(carried))
@@ -201,54 +189,3 @@ def _distance(points: Vector, start: Vector, end: Vector) -> Vector:
     axis = end - start
     along = np.clip((points - start) @ axis / max(float(axis @ axis), 1e-12), 0, 1)
     return np.linalg.norm(points - start - along[..., None] * axis, axis=-1)
-
-
-def draw(
-    segments: Sequence[Segment], shape: tuple[int, int, int], spacing: float, outer: bool = False
-) -> NDArray[np.float32]:
-    """Share of every voxel inside the tubes, each a tapered capsule, with edges one voxel wide.
-
-    Parameters
-    ----------
-    shape : (z, y, x)
-    spacing
-        Voxel edge in mm.
-    outer
-        Include the walls.
-
-    Returns
-    -------
-    array of shape (z, y, x), float32, 0 to 1
-    """
-    share = np.zeros(shape, dtype=np.float32)
-    limit = np.array(shape)
-    for one in segments:
-        extra = one.wall if outer else 0.0
-        start, end = np.array(one.start) / spacing, np.array(one.end) / spacing
-        first, last = (one.radius_start + extra) / spacing, (one.radius_end + extra) / spacing
-        pad = max(first, last) + 1
-        low = np.maximum(np.floor(np.minimum(start, end) - pad).astype(int), 0)
-        high = np.minimum(np.ceil(np.maximum(start, end) + pad).astype(int) + 1, limit)
-        if np.any(high <= low):
-            continue
-        block = share[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-        np.maximum(block, _capsule(low, high, start, end, first, last), out=block)
-    return share
-
-
-def _capsule(
-    low: NDArray[np.int_], high: NDArray[np.int_], start: Vector, end: Vector, first: float, last: float
-) -> NDArray[np.float32]:
-    z, y, x = np.ogrid[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    dz, dy, dx = ((axis - begin).astype(np.float32) for axis, begin in zip((z, y, x), start.tolist(), strict=True))
-    axis = (end - start).astype(np.float32)
-    along = (dz * axis[0] + dy * axis[1] + dx * axis[2]) / max(float(axis @ axis), 1e-6)
-    np.clip(along, 0, 1, out=along)
-    away = (dz - along * axis[0]) ** 2
-    away += (dy - along * axis[1]) ** 2
-    away += (dx - along * axis[2]) ** 2
-    np.sqrt(away, out=away)
-    along *= np.float32(last - first)
-    along -= away
-    along += np.float32(first + 0.5)
-    return np.clip(along, 0, 1, out=along)
