@@ -236,7 +236,7 @@ def _from_model(
     voxel_size: tuple[float, float, float] | None,
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
-    from ctloupe.enhance.run import model_record
+    from ctloupe.enhance.job import model_record
     from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
     from ctloupe.volume.formats import read

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from ctloupe.enhance.job import model_record, weights_digest
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.enhance.run import model_record, weights_digest
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of

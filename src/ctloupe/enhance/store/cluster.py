@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ctloupe.enhance.stream import Stores, fill
+from ctloupe.enhance.store.stream import Stores, fill
 from ctloupe.foundation.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
-    from ctloupe.enhance.run import Job
+    from ctloupe.enhance.job import Job
 
 RETRIES: Final = 5
 """Times that a slab is tried again on another worker after its own was lost."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ctloupe.enhance.calibrate import FixedNorm
-from ctloupe.enhance.fold import folded
+from ctloupe.enhance.network.calibrate import FixedNorm
+from ctloupe.enhance.network.fold import folded
 from small_enhancers import NAMES, small_enhancer
 
 

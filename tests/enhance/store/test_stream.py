@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import zarr
 
-from ctloupe.enhance.engine import EngineOptions
-from ctloupe.enhance.journal import Journal
+from ctloupe.enhance.exact import EngineOptions
 from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.store.journal import Journal
 from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read
@@ -229,7 +229,7 @@ def _child(path, limit=None):
 def spawn():
     """Start a fresh process for a run; a server that has PyTorch loaded already makes it quick."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ctloupe.enhance.run", "ctloupe.volume.ome_zarr", "small_enhancers"])
+    context.set_forkserver_preload(["ctloupe.enhance.job", "ctloupe.volume.ome_zarr", "small_enhancers"])
 
     def start(*arguments):
         process = context.Process(target=_child, args=arguments)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean, correction
-from ctloupe.enhance.fast_rewrite import rewritten
-from ctloupe.enhance.fold import folded
+from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.network.fast_rewrite import rewritten
+from ctloupe.enhance.network.fold import folded
+from ctloupe.enhance.network.tiles import TiledNetwork, halved
 from ctloupe.enhance.samples import RunningMoments
-from ctloupe.enhance.tiles import TiledNetwork, halved
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import Draw, drawing
@@ -280,21 +281,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _rounded(length: int, multiple: int) -> int:
     return max(multiple, length // multiple * multiple)
-
-
-def mask_weight(mask: NDArray[np.bool_], tile: Tile, scale: int) -> Tensor | None:
-    """Weight of the network over a tile: 0 outside the mask, rising to 1 within half a coarse voxel inside its edge.
-
-    Returns
-    -------
-    Tensor ``(s·h, s·w)``, or None where it is 1 throughout.
-    """
-    begin = max(0, tile.y[0] - 1), max(0, tile.x[0] - 1)
-    part = mask[begin[0] : tile.y[1] + 1, begin[1] : tile.x[1] + 1]
-    if part.all():
-        return None
-    coarse = torch.from_numpy(np.ascontiguousarray(part))[None, None].float()
-    fine = F.interpolate(coarse, scale_factor=float(scale), mode="bilinear", align_corners=False)[0, 0]
-    top, left = (tile.y[0] - begin[0]) * scale, (tile.x[0] - begin[1]) * scale
-    rows, columns = (tile.y[1] - tile.y[0]) * scale, (tile.x[1] - tile.x[0]) * scale
-    return fine[top : top + rows, left : left + columns].sub_(0.5).mul_(2).clamp_(0, 1)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.enhance.engine import Engine, EnhancedSlice
-from ctloupe.enhance.journal import Journal
+from ctloupe.enhance.exact import Engine, EnhancedSlice
 from ctloupe.enhance.patchwise import Patchwise
+from ctloupe.enhance.store.journal import Journal
 from ctloupe.foundation.atomic import explained, move_into_place
 from ctloupe.volume.ome_zarr_write import OmeZarrWriter
 from ctloupe.volume.volume import Volume

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ctloupe.enhance.fast_layers import (
+from ctloupe.enhance.network.fast_layers import (
     NO_ACTIVATION,
     Converted,
     FastConvolution,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ctloupe.enhance import fast_layers
-from ctloupe.enhance.fast_rewrite import rewritten
-from ctloupe.enhance.fold import folded
+from ctloupe.enhance.network import fast_layers
+from ctloupe.enhance.network.fast_rewrite import rewritten
+from ctloupe.enhance.network.fold import folded
 from small_enhancers import NAMES, small_enhancer
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ctloupe.enhance.calibrate import FixedNorm, calibrated
+from ctloupe.enhance.network.calibrate import FixedNorm, calibrated
 from ctloupe.networks.generators import SubPixelGenerator
 
 

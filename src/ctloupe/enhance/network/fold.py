@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ctloupe.enhance.calibrate import FixedNorm
+from ctloupe.enhance.network.calibrate import FixedNorm
 from ctloupe.networks.blocks import SubPixelStep
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d

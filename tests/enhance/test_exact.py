@@ -6,7 +6,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctloupe.enhance.engine import Engine
+from ctloupe.enhance.exact import Engine
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.bayes_cyclegan import EnlargeAndTranslate
@@ -119,7 +119,7 @@ def stochastic(scale=4):
 
 
 def fixed(scale=4):
-    from ctloupe.enhance.calibrate import calibrated
+    from ctloupe.enhance.network.calibrate import calibrated
 
     return calibrated(stochastic(scale), torch.rand(4, 1, 16, 16) - 0.5)
 

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ctloupe.enhance.engine import Engine, EnhancedSlice
-from ctloupe.enhance.journal import Journal
+from ctloupe.enhance.exact import Engine, EnhancedSlice
 from ctloupe.enhance.plan import (
     Plan,
     disk_needed,
@@ -27,7 +26,8 @@ from ctloupe.enhance.plan import (
 )
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.samples import Spool
-from ctloupe.enhance.stream import Stores, Summary, fill, place, slabs_of, summarised
+from ctloupe.enhance.store.journal import Journal
+from ctloupe.enhance.store.stream import Stores, Summary, fill, place, slabs_of, summarised
 from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
@@ -220,7 +220,7 @@ def _stream(
             if scheduler is None:
                 fill(worker, part, mask, first, slabs, stores, record)
             else:
-                from ctloupe.enhance.cluster import fill_on_cluster
+                from ctloupe.enhance.store.cluster import fill_on_cluster
 
                 fill_on_cluster(scheduler, job, worker, slabs, journal.folder, record)
         except (FileError, KeyboardInterrupt) as error:
