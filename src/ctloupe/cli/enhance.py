@@ -19,7 +19,7 @@ from ctloupe.cli.options import (
     volume_paths,
     without_suffix,
 )
-from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, OptionError
 
 if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
@@ -235,16 +235,6 @@ def _beside(out: Path, uncertainty: Path | None) -> Path:
 
 
 def _mask_file(mask: str, volume: Any) -> Any:
-    import numpy as np
+    from ctloupe.volume.masks import read_mask
 
-    from ctloupe.volume.formats import read
-
-    if mask in ("auto", "none"):
-        return None
-    found = read(Path(mask))
-    if found.shape != volume.shape or not np.allclose(found.affine, volume.affine, atol=1e-3):
-        raise GeometryError(
-            f"--mask {mask}: shape {found.shape} and position are not those of the scan {volume.shape}; "
-            "make the mask on the scan's grid"
-        )
-    return found.array() != 0
+    return None if mask in ("auto", "none") else read_mask(mask, volume, "mask")
