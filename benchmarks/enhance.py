@@ -1,4 +1,4 @@
-"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, OpenVINO; all in one run.
+"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, and OpenVINO where it is installed.
 
 python benchmarks/enhance.py
 python benchmarks/enhance.py --model runs/first/model --json
