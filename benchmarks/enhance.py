@@ -145,7 +145,7 @@ def main():
     if tiled.is_split:
         tiles = [Tile((0, hu.shape[0]), (0, hu.shape[1]), *hu.shape)]
         seconds, _ = best(lambda: tiled.coarse(unit, tiles), arguments.repeats)
-        work_of_trunk = gflop(network.features, unit)
+        work_of_trunk = gflop(network.coarse_features, unit)
         rows["engine"]["trunk_seconds"] = seconds
         rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
     report = {
