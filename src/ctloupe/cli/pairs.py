@@ -26,7 +26,7 @@ def pairs(
     Example: ctloupe pairs runs/synth-srgan -o pairs
     """
     from ctloupe.cli.progress import ConsoleProgress, say
-    from ctloupe.train.banks import load_banks
+    from ctloupe.train.bank_pair import load_banks
     from ctloupe.train.pairs import write_pairs
     from ctloupe.train.run_folder import RunFolder
 
