@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.records import finite, save_record
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
@@ -38,7 +38,7 @@ ROW = "SR-CycleGAN (tiny)"
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """What the demo does; the defaults take about five minutes on two cores."""
+    """How much the demo makes and trains; the defaults take about five minutes on two cores."""
 
     size: tuple[int, int, int] = (64, 768, 768)
     minutes: float = 3.0
@@ -83,7 +83,7 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
 
 
 def _phantoms(out: Path, request: DemoRequest) -> None:
-    """Two anatomies scanned clinically, two others by µCT, and one by both for the comparison."""
+    """Scan two anatomies clinically, two others by µCT, and one by both for the comparison."""
     for number in range(2):
         case = make_lung(request.size, request.seed * 100 + 1 + number)
         write(case.clinical, out / "clinical" / f"case-{number + 1}.nii.gz")
@@ -191,4 +191,4 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
         "training_steps": steps,
         "final_losses": {name: float(np.mean(values[-50:])) for name, values in curves.items()},
     }
-    (out / "metrics.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    save_record(out / "metrics.json", finite(facts))
