@@ -96,12 +96,6 @@ def test_percentiles_that_meet_or_are_out_of_order_are_refused():
         IntensityWindow.from_percentiles(np.arange(24.0).reshape(2, 3, 4), 99, 1)
 
 
-def test_a_window_survives_json_and_unknown_keys_are_refused():
-    assert IntensityWindow.from_dict(MICRO.to_dict()) == MICRO
-    with pytest.raises(OptionError):
-        IntensityWindow.from_dict({"low": 0, "hihg": 1})
-
-
 @pytest.mark.parametrize("ends", [(None, 1), ("low", 1), (0, [2])])
 def test_ends_that_are_no_numbers_are_refused(ends):
     with pytest.raises(OptionError, match="expected two numbers"):
