@@ -146,7 +146,7 @@ def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDA
 
 
 def _noise(data: Any) -> float:
-    """Estimate the standard deviation of the noise from the quietest small blocks, which lie within one pore or wall."""
+    """Estimate the standard deviation of the noise from the quietest blocks, those within one pore or wall."""
     deviations = []
     for z in np.unique(np.linspace(0, max(0, data.shape[0] - 2), 8).astype(int)):
         slab = np.asarray(data[int(z) : int(z) + 2], dtype=np.float32)
