@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def fault(error: ValidationError) -> str:
-    """The first thing wrong with a record, in words: key, what was expected, and what was found."""
+    """Return the first thing wrong with a record in words: key, what was expected, and what was found."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
@@ -45,7 +45,7 @@ def validated(
     Raises
     ------
     CtLoupeError
-        Of the type `refusal`, if they are not valid: one line with `where` and the key.
+        If they are not valid; the error is a `refusal` and says `where` and the key in one line.
     """
     try:
         return kind.model_validate(values)
@@ -78,12 +78,12 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
 
 
 def read_plain(path: Path, what: str, advice: str) -> Any:
-    """Content of a JSON or YAML file as plain data.
+    """Read a JSON or YAML file as plain data.
 
     Parameters
     ----------
     path, what, advice
-        As in `load_record`.
+        File, what it should be, and what to do when it is not, as in `load_record`.
 
     Raises
     ------

@@ -89,7 +89,7 @@ class IntensityWindow:
         Parameters
         ----------
         source, mask, seed
-            As in `from_percentiles`.
+            Intensities, voxels that count and seed of the choice, as in `from_percentiles`.
         deviations
             Half-width of the window in standard deviations.
 

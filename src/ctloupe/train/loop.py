@@ -85,7 +85,7 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     TrainingError
         If a loss term is no longer finite.
     CtLoupeError
-        For anything wrong with settings, banks or the run folder.
+        If anything is wrong with settings, banks or the run folder.
     """
     run = RunFolder(settings.out)
     kind = methods.get(settings.method)

@@ -69,7 +69,7 @@ def settings_of(values: dict[str, Any], where: str = "training options") -> Trai
     values
         Plain data, with the names of the options as keys.
     where
-        Where they were read, for the message.
+        File or record that they are from, for the message.
 
     Raises
     ------
