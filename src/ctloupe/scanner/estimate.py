@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.scanner.estimate_noise import SHAPES
 from ctloupe.scanner.noise import (
     NoiseSpectrum,
     coloured,
@@ -30,10 +31,6 @@ from ctloupe.volume.geometry import Triple
 Images = NDArray[np.float32]
 
 _BLURS: Final = np.linspace(0.0, 1.2, 25)
-SHAPES: Final = tuple(
-    NoiseSpectrum(rise, roll_off) for rise in (0.0, 0.5, 1.0) for roll_off in (0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
-)
-"""Noise spectra that are tried."""
 
 _QUANTILES: Final = np.linspace(0.01, 0.99, 99)
 _ROUNDS: Final = 4
