@@ -17,6 +17,7 @@ from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.prepare.masks import MaskKind, recorded_kind
 from ctloupe.prepare.slice_average import SliceAverages
 from ctloupe.volume.volume import Volume
 
@@ -51,6 +52,8 @@ class PatchBank:
         For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
     thick : int16 (n, p, p), optional
         The same places averaged over the thickness of a clinical slice.
+    mask
+        Kind of the masks that the patches were drawn in; None: not known, as in older banks.
     """
 
     patches: NDArray[np.int16]
@@ -61,6 +64,7 @@ class PatchBank:
     intercept: float = 0.0
     provenance: list[dict[str, Any]] = field(default_factory=list)
     thick: NDArray[np.int16] | None = None
+    mask: MaskKind | None = None
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -98,6 +102,7 @@ class PatchBank:
         *,
         stride: int | None = None,
         thickness_mm: float | None = None,
+        mask_kind: MaskKind | None = None,
     ) -> PatchBank:
         """Draw patches uniformly over all places where one lies wholly inside the mask.
 
@@ -119,6 +124,8 @@ class PatchBank:
         thickness_mm
             Of a clinical slice: the same places averaged over it are kept too. Without effect where the slices of a
             volume are no thinner.
+        mask_kind
+            Kind of the masks, kept with the bank.
 
         Raises
         ------
@@ -165,7 +172,7 @@ class PatchBank:
             raise OptionError("no volume was given to cut patches from")
         found = [thick for thick in thick_parts if thick is not None]
         together = np.concatenate(found) if len(found) == len(parts) else None
-        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together)
+        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together, mask_kind)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -180,6 +187,7 @@ class PatchBank:
             "modality": self.modality,
             "spacing": list(self.spacing),
             "window": self.window.to_dict(),
+            "mask": self.mask,
             "slope": self.slope,
             "intercept": self.intercept,
             "provenance": self.provenance,
@@ -221,6 +229,7 @@ class PatchBank:
                 float(record["intercept"]),
                 list(record["provenance"]),
                 thick,
+                recorded_kind(record.get("mask")),
             )
         except _DAMAGE as error:
             raise FileError(f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'") from error
