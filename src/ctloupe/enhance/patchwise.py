@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean
 from ctloupe.enhance.blending import Blend
-from ctloupe.enhance.engine import EnhancedSlice
+from ctloupe.enhance.exact import EnhancedSlice
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.images.windows import IntensityWindow
