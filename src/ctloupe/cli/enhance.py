@@ -159,7 +159,7 @@ class _How:
         """Enhance one volume."""
         from ctloupe.cli.progress import ConsoleProgress, say
         from ctloupe.enhance.region import parse_region
-        from ctloupe.enhance.where import mask_to_enhance, resolved_mask
+        from ctloupe.enhance.where import blends_outside, mask_to_enhance, resolved_mask
         from ctloupe.prepare.masks import kind_of
         from ctloupe.volume.formats import read
 
@@ -169,7 +169,8 @@ class _How:
         region = parse_region(volume.shape, self.slices, self.roi)
         if asked != "none":
             say(f"mask: {asked}")
-        given = mask_to_enhance(asked, volume, resolver.blend)
+        given = mask_to_enhance(asked, volume)
+        resolver = replace(resolver, blend_outside=blends_outside(asked))
         if given is not None:
             say(f"mask: {100 * given.mean():.1f}% of the scan are enhanced")
         progress = ConsoleProgress()

@@ -29,6 +29,9 @@ class Blend:
 
     With a distance of 0 the weight rises within half a coarse voxel at the border of the mask.
 
+    With `outside` the mask is first grown within the slice by the distance and one voxel, so that all of what it was
+    keeps the full weight and the weight falls to 0 around it.
+
     Parameters
     ----------
     mask : bool (h, w)
@@ -37,11 +40,13 @@ class Blend:
         Distance of rows and of columns in mm.
     distance_mm
         Distance in mm over which the weight rises.
+    outside
+        Whether it does so outside of the mask instead of inside.
     """
 
-    def __init__(self, mask: Mask, spacing: tuple[float, float], distance_mm: float) -> None:
-        self.mask = mask
-        self._depth = _depth(mask, spacing, distance_mm) if distance_mm > 0 else None
+    def __init__(self, mask: Mask, spacing: tuple[float, float], distance_mm: float, *, outside: bool = False) -> None:
+        self.mask = _grown(mask, spacing, distance_mm) if outside and distance_mm > 0 else mask
+        self._depth = _depth(self.mask, spacing, distance_mm) if distance_mm > 0 else None
 
     @property
     def wanted(self) -> Mask:
@@ -72,29 +77,11 @@ class Blend:
         return torch.from_numpy(weight)
 
 
-def with_margin(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> Mask:
-    """Grow a mask slice by slice, so that a blend over `distance_mm` lies outside of what it was.
-
-    Parameters
-    ----------
-    mask : bool (z, y, x)
-        What is to be enhanced with full weight.
-    spacing
-        Distance of rows and of columns in mm.
-    distance_mm
-        Distance of the blend in mm; the mask grows by one voxel more, the half voxel of weight at either end.
-
-    Returns
-    -------
-    bool (z, y, x)
-    """
-    if distance_mm <= 0:
+def _grown(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> Mask:
+    """Grow the mask of a slice by the distance and a voxel: half a voxel of rising weight lies at either end."""
+    if not mask.any():
         return mask
-    reach = distance_mm + max(spacing)
-    grown = mask.copy()
-    for plane, before in zip(grown, mask, strict=True):
-        if before.any():
-            plane |= distance_transform_edt(~before, sampling=spacing) <= reach
+    grown: Mask = distance_transform_edt(~mask, sampling=spacing) <= distance_mm + max(spacing)
     return grown
 
 

@@ -80,9 +80,9 @@ class Engine:
         Passes computed together.
     consistent
         Correct every slice so that its block means equal the scan inside the mask.
-    spacing, blend
-        Distance of rows and of columns in mm, and the distance in mm over which the result goes over into the bicubic
-        interpolation at the border of the mask; see `Blend`.
+    spacing, blend, blend_outside
+        Distance of rows and of columns in mm; the distance in mm over which the result goes over into the bicubic
+        interpolation at the border of the mask, and whether it does so outside of the mask; see `Blend`.
     tell
         Called with a line of text when a tile had to be made smaller.
     """
@@ -101,12 +101,13 @@ class Engine:
         consistent: bool = False,
         spacing: tuple[float, float] = (1.0, 1.0),
         blend: float = 0.0,
+        blend_outside: bool = False,
         device: torch.device | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.scale, self.window, self.samples, self.seed = scale, window, samples, seed
         self.copies, self.consistent, self.device = max(1, copies), consistent, device or torch.device("cpu")
-        self.spacing, self.blend = spacing, blend
+        self.spacing, self.blend, self.blend_outside = spacing, blend, blend_outside
         self.tell = tell or (lambda text: None)
         self.network: TiledNetwork | None = None
         self.tile, self.precision = tile, precision
@@ -151,7 +152,7 @@ class Engine:
         mask = np.ones(scan.shape, bool) if mask is None else mask
         plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
         deviation = torch.zeros(fine) if self.samples else None
-        blend = None if everywhere else Blend(mask, self.spacing, self.blend)
+        blend = None if everywhere else Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
         wanted = None if blend is None else blend.wanted
         while True:
             tiles = self.network.tiles(shape, self.tile, wanted)

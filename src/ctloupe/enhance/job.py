@@ -316,6 +316,7 @@ def _work(job: Job, scan: str) -> dict[str, Any]:
             resolver.consistent,
             resolver.median,
             resolver.blend,
+            resolver.blend_outside,
         ],
         "precision": str(resolver.options.dtype(resolver.device)),
     }

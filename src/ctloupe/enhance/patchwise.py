@@ -38,7 +38,7 @@ class Patchwise:
         Passes with dropout.
     match_histograms, median
         As ISBI 2021 hides the grid.
-    spacing, blend
+    spacing, blend, blend_outside
         As in `Engine`.
     device
         Where the network is.
@@ -54,6 +54,7 @@ class Patchwise:
     median: int = 1
     spacing: tuple[float, float] = (1.0, 1.0)
     blend: float = 0.0
+    blend_outside: bool = False
     device: torch.device | str = "cpu"
 
     @torch.no_grad()
@@ -66,7 +67,8 @@ class Patchwise:
         if mask.any():
             unit = self.window.to_unit(scan)
             whole = Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape)
-            weight = Blend(mask, self.spacing, self.blend).weight(whole, self.scale)
+            blend = Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
+            weight = blend.weight(whole, self.scale)
             if self.samples:
                 with sampling(self.network):
                     moments = sampled(self._pass, unit, self.samples, self.seed * 1_000_003 + index)

@@ -80,8 +80,10 @@ class SuperResolver:
     consistent
         Correct each slice so that the mean of every s×s block equals the scan inside the mask.
     blend
-        Distance in mm over which the result goes over into the bicubic interpolation inside the border of the mask;
+        Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask;
         0: at once.
+    blend_outside
+        Whether it does so outside of the mask, which is then enhanced fully, instead of inside.
     options
         How the engine works; see there.
     trained_on
@@ -108,6 +110,7 @@ class SuperResolver:
     median: int = 1
     consistent: bool = False
     blend: float = BLEND_MM
+    blend_outside: bool = False
     options: EngineOptions = field(default_factory=EngineOptions)
     trained_on: Fingerprint | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -298,6 +301,7 @@ class SuperResolver:
                 self.median,
                 spacing,
                 self.blend,
+                self.blend_outside,
                 self.device,
             )
         patches = self._calibration_patches(volume, mask) if self.enhancer is not None else None
@@ -320,6 +324,7 @@ class SuperResolver:
             consistent=self.consistent,
             spacing=spacing,
             blend=self.blend,
+            blend_outside=self.blend_outside,
             device=self.device,
             tell=tell,
         )

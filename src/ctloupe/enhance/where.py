@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.enhance.blending import with_margin
 from ctloupe.foundation.errors import OptionError
 from ctloupe.prepare.masks import MaskKind, kind_of, mask_of
 from ctloupe.volume.volume import Volume
@@ -38,11 +37,8 @@ def resolved_mask(asked: str, trained: MaskKind | None) -> str:
     return trained or "none"
 
 
-def mask_to_enhance(asked: str, volume: Volume, blend: float) -> NDArray[np.bool_] | None:
-    """Make the mask inside whose border the network's result goes over into the interpolation.
-
-    Lungs are closed over the vessels that enter them and grown by the blend, so that they themselves are enhanced
-    fully. Of every other mask nothing outside is touched: the blend lies inside its border.
+def mask_to_enhance(asked: str, volume: Volume) -> NDArray[np.bool_] | None:
+    """Make the mask in which a volume is enhanced; lungs are closed over the vessels that enter them.
 
     Parameters
     ----------
@@ -50,8 +46,6 @@ def mask_to_enhance(asked: str, volume: Volume, blend: float) -> NDArray[np.bool
         A kind of mask or the path of a mask file; see `ctloupe.prepare.masks.mask_of`.
     volume
         The scan.
-    blend
-        Distance of the blend in mm.
 
     Returns
     -------
@@ -62,6 +56,12 @@ def mask_to_enhance(asked: str, volume: Volume, blend: float) -> NDArray[np.bool
         return mask
     from ctloupe.prepare.lungs import lung_hull
 
-    # One after the other, so that no more than two masks are in memory at a time.
-    mask = lung_hull(mask, volume.spacing)
-    return with_margin(mask, (volume.spacing[1], volume.spacing[2]), blend)
+    return lung_hull(mask, volume.spacing)
+
+
+def blends_outside(asked: str) -> bool:
+    """Whether the blend lies outside of the mask.
+
+    It does around lungs, which are enhanced fully to the pleura. Of every other mask nothing outside is touched.
+    """
+    return kind_of(asked) == "lungs"

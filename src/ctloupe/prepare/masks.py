@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def recorded_kind(recorded: object) -> MaskKind | None:
     """
     if recorded is not None and recorded not in get_args(MaskKind):
         raise ValueError(f"mask {recorded!r}: expected one of {', '.join(get_args(MaskKind))}")
-    return recorded
+    return cast("MaskKind | None", recorded)
 
 
 def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
