@@ -100,7 +100,9 @@ def lung_hull(mask: Mask, spacing: Triple) -> Mask:
     strides = [max(1, round(_COARSE_MM / step)) for step in spacing]
     z, y, x = (block_edges(length, stride) for length, stride in zip(mask.shape, strides, strict=True))
     steps: Triple = (spacing[0] * strides[0], spacing[1] * strides[1], spacing[2] * strides[2])
-    coarse = block_means(mask, (z, y, x)) >= 0.5
+    # Room around, since at the edge of the array nothing must count as lung that only touches it when dilated.
+    room = [int(np.ceil(HULL_MM / step)) + 1 for step in steps]
+    coarse = np.pad(block_means(mask, (z, y, x)) >= 0.5, [(pad, pad) for pad in room])
     labels, _ = ndimage.label(coarse)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -108,6 +110,7 @@ def lung_hull(mask: Mask, spacing: Triple) -> Mask:
     filled = np.zeros_like(coarse)
     for lung in _separate_lungs(parts, steps):
         filled |= _filled(lung, steps, HULL_MM)
+    filled = filled[tuple(slice(pad, -pad) for pad in room)]
     hull = mask.copy()
     for block, (start, stop) in enumerate(pairwise([*z.tolist(), mask.shape[0]])):
         drawn = expanded(filled[block], (y, x), mask.shape[1:]).astype(np.float32)
