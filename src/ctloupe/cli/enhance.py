@@ -105,7 +105,7 @@ def enhance(
     how = _How(
         mask, slices, roi, resample, accept_spacing, resume, slab, scheduler, model, series, voxel_size, overwrite
     )
-    several = scan.is_dir() and not scan.name.endswith(".zarr") and detect_folder(scan) is None
+    several = scan.is_dir() and detect_folder(scan) is None
     paths = volume_paths([scan]) if several else [scan]
     outputs = [out / f"{without_suffix(path)}{output_format}" for path in paths] if several else [out]
     if not several:
@@ -161,7 +161,7 @@ class _How:
         from ctloupe.enhance.region import parse_region
         from ctloupe.enhance.where import blends_outside, mask_to_enhance, resolved_mask
         from ctloupe.prepare.masks import kind_of
-        from ctloupe.volume.formats import read
+        from ctloupe.volume.formats import read, source_files
 
         volume = read(scan, series=self.series, voxel_size=as_voxel_size(self.voxel_size))
         asked = resolved_mask(self.mask, resolver.trained_mask)
@@ -187,7 +187,7 @@ class _How:
                 resume=self.resume,
                 slab=self.slab,
                 scheduler=self.scheduler,
-                source=self._source(scan, out),
+                source=source_files(scan, out, self.series),
                 tell=say,
             )
         finally:
@@ -196,16 +196,6 @@ class _How:
             say(line)
         if not summary.found_finished:
             say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
-
-    def _source(self, scan: Path, out: Path) -> list[Path]:
-        """DICOM files that a DICOM series is made from."""
-        from ctloupe.volume.formats import detect
-
-        if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
-            return []
-        from ctloupe.volume.dicom import source_series
-
-        return source_series(scan, self.series)
 
     def _fitted(self, resolver: SuperResolver, volume: Volume, has_mask: bool) -> Volume:
         from ctloupe.enhance.spacing import require_spacing, resample_in_plane

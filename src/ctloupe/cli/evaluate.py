@@ -169,7 +169,7 @@ def _case(
     from ctloupe.enhance.region import parse_region
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import BASELINE
-    from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
+    from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
     from ctloupe.volume.formats import read
 
     if scan is None or not output:

@@ -16,7 +16,7 @@ from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.masks import kind_of, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.formats import detect, read
+from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -189,11 +189,11 @@ def _cases(
 
 
 def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
-    kind = detect(path)
+    takes = format_of(path).takes
     return read(
         path,
-        series=request.series if kind == "dicom" else None,
-        voxel_size=request.voxel_size if kind == "tiff" and not clinical else None,
+        series=request.series if "series" in takes else None,
+        voxel_size=request.voxel_size if "voxel_size" in takes and not clinical else None,
     )
 
 

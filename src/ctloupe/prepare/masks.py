@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import OptionError
+from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -21,19 +22,6 @@ def kind_of(asked: str) -> MaskKind:
     """Tell which kind of mask `asked` means: its own name, or ``file`` for a path."""
     kinds: dict[str, MaskKind] = {"lungs": "lungs", "specimen": "specimen", "box": "box", "none": "none"}
     return kinds.get(asked, "file")
-
-
-def recorded_kind(recorded: object) -> MaskKind | None:
-    """Check the kind that a record names; None where it names none, as older records do.
-
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-    """
-    if recorded is not None and recorded not in get_args(MaskKind):
-        raise ValueError(f"mask {recorded!r}: expected one of {', '.join(get_args(MaskKind))}")
-    return cast("MaskKind | None", recorded)
 
 
 def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
@@ -79,25 +67,8 @@ def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
         case "none":
             return None
         case "file":
-            return mask_file(asked, volume, option)
-
-
-def mask_file(path: Path | str, volume: Volume, option: str = "mask") -> Mask:
-    """Read a mask from a file on the grid of `volume`; every voxel other than 0 is inside.
-
-    Raises
-    ------
-    OptionError, FileError, GeometryError
-        If the file does not exist, cannot be read or is not on the grid of the volume.
-    """
-    from ctloupe.volume.formats import read
-
-    if not Path(path).exists():
-        raise OptionError(f"`{option}` {path}: neither a kind of mask ({', '.join(NAMED)}) nor a file that exists")
-    given = read(Path(path))
-    if given.shape != volume.shape or not np.allclose(given.affine, volume.affine, atol=1e-3):
-        raise GeometryError(
-            f"`{option}` {path}: is not on the grid of the scan: its shape {given.shape} or its position differs from "
-            f"{volume.shape} of the scan; make the mask on the scan's grid"
-        )
-    return given.array() != 0
+            if not Path(asked).exists():
+                raise OptionError(
+                    f"`{option}` {asked}: neither a kind of mask ({', '.join(NAMED)}) nor a file that exists"
+                )
+            return read_mask(asked, volume, option)
