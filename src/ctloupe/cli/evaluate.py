@@ -204,15 +204,9 @@ def _case(
 
 
 def _mask(mask: str | None, scan: Any) -> Any:
-    if mask is None:
-        return None
-    if mask == "lungs":
-        from ctloupe.prepare.lungs import lung_mask
+    from ctloupe.prepare.masks import mask_of
 
-        return lung_mask(scan)
-    from ctloupe.volume.masks import read_mask
-
-    return read_mask(mask, scan, "mask")
+    return None if mask is None else mask_of(mask, scan)
 
 
 def _factors(path: Path) -> dict[int, float]:
