@@ -18,7 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctloupe import methods
-from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.exact import Engine, EngineOptions
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.resolver import load_model

@@ -87,7 +87,7 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.enhance.engine import EngineOptions
+    from ctloupe.enhance.exact import EngineOptions
     from ctloupe.enhance.resolver import STATISTICS, load_model
     from ctloupe.train.fabric import resolve_accelerator
 

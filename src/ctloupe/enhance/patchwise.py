@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean
-from ctloupe.enhance.engine import EnhancedSlice, mask_weight
+from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.exact import EnhancedSlice
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.images.windows import IntensityWindow

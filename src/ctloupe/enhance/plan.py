@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctloupe.enhance.engine import Engine, EngineOptions
-from ctloupe.enhance.tiles import halved
+from ctloupe.enhance.exact import Engine, EngineOptions
+from ctloupe.enhance.network.tiles import halved
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.evaluate.page import LUNG_WINDOW
-from ctloupe.evaluate.pictures import View, panel
-from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.report.page import display_of
+from ctloupe.evaluate.report.pictures import View, panel
+from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import read_plain
@@ -161,12 +161,13 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     advice = "delete the folder of pictures to have a report without them"
     y, x = read_plain(folder / "_spacing.json", "record of pictures", advice)["clinical_mm"]
     scale = truth.shape[0] // scan.shape[0]
-    views = [View("scan", scan, (y, x), LUNG_WINDOW)]
+    window = display_of(scan)
+    views = [View("scan", scan, (y, x), window)]
     for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, np.load(path), (y / scale, x / scale), LUNG_WINDOW))
+            views.append(View(name, np.load(path), (y / scale, x / scale), window))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),
