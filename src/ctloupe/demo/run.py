@@ -15,7 +15,16 @@ from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.report.page import Shown, add_curves, add_pictures, add_result, add_sizes, add_tissues, view_of
+from ctloupe.evaluate.report.page import (
+    Shown,
+    add_curves,
+    add_details,
+    add_overview,
+    add_result,
+    add_sizes,
+    add_tissues,
+    view_of,
+)
 from ctloupe.evaluate.report.pictures import loss_curves
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
@@ -137,14 +146,15 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     tissues = tissue_errors(rows, truth, labels, tissue_names())
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
-    _write_introduction(report)
     extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, (MICRO_WINDOW.low, MICRO_WINDOW.high), "raw")
     shown = Shown(scan, rows, truth, extra=extra)
-    add_result(report, found, shown)
+    add_overview(report, shown)
+    add_result(report, found)
     _write_tissues(report, tissues)
     add_sizes(report, found)
-    add_pictures(report, shown)
+    add_details(report, shown)
     add_curves(report, found)
+    _write_introduction(report)
     return found, tissues, report
 
 
@@ -179,6 +189,7 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
     report.figure(
         loss_curves([float(row["step"]) for row in rows], curves),
         "Loss terms, raw (grey) and smoothed (blue).",
+        f"Curves of the loss terms over the steps: {', '.join(curves)}.",
     )
     report.section("Time and memory")
     report.table(

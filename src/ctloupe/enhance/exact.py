@@ -20,8 +20,8 @@ from ctloupe.enhance.network.tiles import TiledNetwork, halved
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import Draw, drawing
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed

@@ -17,8 +17,8 @@ from ctloupe.enhance.exact import EnhancedSlice
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import sampling
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.tile import Tile
 
 

@@ -24,8 +24,8 @@ from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import LazyArray, Volume

@@ -11,6 +11,7 @@ import numpy as np
 
 from ctloupe.evaluate.report.page import display_of
 from ctloupe.evaluate.report.pictures import View, panel
+from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
@@ -51,6 +52,7 @@ def write_report(study: Study, out: Path) -> Path:
     _write(out / "table.csv", _csv(found))
     _write(out / "table.md", _markdown(study, record, found, results))
     page = Report(f"Study {study.name}: {study.title}")
+    _add_pictures(page, study, out)
     page.section("What was done")
     for paragraph in _introduction(study, record, results):
         page.text(paragraph)
@@ -60,7 +62,6 @@ def write_report(study: Study, out: Path) -> Path:
         for sentence in _orders(table):
             page.text(sentence)
         page.terms(table.definitions)
-    _add_pictures(page, study, out)
     page.write(out / "report.html")
     return out / "report.html"
 
@@ -172,6 +173,7 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     page.figure(
         panel(views, rows=-(-len(views) // 5)),
         "Where the held-out scan varies most; first seed.",
+        pictured(views),
     )
 
 

@@ -6,8 +6,6 @@ file states all three sizes without contradicting itself, or the user states the
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import struct
 import threading
@@ -22,18 +20,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, MissingExtraError
-from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.volume import geometry
-from ctloupe.volume.tiff_voxel_size import Statement, settle_voxel_size, stated
-from ctloupe.volume.volume import LazyArray, Volume, require_finite
+from ctloupe.volume.formats.tiff.voxel_size import Statement, settle_voxel_size, stated
+from ctloupe.volume.volume import LazyArray, Volume
 
-# The library logs each oddity to standard error; what matters of it is checked here and raised.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SUFFIXES = (".tif", ".tiff")
-_OME_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
-_SLAB_BYTES = 1 << 24
 
 _Block = tuple[slice, slice, slice]
 
@@ -45,18 +35,6 @@ class _Stack:
     read: Callable[[_Block], NDArray[Any]]
     statements: tuple[Statement, ...]
     place: dict[str, Any] = field(default_factory=dict)
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether `path` is a TIFF file, or a folder whose first ``.tif`` or ``.tiff`` is one, by its content."""
-    path = Path(path)
-    if path.is_dir():
-        files = _slice_files(path)
-        return bool(files) and is_tiff(files[0])
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) in _MAGIC
 
 
 def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) -> Volume:
@@ -97,70 +75,6 @@ def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) 
         units=place.get("units", "raw"),
         history=(*place.get("history", ()), *told),
     )
-
-
-def write_tiff(volume: Volume, path: Path) -> None:
-    """Write `volume` as OME-TIFF, page by page, zlib-compressed; BigTIFF from 4 GB of voxels on.
-
-    Sizes and the position of the first plane are in millimetres, in full precision. Integers pass a
-    horizontal predictor; floats do not, since undoing it would need the extra ``tiff``.
-
-    Raises
-    ------
-    GeometryError
-        If the direction is not the identity: TIFF has no place for it.
-    IntensityError
-        If the type is not one of OME's (8, 16, 32-bit integers, float32, float64) or a value is not finite.
-    """
-    if np.abs(np.asarray(volume.direction) - np.eye(3)).max() > 1e-9:
-        raise GeometryError(
-            f"{path}: TIFF cannot hold the orientation {geometry.orientation_code(volume.direction)} of this "
-            "volume; write .nii.gz, .mha, .nrrd or .ome.zarr instead"
-        )
-    dtype = np.dtype(volume.data.dtype)
-    if dtype.name not in _OME_TYPES:
-        raise IntensityError(
-            f"{path}: OME-TIFF cannot hold {dtype.name} voxels; convert to one of {', '.join(_OME_TYPES)}"
-        )
-    nbytes = int(np.prod(volume.shape)) * dtype.itemsize
-    with tifffile.TiffWriter(path, bigtiff=nbytes > (1 << 32) - (1 << 27), ome=True) as writer:
-        writer.write(
-            _pages_of(volume, str(path)),
-            shape=volume.shape,
-            dtype=dtype.newbyteorder("="),
-            photometric="minisblack",
-            compression="zlib",
-            predictor=dtype.kind in "iu",
-            software="ctloupe",
-            metadata=_ome_metadata(volume),
-        )
-
-
-def _ome_metadata(volume: Volume) -> dict[str, Any]:
-    ours = {
-        "modality": volume.modality,
-        "units": volume.units,
-        "history": list(volume.history),
-        "notice": RESEARCH_NOTICE,
-    }
-    metadata: dict[str, Any] = {"axes": "ZYX", "Description": json.dumps({"ctloupe": ours})}
-    for axis, size in zip("ZYX", volume.spacing, strict=True):
-        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "mm"}
-    first: dict[str, Any] = {}
-    for axis, position in zip("XYZ", volume.origin, strict=True):
-        first |= {f"Position{axis}": position, f"Position{axis}Unit": "mm"}
-    metadata["Plane"] = [first] + [{}] * (volume.shape[0] - 1)
-    return metadata
-
-
-def _pages_of(volume: Volume, source: str) -> Iterator[NDArray[Any]]:
-    depth, height, width = volume.shape
-    dtype = np.dtype(volume.data.dtype)
-    step = max(1, _SLAB_BYTES // (height * width * dtype.itemsize))
-    for start in range(0, depth, step):
-        slab = np.ascontiguousarray(volume.data[start : start + step], dtype=dtype.newbyteorder("="))
-        require_finite(slab, source)
-        yield from slab
 
 
 def _slice_files(folder: Path) -> list[Path]:

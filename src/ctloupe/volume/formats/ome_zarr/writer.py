@@ -21,11 +21,11 @@ from zarr.storage import LocalStore
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
-from ctloupe.volume.ome_zarr import DAMAGE, attributes_of, first_line, plain_type
+from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, attributes_of, first_line, plain_type
+from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
 _TILE = 512
-_SLAB_BYTES = 1 << 25
 
 
 class OmeZarrWriter:
@@ -199,12 +199,9 @@ def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
 
 def write_ome_zarr(volume: Volume, path: Path) -> None:
     """Write `volume` to a new OME-Zarr store at `path`, slab by slab, with direction; see `OmeZarrWriter`."""
-    depth, height, width = volume.shape
-    dtype = np.dtype(volume.data.dtype)
-    step = max(1, _SLAB_BYTES // (height * width * dtype.itemsize))
-    with OmeZarrWriter.like(volume, path, dtype) as writer:
-        for z0 in range(0, depth, step):
-            writer.write(z0, np.asarray(volume.data[z0 : z0 + step]))
+    with OmeZarrWriter.like(volume, path, volume.data.dtype) as writer:
+        for z0, slab in slabs_of(volume.data):
+            writer.write(z0, slab)
 
 
 def _level(

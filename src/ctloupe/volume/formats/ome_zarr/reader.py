@@ -21,7 +21,6 @@ from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
 from ctloupe.volume.volume import LazyArray, Volume
 
-_MARKERS = ("zarr.json", ".zattrs", ".zgroup")
 _MM_PER_UNIT = {
     "millimeter": 1.0, "millimetre": 1.0, "mm": 1.0,
     "micrometer": 1e-3, "micrometre": 1e-3, "micron": 1e-3, "um": 1e-3, "µm": 1e-3,
@@ -31,12 +30,6 @@ _MM_PER_UNIT = {
 }  # fmt: skip
 # What zarr and its codecs raise for damaged metadata or chunks.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
-
-
-def is_ome_zarr(path: Path) -> bool:
-    """Whether `path` is a folder holding a Zarr group, or one named ``.zarr``, so that damage is reported."""
-    path = Path(path)
-    return path.is_dir() and (path.suffix == ".zarr" or any((path / name).is_file() for name in _MARKERS))
 
 
 def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:

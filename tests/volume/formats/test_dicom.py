@@ -37,9 +37,10 @@ from ctloupe.foundation.errors import (
     MissingExtraError,
     OptionError,
 )
-from ctloupe.volume.dicom import is_dicom, list_series, read_dicom, source_series
+from ctloupe.volume.formats import detect
+from ctloupe.volume.formats.dicom.reader import list_series, read_dicom, source_series
 
-CHEST = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
+CHEST = Path(__file__).resolve().parents[4] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
 Write = Callable[..., Any]
 
 
@@ -304,10 +305,12 @@ def test_dicom_is_recognised_by_content(tmp_path: Path, dicom_series: Write) -> 
     bare = files[0].rename(tmp_path / "IM0001")
     fake = tmp_path / "fake.dcm"
     fake.write_bytes(b"not DICOM")
-    assert is_dicom(bare) and is_dicom(tmp_path / "series")
-    assert not is_dicom(fake) and not is_dicom(tmp_path / "absent")
+    assert detect(bare) == detect(tmp_path / "series") == "dicom"
+    with pytest.raises(FileError, match=r"fake\.dcm: named as dicom, but damaged"):
+        detect(fake)
     (tmp_path / "empty").mkdir()
-    assert not is_dicom(tmp_path / "empty")
+    with pytest.raises(FileError, match="none of them DICOM"):
+        detect(tmp_path / "empty")
 
 
 def test_absent_and_empty_folders_are_refused(tmp_path: Path) -> None:
@@ -522,7 +525,7 @@ def test_an_absent_decoder_names_the_extra_to_install(tmp_path: Path, dicom_seri
     script = (
         "import sys; sys.modules.update(dict.fromkeys(['gdcm', 'pylibjpeg', 'jpeg_ls']))\n"
         "from pathlib import Path\n"
-        "from ctloupe.volume.dicom import read_dicom\n"
+        "from ctloupe.volume.formats.dicom.reader import read_dicom\n"
         f"from ctloupe.foundation.errors import {MissingExtraError.__name__}\n"
         "try:\n    read_dicom(Path(sys.argv[1]))\n"
         f"except {MissingExtraError.__name__} as error:\n    print(error)\n"

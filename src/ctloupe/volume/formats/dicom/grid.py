@@ -13,7 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, MissingExtraError
 from ctloupe.volume import geometry
-from ctloupe.volume.dicom_headers import Header, Slice, at_fault, named_files
+from ctloupe.volume.formats.dicom.headers import Header, Slice, at_fault, named_files
 
 UNIT_TOLERANCE = 1e-3
 """Largest departure of a slice's two direction cosines from unit length and from a right angle."""

@@ -1,4 +1,4 @@
-"""NIfTI: ``.nii``, read slice by slice, and ``.nii.gz``, read whole.
+"""Reading NIfTI: ``.nii`` slice by slice, and ``.nii.gz`` whole.
 
 Nothing is taken on trust: readers in common use load a truncated file without a word, so the size, the affine
 and the values are checked before or while they are read.
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast, get_args
+from typing import Any, cast, get_args
 
 import nibabel as nib
 import numpy as np
@@ -23,14 +23,16 @@ from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
 from ctloupe.volume.volume import LazyArray, Modality, Units, Volume, require_finite
 
-_HEADER_BYTES = {348: 352, 540: 544}
+VOXELS_FROM = {348: 352, 540: 544}
+"""First byte that voxels may take in a file, by the size of its header."""
+
+MARK = "ctloupe;"
+"""Beginning of the description field of files written here."""
+
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_MARK = "ctloupe;"
-_NOTICE = "research use only"
-_SLAB_BYTES = 1 << 24
+_READ_BYTES = 1 << 24
 # The deflate format cannot expand a byte to more than this many.
 _MOST_EXPANSION = 1032
-_NIFTI1_LONGEST_AXIS = 32767
 
 _Block = tuple[slice, slice, slice]
 _GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -85,28 +87,6 @@ def read_nifti(path: Path) -> Volume:
     return Volume(data, spacing, origin, direction, modality, units, told)
 
 
-def write_nifti(volume: Volume, path: Path) -> None:
-    """Write `volume` slab by slab as NIfTI-1 (NIfTI-2 where an axis is longer than 32767 voxels).
-
-    The type of the voxels is kept. qform and sform both hold the affine. A name ending in ``.gz`` is
-    compressed at level 1, which loses 2 % in size against level 6 and is more than twice as fast. Equal
-    volumes give equal bytes.
-
-    Raises
-    ------
-    IntensityError
-        If NIfTI has no such voxel type, or a value is NaN or infinite.
-    """
-    path = Path(path)
-    header = _new_header(volume, str(path))
-    with path.open("wb") as file:
-        if path.name.lower().endswith(".gz"):
-            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
-                _write_stream(volume, header, cast(BinaryIO, stream), str(path))
-        else:
-            _write_stream(volume, header, file, str(path))
-
-
 def _is_gzip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
@@ -147,7 +127,7 @@ def _layout(path: Path, header: Any) -> _Stored:
         name = "complex" if dtype.kind == "c" else "colour"
         raise IntensityError(f"{path}: {name} voxels, expected greyscale; extract one component first")
     start = float(header["vox_offset"])
-    least = _HEADER_BYTES[int(header["sizeof_hdr"])]
+    least = VOXELS_FROM[int(header["sizeof_hdr"])]
     offset = max(least, int(start)) if math.isfinite(start) else least
     return _Stored((shape[2], shape[1], shape[0]), dtype, offset)
 
@@ -244,12 +224,12 @@ def _inflated(path: Path, stored: _Stored) -> NDArray[Any]:
     with gzip.open(path) as file:
         intact = len(file.read(stored.offset)) == stored.offset
         while intact and found < stored.nbytes:
-            count = file.readinto(target[found : found + _SLAB_BYTES].data)
+            count = file.readinto(target[found : found + _READ_BYTES].data)
             if not count:
                 break
             found += count
         # The checksum is compared only once the end is reached.
-        while file.read(_SLAB_BYTES):
+        while file.read(_READ_BYTES):
             pass
     if found < stored.nbytes:
         raise _short(path, stored.nbytes, str(found))
@@ -260,43 +240,10 @@ def _parsed(header: Any) -> tuple[Modality, Units]:
     text = bytes(header["descrip"].item()).decode("latin-1")
     modality: Modality = "unknown"
     units: Units = "raw"
-    if text.startswith(_MARK):
+    if text.startswith(MARK):
         fields = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
         if fields.get("modality") in get_args(Modality):
             modality = cast(Modality, fields["modality"])
         if fields.get("units") in get_args(Units):
             units = cast(Units, fields["units"])
     return modality, units
-
-
-def _new_header(volume: Volume, source: str) -> Any:
-    kind = nib.Nifti2Header if max(volume.shape) > _NIFTI1_LONGEST_AXIS else nib.Nifti1Header
-    header = kind()
-    try:
-        header.set_data_dtype(np.dtype(volume.data.dtype).newbyteorder("="))
-    except HeaderDataError as error:
-        raise IntensityError(
-            f"{source}: NIfTI cannot hold {volume.data.dtype} voxels; convert to int16 or float32 first"
-        ) from error
-    header.set_data_shape(volume.shape[::-1])
-    affine = geometry.affine_ras(volume.spacing, volume.origin, volume.direction)
-    header.set_qform(affine, code=1)
-    header.set_sform(affine, code=1)
-    header.set_xyzt_units("mm")
-    header.set_slope_inter(1.0, 0.0)
-    header["vox_offset"] = _HEADER_BYTES[int(header["sizeof_hdr"])]
-    header["descrip"] = f"{_MARK}modality={volume.modality};units={volume.units};{_NOTICE}".encode()
-    return header
-
-
-def _write_stream(volume: Volume, header: Any, stream: BinaryIO, source: str) -> None:
-    stream.write(header.binaryblock)
-    # Four zero bytes say that no extension follows.
-    stream.write(bytes(4))
-    dtype = header.get_data_dtype()
-    depth, height, width = volume.shape
-    step = max(1, _SLAB_BYTES // (height * width * dtype.itemsize))
-    for start in range(0, depth, step):
-        slab = np.ascontiguousarray(volume.data[start : start + step], dtype=dtype)
-        require_finite(slab, source)
-        stream.write(slab.reshape(-1).view(np.uint8).data)

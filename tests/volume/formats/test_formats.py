@@ -20,7 +20,7 @@ from ctloupe.volume.formats import READABLE, WRITABLE, detect, read, write
 from ctloupe.volume.geometry import as_direction
 from ctloupe.volume.volume import LazyArray, Volume
 
-CT_SERIES = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
+CT_SERIES = Path(__file__).resolve().parents[4] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
 UPRIGHT_ONLY = (".tif", ".tiff", ".ome.tif", ".ome.tiff")
 OBLIQUE = Rotation.from_euler("zyx", [20, -35, 50], degrees=True).as_matrix()
 CONVERTED = {"bool": "uint8", "float16": "float32", "float64": "float32", "int64": "int32", "uint64": "int32"}

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
-from ctloupe.volume.itk import read_itk, write_itk
+from ctloupe.volume.formats.itk.reader import read_itk
+from ctloupe.volume.formats.itk.writer import write_itk
 from ctloupe.volume.volume import LazyArray, Volume
 
 SUFFIXES = [".mha", ".mhd", ".nrrd"]

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import IntensityError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.volume.dicom import read_dicom, source_series
 from ctloupe.volume.formats import read, write
+from ctloupe.volume.formats.dicom.reader import read_dicom, source_series
 from ctloupe.volume.volume import Volume
 from dicom_series import write_dicom_series
 

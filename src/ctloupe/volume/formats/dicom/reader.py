@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.volume import geometry
-from ctloupe.volume.dicom_grid import (
+from ctloupe.volume.formats.dicom.grid import (
     TOUCHING_MM,
     Stack,
     check_alike,
@@ -32,7 +32,7 @@ from ctloupe.volume.dicom_grid import (
     stacked_slices,
     typical_gap,
 )
-from ctloupe.volume.dicom_headers import DAMAGE, Slice, at_fault, grouped_series, has_magic, visible_files
+from ctloupe.volume.formats.dicom.headers import DAMAGE, Slice, at_fault, grouped_series
 from ctloupe.volume.volume import Modality, Units, Volume
 
 _LISTED = 12
@@ -69,16 +69,6 @@ class SeriesInfo:
     modality: str
     spacing: geometry.Triple | None
     files: tuple[Path, ...]
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether `path` is a DICOM file, or a folder with one in it or below it, by the files' content."""
-    path = Path(path)
-    levels: tuple[Iterable[Path], ...] = (path.iterdir(), path.rglob("*")) if path.is_dir() else ([path],)
-    try:
-        return any(has_magic(file) for level in levels for file in visible_files(level))
-    except OSError:
-        return False
 
 
 def list_series(path: Path) -> list[SeriesInfo]:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
-from ctloupe.volume.ome_zarr import is_ome_zarr, read_ome_zarr
-from ctloupe.volume.ome_zarr_write import OmeZarrWriter, write_ome_zarr
+from ctloupe.volume.formats import detect
+from ctloupe.volume.formats.ome_zarr.reader import read_ome_zarr
+from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter, write_ome_zarr
 from ctloupe.volume.volume import Volume
 
 SIZE = (0.3, 0.2, 0.1)
@@ -213,7 +214,7 @@ def test_foreign_stores_are_read_in_millimetres_without_their_single_axes(tmp_pa
     ]
     shared = [{"type": "scale", "scale": [1, 1, 2.0, 2.0, 2.0]}]
     path = make_foreign(tmp_path / "f.zarr", voxels, space(*"tczyx"), steps, version, shared)
-    assert is_ome_zarr(path)
+    assert detect(path) == "ome-zarr"
     volume = read_ome_zarr(path)
     np.testing.assert_array_equal(volume.data[1:, 3:9, 4], voxels[0, 0, 1:, 3:9, 4])
     np.testing.assert_allclose(volume.spacing, (0.010, 0.008, 0.006))
@@ -305,13 +306,13 @@ def test_damaged_or_absent_metadata_are_reported(store: Path, lost: str, content
     (store / lost).unlink()
     if content is not None:
         (store / lost).write_text(content)
-    assert is_ome_zarr(store)
+    assert detect(store) == "ome-zarr"
     with pytest.raises(FileError, match=r"v\.ome\.zarr"):
         read_ome_zarr(store)
 
 
 def test_other_folders_are_not_taken_for_stores(tmp_path: Path) -> None:
-    assert not is_ome_zarr(tmp_path)
-    assert not is_ome_zarr(tmp_path / "absent.zarr")
-    (tmp_path / "file.zarr").write_bytes(b"")
-    assert not is_ome_zarr(tmp_path / "file.zarr")
+    (tmp_path / "file.zarr").write_bytes(b"hello")
+    for other in (tmp_path, tmp_path / "absent.zarr", tmp_path / "file.zarr"):
+        with pytest.raises(FileError):
+            detect(other)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
-from ctloupe.volume.nifti import read_nifti, write_nifti
+from ctloupe.volume.formats.nifti.reader import read_nifti
+from ctloupe.volume.formats.nifti.writer import write_nifti
 from ctloupe.volume.volume import LazyArray, Volume
 
 OBLIQUE = Rotation.from_euler("zyx", [20, -35, 50], degrees=True).as_matrix()
@@ -137,7 +138,7 @@ def test_lazily_read_voxels_are_written_slab_by_slab(tmp_path: Path, monkeypatch
         depths.append(key[0].stop - key[0].start)
         return values[key]
 
-    monkeypatch.setattr("ctloupe.volume.nifti._SLAB_BYTES", 2 * values[0].nbytes)
+    monkeypatch.setattr("ctloupe.volume.slabs.SLAB_BYTES", 2 * values[0].nbytes)
     write_nifti(Volume(LazyArray(values.shape, values.dtype, block, "source"), (1, 1, 1)), tmp_path / "a.nii")
     assert depths == [2, 2, 2, 1]
     np.testing.assert_array_equal(read_nifti(tmp_path / "a.nii").array(), values)
