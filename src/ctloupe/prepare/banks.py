@@ -1,4 +1,4 @@
-"""From scans to the two patch banks a training needs, with a picture of every mask."""
+"""The two patch banks that a training needs, made from scans, with a picture of every mask."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WindowRequest(NamedTuple):
     kind: Literal["values", "percentiles", "zscore"] = "values"
 
     def of(self, volume: Volume, mask: Mask | None) -> IntensityWindow:
-        """Resolve the window on a volume."""
+        """Return the window as two values, found on a volume where that is asked for."""
         if self.kind == "percentiles":
             return IntensityWindow.from_percentiles(volume, self.low, self.high, mask=mask)
         if self.kind == "zscore":
@@ -49,21 +49,29 @@ class BankRequest:
     """What `prepare_banks` is asked for."""
 
     clinical: tuple[Path, ...]
+    """Clinical CTs."""
     micro: tuple[Path, ...]
+    """µCT volumes, of other specimens."""
     scale: int = 8
+    """In-plane enlargement: 2, 4, 8 or 16."""
     patch_size: int = 32
+    """Side of a clinical patch in pixels; µCT patches are `scale` times larger."""
     per_case: int = 2000
+    """Number of patches from each volume."""
     seed: int = 0
+    """Seed of the choice of patches."""
     clinical_mask: str = "lungs"
     micro_mask: str = "specimen"
     clinical_window: WindowRequest = CLINICAL_WINDOW
     micro_window: WindowRequest = MICRO_WINDOW
     stride: int | None = None
-    """Grid of µCT patches in fine pixels instead of random places; clinical ones are on a grid `scale` times finer."""
+    """Step of a grid of µCT patches in fine pixels, instead of random places; clinical patches are on the same grid."""
     thick: bool = True
-    """Also keep µCT patches averaged over the clinical slice thickness."""
+    """Whether µCT patches averaged over the clinical slice thickness are kept too."""
     voxel_size: Triple | None = None
+    """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
     series: str | None = None
+    """UID of the DICOM series where a folder holds several."""
 
 
 def prepare_banks(
@@ -76,9 +84,11 @@ def prepare_banks(
     request
         Scans, masks, windows and patch sizes.
     out
-        Appears whole or not at all.
+        Folder to make; it appears whole or not at all.
     say
-        Told one line a volume, and every warning.
+        Function that is told one line for each volume, and every warning.
+    overwrite
+        Whether to replace what is there.
 
     Raises
     ------
