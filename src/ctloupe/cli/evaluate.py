@@ -204,18 +204,9 @@ def _case(
 
 
 def _mask(mask: str | None, scan: Any) -> Any:
-    from ctloupe.volume.formats import read
+    from ctloupe.prepare.masks import mask_of
 
-    if mask is None:
-        return None
-    if mask == "lungs":
-        from ctloupe.prepare.lungs import lung_mask
-
-        return lung_mask(scan)
-    inside = read(Path(mask)).array() != 0
-    if inside.shape != scan.shape:
-        raise OptionError(f"--mask {mask}: shape {inside.shape}, the input has {scan.shape}")
-    return inside
+    return None if mask is None else mask_of(mask, scan)
 
 
 def _factors(path: Path) -> dict[int, float]:

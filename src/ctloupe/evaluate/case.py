@@ -18,7 +18,8 @@ from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.report.page import (
     Shown,
     add_curves,
-    add_pictures,
+    add_details,
+    add_overview,
     add_result,
     add_sizes,
     add_tissues,
@@ -92,11 +93,12 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     rows = with_baseline(case.scan, case.enhanced, scale)
     shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)
     report = Report(f"{title}, protocol {found.protocol}")
-    add_result(report, found, shown)
+    add_overview(report, shown)
+    add_result(report, found)
     if case.truth is not None and case.labels is not None:
         _add_tissues(report, case.truth, case.labels, rows)
         add_sizes(report, found)
-    add_pictures(report, shown)
+    add_details(report, shown)
     add_curves(report, found)
     if case.truth is not None and case.deviation is not None:
         judged = _add_uncertainty(report, case, case.truth, case.deviation, scale)

@@ -19,7 +19,7 @@ from ctloupe.enhance.exact import Engine, EnhancedSlice
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.store.journal import Journal
 from ctloupe.foundation.atomic import explained, move_into_place
-from ctloupe.volume.ome_zarr_write import OmeZarrWriter
+from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
 from ctloupe.volume.volume import Volume
 
 AHEAD = 2

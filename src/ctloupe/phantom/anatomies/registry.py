@@ -67,9 +67,7 @@ def _sound(loaded: object, entry: EntryPoint) -> Anatomy:
     from ctloupe.phantom.anatomies.base import Anatomy
 
     if not isinstance(loaded, Anatomy) or loaded.name != entry.name:
-        raise OptionError(
-            f"{entry.value} is no Anatomy whose name is '{entry.name}'; name its entry point as it is named"
-        )
+        raise OptionError(f"{entry.value} is no Anatomy whose name is '{entry.name}'; give both the same name")
     for other in names()[: names().index(entry.name)]:
         shared = set(loaded.tissues()) & set(get(other).tissues()) - {0}
         if shared:
