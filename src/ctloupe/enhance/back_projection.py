@@ -14,7 +14,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 
 
 def block_mean(fine: Tensor, scale: int) -> Tensor:
-    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 6)."""
+    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 4)."""
     return F.avg_pool2d(fine[None, None], scale)[0, 0]
 
 
