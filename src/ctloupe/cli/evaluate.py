@@ -275,7 +275,7 @@ def _jmi(
     seed: int,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi
+    from ctloupe.evaluate.protocols.jmi import compare_by_jmi
     from ctloupe.volume.formats import read
 
     if micro is None or len(models) != 1:

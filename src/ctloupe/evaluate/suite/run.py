@@ -16,8 +16,7 @@ from ctloupe.enhance.run import model_record, weights_digest
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
-from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.recipes import PAIRED_PHANTOM
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.evaluate.suite.definition import CaseSpec, PhantomSpec, Suite
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
