@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 
 
 def block_mean(fine: Tensor, scale: int) -> Tensor:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ctloupe.evaluate.metrics.base import Need
 from ctloupe.foundation.errors import OptionError
+from ctloupe.phantom.anatomies.base import Anatomy
+from ctloupe.phantom.structure_rule import StructureRule
 from ctloupe.volume.volume import Volume
 
 if TYPE_CHECKING:
-    from ctloupe.evaluate.metrics.structure import Rule
     from ctloupe.evaluate.metrics.texture import Unpaired
 
 Flags = NDArray[np.bool_]
@@ -52,8 +53,8 @@ class Setting:
         Number of fine voxels that are compared.
     volume_cm3
         Volume of what is compared, in cm³.
-    rules
-        How structures of the labelled anatomy are found.
+    anatomy
+        The anatomy that the labels are of; None without labels.
     unpaired
         What a µCT looks like.
     """
@@ -68,8 +69,13 @@ class Setting:
     box: tuple[slice, slice] = (slice(None), slice(None))
     voxels: int = 0
     volume_cm3: float = float("nan")
-    rules: tuple[Rule, ...] = ()
+    anatomy: Anatomy | None = None
     unpaired: Unpaired | None = None
+
+    @property
+    def rules(self) -> tuple[StructureRule, ...]:
+        """Rules by which structures of the labelled anatomy are found; none without labels."""
+        return () if self.anatomy is None else self.anatomy.structures
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], fine: Volume, mask: Flags | None, **more: Any) -> Setting:

@@ -17,8 +17,8 @@ from scipy.ndimage import label, map_coordinates
 
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, finite_mean
 from ctloupe.evaluate.metrics.questions import AIRWAY_WALLS
-from ctloupe.evaluate.metrics.structure import LUNG_RULES, SIZE_CLASSES_MM, equivalent_diameters, size_class
-from ctloupe.phantom.anatomy import Label
+from ctloupe.evaluate.metrics.structure import SIZE_CLASSES_MM, equivalent_diameters, size_class
+from ctloupe.phantom.anatomies.base import WallLabels
 
 if TYPE_CHECKING:
     from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
@@ -62,15 +62,15 @@ class WallProfiles:
     along: Profile
 
 
-def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
+def wall_profiles(labels: Plane, spacing: tuple[float, float], numbers: WallLabels) -> WallProfiles:
     """Choose airways and rays from the labels of a slice with pixels of `spacing` (y, x) mm.
 
     An airway counts when its lumen is at least 0.8 mm wide, not cut along, and off the slice's border; a ray counts
-    when its wall is followed by a quarter of a millimetre of parenchyma.
+    when its wall is followed by a quarter of a millimetre of the tissue that `numbers` names after lumen and wall.
     """
     step = 0.25 * min(spacing)
     along = np.arange(-BEFORE_MM, AFTER_MM + step / 2, step)
-    regions, count = label(labels == Label.AIRWAY_LUMEN)
+    regions, count = label(labels == numbers.lumen)
     diameters = equivalent_diameters(regions, spacing)
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     places, thickness, diameter = [], [], []
@@ -80,7 +80,7 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
         points = np.argwhere(regions == number)
         if _axis_ratio(points * np.asarray(spacing)) > LARGEST_AXIS_RATIO:
             continue
-        found = _rays(labels, points.mean(0), diameters[number], spacing, along, step)
+        found = _rays(labels, numbers, points.mean(0), diameters[number], spacing, along, step)
         if found is not None:
             places.append(found[0])
             thickness.append(found[1])
@@ -96,6 +96,7 @@ def _axis_ratio(points: NDArray[np.float64]) -> float:
 
 def _rays(
     labels: Plane,
+    numbers: WallLabels,
     centre: NDArray[np.float64],
     diameter: float,
     spacing: tuple[float, float],
@@ -106,17 +107,17 @@ def _rays(
     ways = np.stack([np.sin(angles), np.cos(angles)]) / np.asarray(spacing)[:, None]
     reach = np.arange(0, LARGEST_AXIS_RATIO * diameter + AFTER_MM + CLEAR_MM, step)
     where = centre[:, None, None] + ways[:, :, None] * reach
-    met = map_coordinates(labels, where, order=0, mode="constant", cval=Label.OUTSIDE)
-    begins = np.argmax(met == Label.AIRWAY_WALL, axis=1)
+    met = map_coordinates(labels, where, order=0, mode="constant", cval=0)
+    begins = np.argmax(met == numbers.wall, axis=1)
     begun = np.arange(reach.size) >= begins[:, None]
-    ends = np.argmin(~begun | (met == Label.AIRWAY_WALL), axis=1)
+    ends = np.argmin(~begun | (met == numbers.wall), axis=1)
     clear = round(CLEAR_MM / step)
     kept = []
     for ray in range(RAYS):
         begin, end = begins[ray], ends[ray]
         outside = met[ray, end : end + clear]
-        is_wall = 0 < begin < end and bool((met[ray, :begin] == Label.AIRWAY_LUMEN).all())
-        if is_wall and outside.size == clear and bool((outside == Label.PARENCHYMA).all()):
+        is_wall = 0 < begin < end and bool((met[ray, :begin] == numbers.lumen).all())
+        if is_wall and outside.size == clear and bool((outside == numbers.around).all()):
             kept.append(ray)
     if len(kept) < LEAST_RAYS:
         return None
@@ -244,11 +245,14 @@ class WallsOfImage(Accumulator):
 
 
 def _profiles_of_labels(reference: Reference) -> WallProfiles:
-    return wall_profiles(reference.labels_inside, reference.setting.spacing)
+    anatomy = reference.setting.anatomy
+    if anatomy is None or anatomy.walls is None:
+        raise ValueError("the labels are of no anatomy with a measurable wall")
+    return wall_profiles(reference.labels_inside, reference.setting.spacing, anatomy.walls)
 
 
-def _has_airways(setting: Setting) -> bool:
-    return setting.rules == LUNG_RULES
+def _has_walls(setting: Setting) -> bool:
+    return setting.anatomy is not None and setting.anatomy.walls is not None
 
 
 WALL_THICKNESS_ERROR: Final = Metric(
@@ -261,7 +265,7 @@ WALL_THICKNESS_ERROR: Final = Metric(
     question=AIRWAY_WALLS,
     needs=LABELS,
     has_limit=True,
-    where=_has_airways,
+    where=_has_walls,
     accumulator=WallsOfImage,
     read=WallsOfImage.thickness_error,
 )
@@ -274,7 +278,7 @@ WALLS_FOUND: Final = Metric(
     question=AIRWAY_WALLS,
     needs=LABELS,
     has_limit=True,
-    where=_has_airways,
+    where=_has_walls,
     accumulator=WallsOfImage,
     read=WallsOfImage.found,
 )
@@ -287,7 +291,7 @@ EDGE_WIDTH: Final = Metric(
     question=AIRWAY_WALLS,
     needs=LABELS,
     has_limit=True,
-    where=_has_airways,
+    where=_has_walls,
     accumulator=WallsOfImage,
     read=WallsOfImage.edge_width,
 )

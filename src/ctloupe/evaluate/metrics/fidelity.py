@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
 
 DATA_RANGE_HU: Final = 1500.0
-"""Stated range of lung HU (−1000 … 500) that PSNR and SSIM refer to."""
+"""Stated range of HU (−1000 … 500) that PSNR and SSIM refer to."""
 
 SIGMA: Final = 1.5
 RADIUS: Final = 5

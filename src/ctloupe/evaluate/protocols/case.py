@@ -11,12 +11,12 @@ import numpy as np
 from ctloupe.evaluate.alignment import aligned_scale, with_baseline
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.base import Need
-from ctloupe.evaluate.metrics.structure import rules_for
 from ctloupe.evaluate.metrics.texture import Unpaired
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.slices import Flags, Reference, Setting
 from ctloupe.foundation.errors import GeometryError
+from ctloupe.phantom.anatomies.registry import of_labels
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
 
@@ -96,7 +96,7 @@ def _setting(
     if labels is None:
         return setting
     middle = int(setting.shown[len(setting.shown) // 2])
-    return replace(setting, rules=rules_for(np.unique(np.asarray(labels.data[middle])).tolist()))
+    return replace(setting, anatomy=of_labels(np.unique(np.asarray(labels.data[middle])).tolist()))
 
 
 def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, Any]:

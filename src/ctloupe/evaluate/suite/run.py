@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from ctloupe.enhance.job import model_record, weights_digest
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.enhance.run import model_record, weights_digest
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
@@ -25,7 +25,7 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
