@@ -29,6 +29,9 @@ FURTHER: Final = "Further"
 CROP_SIDE: Final = 20
 """Side of the pictured square, in voxels of the scan."""
 
+OUTPUTS: Final = ("leaderboard.md", "leaderboard.csv", "report.html")
+"""Files of a leaderboard."""
+
 _PER_LINE: Final = 5
 
 
