@@ -163,8 +163,8 @@ def _write_introduction(report: Report) -> None:
     report.text(
         f"Two phantom {get(DEFAULT).caption}s were scanned by a simulated clinical CT (0.625 mm voxels), two others by "
         "a simulated µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans. It then enhanced the clinical "
-        "scan of a fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes is "
-        "far from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
+        "scan of a fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes "
+        "is far from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
 
 
