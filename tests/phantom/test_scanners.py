@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import OptionError
-from ctloupe.phantom.anatomy import Label, lung_anatomy
-from ctloupe.phantom.scanners import MICRO_AIR, MICRO_PLASTIC, clinical_scan, micro_scan, ramp_noise
+from ctloupe.phantom.anatomies.lung import lung_anatomy
+from ctloupe.phantom.scanners import clinical_scan
 from ctloupe.volume.volume import Volume
 
 
@@ -71,39 +71,9 @@ def test_a_wider_point_spread_gives_a_smoother_scan():
     assert spread[0] > spread[1] > spread[2]
 
 
-def test_noise_has_the_asked_deviation_no_mean_and_little_power_at_low_frequencies():
-    noise = ramp_noise((4, 96, 96), 20.0, np.random.default_rng(0))
-    assert noise.std() == pytest.approx(20, rel=1e-3)
-    assert abs(noise.mean()) < 0.1
-    power = (np.abs(np.fft.fft2(noise)) ** 2).mean(0)
-    frequency = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.fftfreq(96)[None])
-    bands = [power[(frequency > low) & (frequency < low + 0.04)].mean() for low in (0.01, 0.08, 0.18)]
-    assert bands[0] < 0.5 * bands[1] < 0.9 * bands[2]
-
-
 def test_a_size_that_cannot_be_divided_names_the_nearest():
     with pytest.raises(OptionError, match="8 32 40"):
         clinical_scan(fine(np.zeros((9, 33, 41), np.int16)), 8, 8)
-
-
-def test_the_micro_scan_has_its_own_contrast_and_the_same_grid():
-    anatomy = lung_anatomy((8, 128, 128), 6)
-    truth = fine(anatomy.hu)
-    scan = micro_scan(truth, anatomy.labels, seed=1)
-    assert (scan.modality, scan.units, scan.shape, scan.origin) == ("micro", "raw", truth.shape, truth.origin)
-    assert np.array_equal(scan.data, micro_scan(truth, anatomy.labels, seed=1).data)
-    lumen, blood = (np.median(scan.data[anatomy.labels == one]) for one in (Label.AIRWAY_LUMEN, Label.ARTERY))
-    assert lumen == pytest.approx(2500, rel=0.4)
-    assert blood == pytest.approx(12500, rel=0.1)
-
-
-def test_in_a_cylinder_there_is_air_around_the_specimen_and_plastic_around_the_air():
-    anatomy = lung_anatomy((8, 128, 128), 6)
-    scan = micro_scan(fine(anatomy.hu), anatomy.labels, cylinder=True, noise=50, rings=0)
-    y, x = np.meshgrid(np.linspace(-1, 1, 128), np.linspace(-1, 1, 128), indexing="ij")
-    radius = np.hypot(y, x)
-    assert np.median(scan.data[:, (radius > 0.91) & (radius < 0.94)]) == pytest.approx(MICRO_PLASTIC, rel=0.05)
-    assert np.median(scan.data[:, radius > 0.99]) == pytest.approx(MICRO_AIR, rel=0.05)
 
 
 def test_a_sharper_kernel_blurs_less_and_has_finer_noise():

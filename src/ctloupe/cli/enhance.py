@@ -19,7 +19,7 @@ from ctloupe.cli.options import (
     volume_paths,
     without_suffix,
 )
-from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, OptionError
 
 if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
@@ -87,7 +87,7 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.enhance.engine import EngineOptions
+    from ctloupe.enhance.exact import EngineOptions
     from ctloupe.enhance.resolver import STATISTICS, load_model
     from ctloupe.train.fabric import resolve_accelerator
 
@@ -104,7 +104,7 @@ def enhance(
     how = _How(
         mask, slices, roi, resample, accept_spacing, resume, slab, scheduler, model, series, voxel_size, overwrite
     )
-    several = scan.is_dir() and not scan.name.endswith(".zarr") and detect_folder(scan) is None
+    several = scan.is_dir() and detect_folder(scan) is None
     paths = volume_paths([scan]) if several else [scan]
     outputs = [out / f"{without_suffix(path)}{output_format}" for path in paths] if several else [out]
     if not several:
@@ -157,7 +157,7 @@ class _How:
         """Enhance one volume."""
         from ctloupe.cli.progress import ConsoleProgress, say
         from ctloupe.enhance.region import parse_region
-        from ctloupe.volume.formats import read
+        from ctloupe.volume.formats import read, source_files
 
         volume = read(scan, series=self.series, voxel_size=as_voxel_size(self.voxel_size))
         given = _mask_file(self.mask, volume)
@@ -183,7 +183,7 @@ class _How:
                 resume=self.resume,
                 slab=self.slab,
                 scheduler=self.scheduler,
-                source=self._source(scan, out),
+                source=source_files(scan, out, self.series),
                 tell=say,
             )
         finally:
@@ -192,16 +192,6 @@ class _How:
             say(line)
         if not summary.found_finished:
             say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
-
-    def _source(self, scan: Path, out: Path) -> list[Path]:
-        """DICOM files that a DICOM series is made from."""
-        from ctloupe.volume.formats import detect
-
-        if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
-            return []
-        from ctloupe.volume.dicom import source_series
-
-        return source_series(scan, self.series)
 
     def _fitted(self, resolver: SuperResolver, volume: Volume, has_mask: bool) -> Volume:
         from ctloupe.enhance.spacing import require_spacing, resample_in_plane
@@ -245,16 +235,6 @@ def _beside(out: Path, uncertainty: Path | None) -> Path:
 
 
 def _mask_file(mask: str, volume: Any) -> Any:
-    import numpy as np
+    from ctloupe.volume.masks import read_mask
 
-    from ctloupe.volume.formats import read
-
-    if mask in ("auto", "none"):
-        return None
-    found = read(Path(mask))
-    if found.shape != volume.shape or not np.allclose(found.affine, volume.affine, atol=1e-3):
-        raise GeometryError(
-            f"--mask {mask}: shape {found.shape} and position are not those of the scan {volume.shape}; "
-            "make the mask on the scan's grid"
-        )
-    return found.array() != 0
+    return None if mask in ("auto", "none") else read_mask(mask, volume, "mask")

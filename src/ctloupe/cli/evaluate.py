@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import Comparison
-    from ctloupe.evaluate.report import Report
+    from ctloupe.evaluate.report.report import Report
 
 _PROTOCOLS = ("auto", "jmi", "isbi")
 
@@ -88,7 +88,7 @@ def evaluate(
     Example: ctloupe evaluate --suite lung-v1 --model runs/first/model --model unet=runs/unet/model -o leaderboard
     Example: ctloupe evaluate --compare one/metrics.json --compare two/metrics.json -o leaderboard
     """
-    from ctloupe.evaluate.pdf import require_pdf
+    from ctloupe.evaluate.report.pdf import require_pdf
 
     if pdf:
         require_pdf()
@@ -169,7 +169,7 @@ def _case(
     from ctloupe.enhance.region import parse_region
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import BASELINE
-    from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
+    from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
     from ctloupe.volume.formats import read
 
     if scan is None or not output:
@@ -204,18 +204,15 @@ def _case(
 
 
 def _mask(mask: str | None, scan: Any) -> Any:
-    from ctloupe.volume.formats import read
-
     if mask is None:
         return None
     if mask == "lungs":
         from ctloupe.prepare.lungs import lung_mask
 
         return lung_mask(scan)
-    inside = read(Path(mask)).array() != 0
-    if inside.shape != scan.shape:
-        raise OptionError(f"--mask {mask}: shape {inside.shape}, the input has {scan.shape}")
-    return inside
+    from ctloupe.volume.masks import read_mask
+
+    return read_mask(mask, scan, "mask")
 
 
 def _factors(path: Path) -> dict[int, float]:
@@ -236,8 +233,8 @@ def _from_model(
     voxel_size: tuple[float, float, float] | None,
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
-    from ctloupe.enhance.run import model_record
-    from ctloupe.evaluate.texture import Unpaired, texture_of
+    from ctloupe.enhance.job import model_record
+    from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
     from ctloupe.volume.formats import read
 
@@ -275,7 +272,7 @@ def _jmi(
     seed: int,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.evaluate.pseudo_paired import compare_by_jmi
+    from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi
     from ctloupe.volume.formats import read
 
     if micro is None or len(models) != 1:
@@ -292,7 +289,7 @@ def _isbi(
     window: str | None,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.evaluate.isbi import compare_by_hu_moments
+    from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
     from ctloupe.volume.formats import read
 
     if micro is None:
@@ -303,8 +300,8 @@ def _isbi(
 
 
 def _plain_report(found: Comparison) -> Report:
-    from ctloupe.evaluate.report import Report
-    from ctloupe.evaluate.words import in_words
+    from ctloupe.evaluate.report.report import Report
+    from ctloupe.evaluate.report.words import in_words
 
     report = Report(f"Evaluation, protocol {found.protocol}")
     report.section("Result")
@@ -318,7 +315,7 @@ def _plain_report(found: Comparison) -> Report:
 def _print(found: Comparison, as_json: bool) -> None:
     import json
 
-    from ctloupe.evaluate.report import table_of
+    from ctloupe.evaluate.report.report import table_of
 
     if as_json:
         print(json.dumps(found.plain(), indent=2))

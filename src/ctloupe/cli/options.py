@@ -77,16 +77,14 @@ def volume_paths(paths: list[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in paths:
-        inside = []
-        if path.is_dir() and not path.name.endswith(".zarr"):
-            inside = sorted(one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE))
-        if inside and detect_folder(path) is None:
-            found += inside
-        elif path.is_dir() and detect_folder(path) is None and not inside:
-            raise OptionError(f"{path}: no readable volume in this folder")
-        else:
+        if not path.is_dir() or detect_folder(path) is not None:
             detect(path)
             found.append(path)
+            continue
+        inside = sorted(one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE))
+        if not inside:
+            raise OptionError(f"{path}: no readable volume in this folder")
+        found += inside
     return found
 
 

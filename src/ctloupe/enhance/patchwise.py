@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean
-from ctloupe.enhance.engine import EnhancedSlice, mask_weight
+from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.exact import EnhancedSlice
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import sampling
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.tile import Tile
 
 

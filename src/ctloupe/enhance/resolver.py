@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe import methods
-from ctloupe.enhance.calibrate import calibrated
-from ctloupe.enhance.engine import Engine, EngineOptions, EnhancedSlice
+from ctloupe.enhance.exact import Engine, EngineOptions, EnhancedSlice
+from ctloupe.enhance.network.calibrate import calibrated
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.region import Region
-from ctloupe.enhance.stream import Summary
+from ctloupe.enhance.store.stream import Summary
 from ctloupe.foundation.errors import GeometryError, IntensityError, ModelError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import LazyArray, Volume
@@ -147,7 +147,7 @@ class SuperResolver:
         volume, mask, region, progress
             As in `enhanced_lazily`.
         path
-            An OME-Zarr store is streamed and can be resumed; see `ctloupe.enhance.run.enhance_volume`.
+            An OME-Zarr store is streamed and can be resumed; see `ctloupe.enhance.job.enhance_volume`.
         overwrite
             Whether what is there may be replaced.
         uncertainty
@@ -160,7 +160,7 @@ class SuperResolver:
         Summary
             Consistency with the scan, and the share of tiles that were skipped.
         """
-        from ctloupe.enhance.run import enhance_volume
+        from ctloupe.enhance.job import enhance_volume
 
         return enhance_volume(
             self, volume, path, mask, region, progress=progress, overwrite=overwrite, uncertainty=uncertainty, **how

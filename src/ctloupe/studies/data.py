@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
-from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.anatomies.registry import DEFAULT, get
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.studies.definition import Budget
 from ctloupe.volume.formats import read, write
@@ -103,15 +105,15 @@ def prepare_data(
 
 
 def _make(folder: Path, budget: Budget, enlargement: int, patch_size: int, say: Callable[[str], None]) -> None:
-    config = PhantomConfig(scale=enlargement, slices=enlargement)
+    config = replace(get(DEFAULT).usual, scale=enlargement, slices=enlargement)
     for number in range(1, budget.cases + 1):
         say(f"phantoms {number} of {budget.cases}")
-        case = make_lung(budget.size, number, config)
+        case = make_phantom(DEFAULT, budget.size, number, config)
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz", overwrite=True)
-        case = make_lung(budget.size, 100 + number, config)
+        case = make_phantom(DEFAULT, budget.size, 100 + number, config)
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz", overwrite=True)
     say("held-out phantom")
-    make_lung(budget.size, HELD_OUT_SEED, config).write(folder / "held-out", overwrite=True)
+    make_phantom(DEFAULT, budget.size, HELD_OUT_SEED, config).write(folder / "held-out", overwrite=True)
     request = BankRequest(
         clinical=tuple(sorted((folder / "clinical").glob("*.nii.gz"))),
         micro=tuple(sorted((folder / "micro").glob("*.nii.gz"))),

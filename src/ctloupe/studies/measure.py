@@ -14,15 +14,16 @@ from ctloupe import methods
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.isbi import compare_by_hu_moments
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pseudo_paired import compare_by_jmi, compare_synthesised
-from ctloupe.evaluate.tissues import TISSUES, tissue_errors
+from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi, compare_synthesised
+from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import Method
 from ctloupe.methods.cost import gflop, parameters
 from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
+from ctloupe.phantom.anatomies.registry import tissue_names
 from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, StudyData
 from ctloupe.studies.definition import Protocol
 from ctloupe.train.banks import device_bank, load_banks
@@ -79,7 +80,7 @@ def _paired(name: str, enhanced: Volume, data: StudyData) -> dict[str, Any]:
     truth, labels = data.truth(scan), data.labels(scan)
     found: Comparison = compare_with_truth(scan, {name: enhanced}, truth, labels=labels)
     rows = {"bicubic": interpolated(scan, enhanced.shape[1] // scan.shape[1]), name: enhanced}
-    tissues = tissue_errors(rows, truth, labels, TISSUES)
+    tissues = tissue_errors(rows, truth, labels, tissue_names())
     return found.plain() | {"tissues": {tissue: one.mae_hu for tissue, one in tissues.items()}}
 
 

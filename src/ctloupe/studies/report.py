@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.evaluate.page import LUNG_WINDOW
-from ctloupe.evaluate.pictures import View, panel
-from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.report.page import display_of
+from ctloupe.evaluate.report.pictures import View, panel
+from ctloupe.evaluate.report.pictures import in_words as pictured
+from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.studies.definition import Study
@@ -43,6 +44,7 @@ def write_report(study: Study, out: Path) -> Path:
     _write(out / "table.csv", _csv(found))
     _write(out / "table.md", _markdown(study, record, found, results))
     page = Report(f"Study {study.name}: {study.title}")
+    _add_pictures(page, study, out)
     page.section("What was done")
     for paragraph in _introduction(study, record, results):
         page.text(paragraph)
@@ -52,7 +54,6 @@ def write_report(study: Study, out: Path) -> Path:
         for sentence in _orders(table):
             page.text(sentence)
         page.terms(table.definitions)
-    _add_pictures(page, study, out)
     page.write(out / "report.html")
     return out / "report.html"
 
@@ -152,16 +153,18 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
     y, x = json.loads((folder / "_spacing.json").read_text(encoding="utf-8"))["clinical_mm"]
     scale = truth.shape[0] // scan.shape[0]
-    views = [View("scan", scan, (y, x), LUNG_WINDOW)]
+    window = display_of(scan)
+    views = [View("scan", scan, (y, x), window)]
     for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, np.load(path), (y / scale, x / scale), LUNG_WINDOW))
+            views.append(View(name, np.load(path), (y / scale, x / scale), window))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),
         "Where the held-out scan varies most; first seed.",
+        pictured(views),
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.methods.base import Batch
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 
 TILE = 256
 CAPTION = 16
