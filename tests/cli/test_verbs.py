@@ -10,7 +10,7 @@ import pytest
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
-VERBS = ["demo", "doctor", "inspect", "phantom", "prepare", "train", "enhance", "evaluate", "models"]
+VERBS = ["demo", "doctor", "inspect", "phantom", "scanner", "prepare", "train", "enhance", "evaluate", "models"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,4 +1,4 @@
-"""The scanner as an operator on arrays and tensors, with its adjoint: against a dense matrix, SciPy and scikit-image."""
+"""The scanner as an operator on arrays and tensors, with its adjoint, against independent oracles."""
 
 import numpy as np
 import pytest

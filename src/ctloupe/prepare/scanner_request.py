@@ -218,8 +218,8 @@ def _scale(scan: Volume, micro: PatchBank) -> tuple[int, list[str]]:
     scale = max(1, round(ratio))
     if scale < 2:
         raise OptionError(
-            f"`micro`: µCT pixels of {micro.spacing[1]:.4g} mm where half of the scan's {scan.spacing[2]:.4g} mm or less "
-            "are needed; give the bank of a finer µCT"
+            f"`micro`: µCT pixels of {micro.spacing[1]:.4g} mm where half of the scan's {scan.spacing[2]:.4g} mm or "
+            "less are needed; give the bank of a finer µCT"
         )
     if abs(ratio / scale - 1) <= _SPACING_TOLERANCE / 2:
         return scale, []

@@ -35,7 +35,7 @@ def scanner_png(
     title
         Line above the panels.
     blur_known
-        Without, the transfer function is that of the voxel alone and says so.
+        Without, the transfer function shown is that of the voxel alone.
     overwrite
         Replace a file of that name.
 
@@ -58,24 +58,27 @@ def _transfer(axis: Axes, scanner: Scanner, known: bool) -> None:
     nyquist = 0.5 / scanner.voxel[2]
     frequency = np.linspace(0, 2 * nyquist, 200)
     axis.plot(frequency, voxel_transfer(frequency, scanner.voxel[2]), color=_GREY, linestyle="--", label="voxel alone")
-    if known:
+    blur = "point spread unknown"
+    if known and scanner.blur == 0:
+        blur = "point spread too narrow to show"
+    elif known:
+        blur = f"FWHM {scanner.fwhm:.2f} mm before the voxel"
         axis.plot(frequency, scanner.transfer(frequency), color=_BLUE, label="point spread and voxel")
     axis.axvline(nyquist, color=_GREY, linewidth=0.8)
     axis.text(nyquist, 1.0, " Nyquist", fontsize=7.5, color=_GREY, va="top")
     axis.set(xlim=(0, 2 * nyquist), ylim=(0, 1.05), xlabel="cycles / mm", ylabel="share of amplitude kept")
-    blur = f"FWHM {scanner.fwhm:.2f} mm before the voxel" if known else "point spread unknown"
-    axis.set_title(f"Transfer function along a row: {blur}", fontsize=8.5)
+    axis.set_title(f"Transfer function in the plane: {blur}", fontsize=8)
     axis.legend(fontsize=7.5, frameon=False, loc="lower left")
 
 
 def _noise(axis: Axes, scanner: Scanner, noise: NoiseEstimate) -> None:
     frequency = np.linspace(0.01, 0.5, 200)
     power = scanner.noise**2 * unit_power(scanner.spectrum, frequency)
-    axis.plot(frequency, power, color=_BLUE, label="noise as described")
-    axis.plot(noise.frequency, noise.power, "o", color=_ORANGE, markersize=4, label="smoothest regions, anatomy in it")
+    axis.plot(frequency, power, color=_BLUE, label="noise as found")
+    axis.plot(noise.frequency, noise.power, "o", color=_ORANGE, markersize=4, label="smoothest regions of the scan")
     axis.set(xlim=(0, 0.5), xlabel="cycles / voxel", ylabel="power (HU²)")
     axis.set_ylim(0, 1.3 * max(float(power.max()), float(noise.power.max())))
-    axis.set_title(f"Noise: {scanner.noise:.1f} HU, spectrum in the plane", fontsize=8.5)
+    axis.set_title(f"Noise: {scanner.noise:.1f} HU, spectrum in the plane", fontsize=8)
     axis.legend(fontsize=7.5, frameon=False, loc="upper left")
 
 
@@ -87,4 +90,4 @@ def _profile(axis: Axes, scanner: Scanner) -> None:
     for edge in (-scanner.voxel[0] / 2, scanner.voxel[0] / 2):
         axis.axvline(edge, color=_GREY, linewidth=0.8, linestyle="--")
     axis.set(xlim=(-reach, reach), ylim=(0, 1.1), xlabel="mm from the middle of the slice", ylabel="weight")
-    axis.set_title(f"Slice profile, assumed: {profile.thickness:.3g} mm", fontsize=8.5)
+    axis.set_title(f"Slice profile, assumed: {profile.thickness:.3g} mm", fontsize=8)

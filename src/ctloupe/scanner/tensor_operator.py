@@ -40,11 +40,11 @@ def gaussian_taps(sigma: Tensor, radius: int | None = None) -> Tensor:
     Tensor of shape (n, 2·radius + 1)
     """
     wide = sigma.reshape(-1, 1)
-    own = None if radius is not None else (TRUNCATION * wide.detach() + 0.5).floor()
-    reach = radius if own is None else int(own.max())
+    own = (TRUNCATION * wide.detach() + 0.5).floor()
+    reach = int(own.max()) if radius is None else radius
     at = torch.arange(-reach, reach + 1, device=sigma.device, dtype=sigma.dtype)
     taps = torch.exp(-0.5 * (at / wide.clamp_min(_NARROWEST)).square())
-    if own is not None:
+    if radius is None:
         taps = taps * (at.abs() <= own)
     return taps / taps.sum(1, keepdim=True)
 
