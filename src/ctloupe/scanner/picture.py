@@ -76,10 +76,11 @@ def _noise(axis: Axes, scanner: Scanner, noise: NoiseEstimate) -> None:
     power = scanner.noise**2 * unit_power(scanner.spectrum, frequency)
     axis.plot(frequency, power, color=_BLUE, label="noise as found")
     axis.plot(noise.frequency, noise.power, "o", color=_ORANGE, markersize=4, label="smoothest regions of the scan")
-    axis.set(xlim=(0, 0.5), xlabel="cycles / voxel", ylabel="power (HU²)")
-    axis.set_ylim(0, 1.3 * max(float(power.max()), float(noise.power.max())))
+    highest = max(float(power.max()), float(noise.power.max()))
+    axis.set(xlim=(0, 0.5), xlabel="cycles / voxel", ylabel="power (HU²)", yscale="log")
+    axis.set_ylim(highest / 300, 2 * highest)
     axis.set_title(f"Noise: {scanner.noise:.1f} HU, spectrum in the plane", fontsize=8)
-    axis.legend(fontsize=7.5, frameon=False, loc="upper left")
+    axis.legend(fontsize=7.5, frameon=False, loc="lower left")
 
 
 def _profile(axis: Axes, scanner: Scanner) -> None:
