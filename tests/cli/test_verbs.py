@@ -10,7 +10,20 @@ import pytest
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
-VERBS = ["demo", "doctor", "inspect", "phantom", "scanner", "prepare", "train", "enhance", "evaluate", "models"]
+VERBS = [
+    "demo",
+    "doctor",
+    "inspect",
+    "phantom",
+    "scanner",
+    "prepare",
+    "train",
+    "enhance",
+    "evaluate",
+    "suite",
+    "compare",
+    "models",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli import (
+    compare,
     demo,
     doctor,
     enhance,
@@ -21,6 +22,7 @@ from ctloupe.cli import (
     rate,
     scanner,
     study,
+    suite,
     train,
 )
 from ctloupe.cli.flags import as_flags
@@ -57,7 +59,23 @@ def _options(
         os.environ["CTLOUPE_DEBUG"] = "1"
 
 
-for verb in (demo, doctor, inspect, phantom, scanner, prepare, train, pairs, enhance, evaluate, models, study, rate):
+for verb in (
+    demo,
+    doctor,
+    inspect,
+    phantom,
+    scanner,
+    prepare,
+    train,
+    pairs,
+    enhance,
+    evaluate,
+    suite,
+    compare,
+    models,
+    study,
+    rate,
+):
     verb.register(app)
 
 

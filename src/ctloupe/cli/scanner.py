@@ -25,7 +25,7 @@ def scanner(
         Path | None, typer.Option(help="Bank that 'prepare' made, or its micro.bank: tells blur and intensities.")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for scanner.png and scanner.json.")] = None,
-    mask: Annotated[str, typer.Option(help="Where to look: lungs, none, or a mask file.")] = "lungs",
+    mask: Annotated[str, typer.Option(help="Where to look: lungs, box, none, or a mask file.")] = "lungs",
     patches: Annotated[int, typer.Option(help="Patches to look at.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the choice of patches and edges.")] = 0,
     series: Series = None,

@@ -13,13 +13,13 @@ from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.prepare.masks import mask_of
 from ctloupe.prepare.patches import RECORD_NAME, PatchBank
 from ctloupe.scanner.edges import EdgeBlur, blur_from_edges
 from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
 from ctloupe.scanner.estimate_noise import NoiseEstimate, estimate_noise
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.formats import detect, read
-from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
 PICTURE_NAME: Final = "scanner.png"
@@ -44,7 +44,7 @@ class ScannerRequest:
     micro
         µCT bank, or the folder that ``ctloupe prepare`` made, with its clinical bank's window.
     mask
-        Where patches are cut: ``lungs``, ``none``, or a mask file on the grid of the scan.
+        Where patches are cut: ``lungs``, ``box``, ``none``, or a mask file on the grid of the scan.
     patches
         Number of patches looked at, of either modality.
     seed
@@ -141,7 +141,7 @@ def find_scanner(request: ScannerRequest) -> ScannerFindings:
         raise OptionError(f"`patches` {request.patches}: expected a positive number")
     scan = read(request.scan, series=request.series if detect(request.scan) == "dicom" else None)
     micro, window = (None, CLINICAL) if request.micro is None else _micro_bank(request.micro)
-    mask = _mask(request.mask, scan)
+    mask = mask_of(request.mask, scan)
     values = _patches(request, scan, mask, _SIDE, window)
     try:
         noise = estimate_noise(values)
@@ -234,13 +234,3 @@ def _patches(
     """Patches of the scan in HU, ``(n, side, side)``."""
     bank = PatchBank.sample([(request.scan.name, scan, mask)], side, request.patches, window, request.seed)
     return np.stack([bank.values(index) for index in range(len(bank))])
-
-
-def _mask(asked: str, scan: Volume) -> NDArray[np.bool_] | None:
-    if asked == "none":
-        return None
-    if asked == "lungs":
-        from ctloupe.prepare.lungs import lung_mask
-
-        return lung_mask(scan)
-    return read_mask(asked, scan, "mask")

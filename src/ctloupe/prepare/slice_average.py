@@ -15,9 +15,9 @@ class SliceAverages:
     Parameters
     ----------
     volume
-        µCT, read slice by slice.
+        µCT that is read slice by slice.
     thickness_mm
-        Of the slab. Where it leaves the volume, the part inside counts.
+        Thickness of the slab. Where it leaves the volume, the part inside counts.
     """
 
     def __init__(self, volume: Volume, thickness_mm: float) -> None:
@@ -26,7 +26,7 @@ class SliceAverages:
         self._read: dict[int, NDArray[np.float32]] = {}
 
     def plane(self, z: int) -> NDArray[np.float32]:
-        """Mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
+        """Return the mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
         last = self._volume.shape[0] - 1
         first, end = max(0, round(z - self._half)), min(last, round(z + self._half))
         weights = {index: self._share(index - z) for index in range(first, end + 1)}

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.lung import lung_anatomy
-from ctloupe.phantom.scanners import clinical_scan
+from ctloupe.phantom.clinical import clinical_scan
 from ctloupe.volume.volume import Volume
 
 

@@ -1,4 +1,8 @@
-"""A clinical CT in Hounsfield units, simulated by a scanner with a named kernel."""
+"""A phantom in a clinical CT, in Hounsfield units.
+
+The scan is that of the scanner room: a slice profile, a Gaussian point spread, averaging over coarse voxels, and noise
+with the ramp-shaped power spectrum of filtered backprojection.
+"""
 
 from __future__ import annotations
 
