@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import (
-    Overwrite,
-    Series,
-    VoxelSize,
-    as_bytes,
-    as_voxel_size,
-    detect_folder,
-    volume_paths,
-    without_suffix,
-)
-from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
-
-if TYPE_CHECKING:
-    from ctloupe.enhance.resolver import SuperResolver
-    from ctloupe.volume.volume import Volume
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_voxel_size
 
 
 def register(app: typer.Typer) -> None:
@@ -87,174 +72,36 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.enhance.exact import EngineOptions
-    from ctloupe.enhance.resolver import STATISTICS, load_model
-    from ctloupe.train.fabric import resolve_accelerator
+    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
-    if stitch not in STATISTICS:
-        raise OptionError(f"--stitch {stitch}: expected one of {', '.join(STATISTICS)}")
-    if precision not in ("auto", "bf16", "float32"):
-        raise OptionError(f"--precision {precision}: expected auto, bf16 or float32")
-    if resample and accept_spacing:
-        raise OptionError("--resample and --accept-spacing exclude each other")
-    if samples < 0 or (uncertainty is not None and not samples):
-        raise OptionError("--samples must not be negative, and --uncertainty needs --samples")
-    if tile is not None and tile < 8:
-        raise OptionError(f"--tile {tile}: expected at least 8 voxels")
-    how = _How(
-        mask, slices, roi, resample, accept_spacing, resume, slab, scheduler, model, series, voxel_size, overwrite
-    )
-    several = scan.is_dir() and not scan.name.endswith(".zarr") and detect_folder(scan) is None
-    paths = volume_paths([scan]) if several else [scan]
-    outputs = [out / f"{without_suffix(path)}{output_format}" for path in paths] if several else [out]
-    if not several:
-        how.check(out, _beside(out, uncertainty) if samples else None)
-    resolver = replace(
-        load_model(model, scale, resolve_accelerator(accelerator)),
-        statistics=stitch,
-        seed=seed,
-        samples=samples,
+    request = EnhanceRequest(
+        scan=scan,
+        out=out,
+        model=model,
+        scale=scale,
+        mask=mask,
+        slices=slices,
+        roi=roi,
+        resample=resample,
+        accept_spacing=accept_spacing,
+        stitch=stitch,
         match_histograms=match_histograms,
         median=median,
+        samples=samples,
+        uncertainty=uncertainty,
         consistent=consistent,
-        options=EngineOptions(precision, tile, as_bytes(memory, "--memory")),
+        resume=resume,
+        slab=slab,
+        tile=tile,
+        memory=as_bytes(memory, "--memory"),
+        precision=precision,
+        scheduler=scheduler,
+        format=output_format,
+        series=series,
+        voxel_size=as_voxel_size(voxel_size),
+        accelerator=accelerator,
+        seed=seed,
+        overwrite=overwrite,
     )
-    if not several:
-        how.one(resolver, scan, out, _beside(out, uncertainty) if samples else None)
-        print(out)
-        return
-    _cohort(
-        paths, lambda path, output: how.one(resolver, path, output, _beside(output, None) if samples else None), outputs
-    )
-
-
-@dataclass(frozen=True)
-class _How:
-    """What the options say, for one volume or for each of several."""
-
-    mask: str
-    slices: str | None
-    roi: str | None
-    resample: bool
-    accept_spacing: bool
-    resume: bool
-    slab: int
-    scheduler: str | None
-    model: str
-    series: str | None
-    voxel_size: str | None
-    overwrite: bool
-
-    def check(self, *outputs: Path | None) -> None:
-        """Refuse now what could not be written in the end."""
-        from ctloupe.volume.formats import require_writable
-
-        for path in outputs:
-            if path is not None and not self.resume:
-                require_writable(path, self.overwrite)
-
-    def one(self, resolver: SuperResolver, scan: Path, out: Path, uncertainty: Path | None) -> None:
-        """Enhance one volume."""
-        from ctloupe.cli.progress import ConsoleProgress, say
-        from ctloupe.enhance.region import parse_region
-        from ctloupe.volume.formats import read
-
-        volume = read(scan, series=self.series, voxel_size=as_voxel_size(self.voxel_size))
-        given = _mask_file(self.mask, volume)
-        volume = self._fitted(resolver, volume, given is not None)
-        region = parse_region(volume.shape, self.slices, self.roi)
-        if self.mask == "auto" and resolver.trained_spacing is not None:
-            from ctloupe.prepare.lungs import lung_mask
-
-            say("finding the lungs")
-            given = lung_mask(volume)
-            say(f"lungs: {100 * given.mean():.1f}% of the scan")
-        progress = ConsoleProgress()
-        progress.start("enhancing", region[0].stop - region[0].start)
-        try:
-            summary = resolver.enhance_to(
-                volume,
-                out,
-                given,
-                region,
-                progress.update,
-                self.overwrite,
-                uncertainty,
-                resume=self.resume,
-                slab=self.slab,
-                scheduler=self.scheduler,
-                source=self._source(scan, out),
-                tell=say,
-            )
-        finally:
-            progress.close()
-        for line in summary.lines():
-            say(line)
-        if not summary.found_finished:
-            say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
-
-    def _source(self, scan: Path, out: Path) -> list[Path]:
-        """DICOM files that a DICOM series is made from."""
-        from ctloupe.volume.formats import detect
-
-        if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
-            return []
-        from ctloupe.volume.dicom import source_series
-
-        return source_series(scan, self.series)
-
-    def _fitted(self, resolver: SuperResolver, volume: Volume, has_mask: bool) -> Volume:
-        from ctloupe.enhance.spacing import require_spacing, resample_in_plane
-
-        if resolver.trained_spacing is None or self.accept_spacing:
-            return volume
-        if self.resample:
-            if has_mask:
-                raise OptionError(
-                    "--mask FILE is on the scan's own grid and cannot go with --resample; use --mask auto"
-                )
-            volume = resample_in_plane(volume, resolver.trained_spacing)
-        require_spacing(volume, resolver.trained_spacing, self.model)
-        return volume
-
-
-def _cohort(paths: list[Path], enhance_one: Callable[[Path, Path], None], outputs: list[Path]) -> None:
-    """Work through many volumes; what fails is told at the end and does not stop the others."""
-    from ctloupe.cli.progress import say
-
-    failed: list[str] = []
-    for at, (path, output) in enumerate(zip(paths, outputs, strict=True), 1):
-        try:
-            enhance_one(path, output)
-        except CtLoupeError as error:
-            failed.append(str(error))
-            print(f"{at}/{len(paths)} {path.name}: failed", flush=True)
-        else:
-            print(f"{at}/{len(paths)} {path.name}: {output}", flush=True)
-    for line in failed:
-        say(f"failed: {line}")
-    if failed:
-        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with --resume")
-
-
-def _beside(out: Path, uncertainty: Path | None) -> Path:
-    from ctloupe.foundation.atomic import full_suffix
-
-    suffix = full_suffix(out)
-    return uncertainty or out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
-
-
-def _mask_file(mask: str, volume: Any) -> Any:
-    import numpy as np
-
-    from ctloupe.volume.formats import read
-
-    if mask in ("auto", "none"):
-        return None
-    found = read(Path(mask))
-    if found.shape != volume.shape or not np.allclose(found.affine, volume.affine, atol=1e-3):
-        raise GeometryError(
-            f"--mask {mask}: shape {found.shape} and position are not those of the scan {volume.shape}; "
-            "make the mask on the scan's grid"
-        )
-    return found.array() != 0
+    enhance_files(request, say, ConsoleProgress(), partial(print, flush=True))

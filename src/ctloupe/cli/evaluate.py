@@ -236,7 +236,6 @@ def _from_model(
     voxel_size: tuple[float, float, float] | None,
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
-    from ctloupe.enhance.job import model_record
     from ctloupe.evaluate.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
     from ctloupe.volume.formats import read
@@ -247,7 +246,7 @@ def _from_model(
         found["warnings"] = tuple(dict.fromkeys(line for lines in told for line in lines))
         # The one model of one output made it; of several the names say which.
         own = list(case.enhanced) if len(models) == len(case.enhanced) == 1 else list(models)
-        found["models"] = {name: model_record(model) for name, model in zip(own, models.values(), strict=True)}
+        found["models"] = {name: model.record() for name, model in zip(own, models.values(), strict=True)}
     if micro is not None:
         clinical, of_micro = _windows(models, micro_window)
         fine = next(iter(case.enhanced.values())).spacing

@@ -22,10 +22,11 @@ from ctloupe.evaluate.report import Report
 from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
 from ctloupe.evaluate.words import tissues_in_words
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.progress import Progress
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
-from ctloupe.train.loop import Progress, train
+from ctloupe.train.loop import train
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.formats import read, write
 

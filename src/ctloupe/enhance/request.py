@@ -1,0 +1,266 @@
+"""Everything that an enhancement is asked for, from scans to outputs: one volume, or a folder of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ctloupe.enhance.model import loaded_model
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.region import parse_region
+from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.scan_part import Mask
+from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.foundation.atomic import full_suffix
+from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.foundation.progress import Progress, Silent
+from ctloupe.prepare.lungs import lung_mask
+from ctloupe.train.fabric import resolve_accelerator
+from ctloupe.volume.collection import holds_several, name_of, volume_paths
+from ctloupe.volume.dicom import source_series
+from ctloupe.volume.formats import detect, read, require_writable
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class EnhanceRequest:
+    """What `enhance_files` is asked for.
+
+    Attributes
+    ----------
+    scan
+        Clinical CT in HU, or a folder of several.
+    out
+        Output, whose suffix says the format; of a folder of scans: a folder.
+    model, scale
+        Folder of a model package, or the name of an interpolation, and the enlargement that is required of it.
+    mask
+        ``auto`` (the lungs, for a trained model), ``none``, or a file on the scan's grid.
+    slices, roi
+        Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
+    resample, accept_spacing
+        What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
+    stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
+        As in `EnhanceOptions`.
+    uncertainty
+        With `samples`: path of the standard deviation; None: the output's name with ``-uncertainty``.
+    resume, slab, scheduler, overwrite
+        As in `SuperResolver.enhance_to`.
+    format
+        Suffix of the outputs of a folder of scans.
+    series, voxel_size
+        As in `ctloupe.read`.
+    accelerator
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    scan: Path
+    out: Path
+    model: str | Path
+    scale: int | None = None
+    mask: str = "auto"
+    slices: str | None = None
+    roi: str | None = None
+    resample: bool = False
+    accept_spacing: bool = False
+    stitch: str = "calibrated"
+    match_histograms: bool = False
+    median: int = 1
+    samples: int = 0
+    uncertainty: Path | None = None
+    consistent: bool = False
+    resume: bool = False
+    slab: int = 4
+    tile: int | None = None
+    memory: int | None = None
+    precision: str = "auto"
+    scheduler: str | None = None
+    format: str = ".ome.zarr"
+    series: str | None = None
+    voxel_size: Triple | None = None
+    accelerator: str = "auto"
+    seed: int = 0
+    overwrite: bool = False
+
+    def options(self) -> EnhanceOptions:
+        """How the model is applied, validated; each option is asked for here under its own name."""
+        return EnhanceOptions.model_validate({name: getattr(self, name) for name in EnhanceOptions.model_fields})
+
+
+def enhance_files(
+    request: EnhanceRequest,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+    finished: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Enhance the scan, or every scan of the folder, that `request` names.
+
+    What fails in a folder is told at the end and does not stop the others.
+
+    Parameters
+    ----------
+    request
+        Scans, model, outputs and options.
+    say
+        Told lines for people: masks, plans, warnings, and what was written.
+    progress
+        Told how many slices of a scan are done.
+    finished
+        Told a line for every scan when it is done or has failed.
+
+    Returns
+    -------
+    list of Path
+        The enhanced volumes.
+
+    Raises
+    ------
+    CtLoupeError
+        If options contradict each other, a scan cannot be read, or an output cannot be written; of a folder when all
+        its scans have been tried.
+    """
+    options = request.options()
+    _check(request)
+    several = holds_several(request.scan)
+    if not several:
+        _require_writable(request)
+    device = resolve_accelerator(request.accelerator)
+    resolver = SuperResolver(loaded_model(request.model, request.scale, device), options)
+    work = _Enhancement(request, resolver, say, progress or Silent())
+    if several:
+        return _cohort(work, finished)
+    work.enhance(request.scan, request.out, _uncertainty(request, request.out))
+    finished(str(request.out))
+    return [request.out]
+
+
+def _check(request: EnhanceRequest) -> None:
+    if request.resample and request.accept_spacing:
+        raise OptionError("`resample` and `accept_spacing` exclude each other")
+    if request.uncertainty is not None and not request.samples:
+        raise OptionError("`uncertainty` needs `samples`")
+
+
+def _require_writable(request: EnhanceRequest) -> None:
+    """Refuse now what could not be written in the end."""
+    for path in (request.out, _uncertainty(request, request.out)):
+        if path is not None and not request.resume:
+            require_writable(path, request.overwrite)
+
+
+def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
+    """Where the standard deviation of the passes goes; None without passes."""
+    suffix = full_suffix(out)
+    beside = out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
+    return (request.uncertainty or beside) if request.samples else None
+
+
+def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
+    """Work through the scans of a folder."""
+    request = work.request
+    paths, made, failed = volume_paths([request.scan]), [], []
+    if request.uncertainty is not None:
+        raise OptionError("`uncertainty` names the output of one scan; leave it out for a folder of scans")
+    for at, path in enumerate(paths, 1):
+        out = request.out / f"{name_of(path)}{request.format}"
+        try:
+            work.enhance(path, out, _uncertainty(request, out))
+        except CtLoupeError as error:
+            failed.append(str(error))
+            finished(f"{at}/{len(paths)} {path.name}: failed")
+        else:
+            made.append(out)
+            finished(f"{at}/{len(paths)} {path.name}: {out}")
+    for line in failed:
+        work.say(f"failed: {line}")
+    if failed:
+        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with `resume`")
+    return made
+
+
+@dataclass(frozen=True)
+class _Enhancement:
+    """A request with its model loaded, for one scan after the other."""
+
+    request: EnhanceRequest
+    resolver: SuperResolver
+    say: Callable[[str], None]
+    progress: Progress
+
+    def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
+        """Enhance one scan from file to file."""
+        request = self.request
+        scan, mask = self._with_mask(read(path, series=request.series, voxel_size=request.voxel_size))
+        region = parse_region(scan.shape, request.slices, request.roi)
+        self.progress.start("enhancing", region[0].stop - region[0].start)
+        try:
+            summary = self.resolver.enhance_to(
+                scan,
+                out,
+                mask,
+                region,
+                self.progress.update,
+                request.overwrite,
+                uncertainty,
+                resume=request.resume,
+                slab=request.slab,
+                scheduler=request.scheduler,
+                source=_source(path, out, request.series),
+                tell=self.say,
+            )
+        finally:
+            self.progress.close()
+        for line in summary.lines():
+            self.say(line)
+        if not summary.found_finished:
+            self.say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
+
+    def _with_mask(self, scan: Volume) -> tuple[Volume, Mask | None]:
+        """The scan at a spacing that the model can take, and where it is enhanced."""
+        asked, trained = self.request.mask, self.resolver.trained_spacing is not None
+        if asked not in ("auto", "none"):
+            given = _mask_on_grid(Path(asked), scan)
+            return self._fitted(scan, has_mask=True), given
+        scan = self._fitted(scan, has_mask=False)
+        if asked == "none" or not trained:
+            return scan, None
+        self.say("finding the lungs")
+        lungs = lung_mask(scan)
+        self.say(f"lungs: {100 * lungs.mean():.1f}% of the scan")
+        return scan, lungs
+
+    def _fitted(self, scan: Volume, has_mask: bool) -> Volume:
+        """The scan, resampled where that was asked for, at a spacing that the model can take."""
+        request, trained = self.request, self.resolver.trained_spacing
+        if trained is None or request.accept_spacing:
+            return scan
+        if request.resample:
+            if has_mask:
+                raise OptionError(
+                    f"`mask` {request.mask} is on the scan's own grid and cannot go with `resample`; use `mask` auto"
+                )
+            scan = resample_in_plane(scan, trained)
+        require_spacing(scan, trained, str(request.model))
+        return scan
+
+
+def _mask_on_grid(path: Path, scan: Volume) -> Mask:
+    """Read a mask, which has to be on the scan's grid."""
+    found = read(path)
+    if found.shape != scan.shape or not np.allclose(found.affine, scan.affine, atol=1e-3):
+        raise GeometryError(
+            f"`mask` {path}: shape {found.shape} and position are not those of the scan {scan.shape}; "
+            "make the mask on the scan's grid"
+        )
+    return np.asarray(found.array() != 0)
+
+
+def _source(scan: Path, out: Path, series: str | None) -> list[Path]:
+    """DICOM files that a DICOM series is made from."""
+    if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
+        return []
+    return source_series(scan, series)
