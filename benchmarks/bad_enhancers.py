@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image
 
 from ctloupe.evaluate.alignment import interpolated
-from ctloupe.evaluate.calibration import ErrorSample
 from ctloupe.evaluate.comparison import BASELINE
-from ctloupe.evaluate.controls import control_rows
-from ctloupe.evaluate.no_truth import compare_without_truth
-from ctloupe.evaluate.page import LUNG_WINDOW, square_of, varied_square
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import Axes2D, View, curves, panel
-from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.calibration import ErrorSample
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import LUNG_WINDOW, square_of, varied_square
+from ctloupe.evaluate.report.pictures import Axes2D, View, curves, panel
+from ctloupe.evaluate.suite.controls import control_rows
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 

@@ -18,9 +18,9 @@ from PIL import Image
 from ctloupe.enhance.options import STITCHES
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.alignment import interpolated
-from ctloupe.evaluate.page import view_of
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import Box, panel
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import view_of
+from ctloupe.evaluate.report.pictures import Box, panel
 from ctloupe.evaluate.seams import seam_visibility
 from ctloupe.phantom.phantom import PhantomConfig, make_lung, truth_on_clinical_slices
 

@@ -13,10 +13,10 @@ import time
 
 import numpy as np
 
-from ctloupe.evaluate.hu_moments import hu_moments, minimum_hu_distance
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.recipes import DATA_RANGE_HU
-from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.protocols.recipes import DATA_RANGE_HU
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
 from ctloupe.volume.volume import LazyArray

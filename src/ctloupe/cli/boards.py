@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
-    from ctloupe.evaluate.leaderboard import Leaderboard
+    from ctloupe.evaluate.suite.leaderboard import Leaderboard
 
 
 def require_new(out: Path | None, overwrite: bool, *names: str) -> None:
@@ -21,13 +21,13 @@ def require_new(out: Path | None, overwrite: bool, *names: str) -> None:
 def compare_results(paths: list[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
     """Gather results into one leaderboard."""
     from ctloupe.evaluate.comparison import load_comparison
-    from ctloupe.evaluate.leaderboard import by_case, leaderboard
+    from ctloupe.evaluate.suite.leaderboard import by_case, leaderboard
 
     require_new(out, overwrite, "leaderboard.md", "leaderboard.csv", "report.html")
     boards = {"": leaderboard(by_case({str(path): load_comparison(path) for path in paths}))}
     _print_boards(boards, as_json)
     if out is not None:
-        from ctloupe.evaluate.suite_report import write_boards
+        from ctloupe.evaluate.suite.report import write_boards
 
         write_boards(boards, "Leaderboard", out)
         _say_written(out)
@@ -45,8 +45,8 @@ def run_on_suite(
 ) -> None:
     """Run models on a suite and print its leaderboards."""
     from ctloupe.cli.progress import say
-    from ctloupe.evaluate.suite import run_suite
-    from ctloupe.evaluate.suite_definition import load_suite
+    from ctloupe.evaluate.suite.definition import load_suite
+    from ctloupe.evaluate.suite.run import run_suite
 
     if out is None:
         raise OptionError("--suite needs --out")
@@ -70,8 +70,8 @@ def models_of(study: Path) -> list[tuple[str, Path]]:
 def _print_boards(boards: dict[str, Leaderboard], as_json: bool) -> None:
     import json
 
-    from ctloupe.evaluate.leaderboard import LEGEND
-    from ctloupe.evaluate.suite_report import board_markdown
+    from ctloupe.evaluate.suite.leaderboard import LEGEND
+    from ctloupe.evaluate.suite.report import board_markdown
     from ctloupe.foundation.notice import RESEARCH_NOTICE
 
     if as_json:

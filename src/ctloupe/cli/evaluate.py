@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import Comparison
-    from ctloupe.evaluate.report import Report
+    from ctloupe.evaluate.report.report import Report
 
 _PROTOCOLS = ("auto", "jmi", "isbi")
 
@@ -88,7 +88,7 @@ def evaluate(
     Example: ctloupe evaluate --suite lung-v1 --model runs/first/model --model unet=runs/unet/model -o leaderboard
     Example: ctloupe evaluate --compare one/metrics.json --compare two/metrics.json -o leaderboard
     """
-    from ctloupe.evaluate.pdf import require_pdf
+    from ctloupe.evaluate.report.pdf import require_pdf
 
     if pdf:
         require_pdf()
@@ -236,7 +236,7 @@ def _from_model(
     voxel_size: tuple[float, float, float] | None,
 ) -> dict[str, Any]:
     """What a model and a µCT add to a case: warnings and realism."""
-    from ctloupe.evaluate.texture import Unpaired, texture_of
+    from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
     from ctloupe.evaluate.warnings import warnings_for
     from ctloupe.volume.formats import read
 
@@ -274,7 +274,7 @@ def _jmi(
     seed: int,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.evaluate.pseudo_paired import compare_by_jmi
+    from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi
     from ctloupe.volume.formats import read
 
     if micro is None or len(models) != 1:
@@ -291,7 +291,7 @@ def _isbi(
     window: str | None,
     voxel_size: tuple[float, float, float] | None,
 ) -> tuple[Comparison, Report]:
-    from ctloupe.evaluate.isbi import compare_by_hu_moments
+    from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
     from ctloupe.volume.formats import read
 
     if micro is None:
@@ -302,8 +302,8 @@ def _isbi(
 
 
 def _plain_report(found: Comparison) -> Report:
-    from ctloupe.evaluate.report import Report
-    from ctloupe.evaluate.words import in_words
+    from ctloupe.evaluate.report.report import Report
+    from ctloupe.evaluate.report.words import in_words
 
     report = Report(f"Evaluation, protocol {found.protocol}")
     report.section("Result")
@@ -317,7 +317,7 @@ def _plain_report(found: Comparison) -> Report:
 def _print(found: Comparison, as_json: bool) -> None:
     import json
 
-    from ctloupe.evaluate.report import table_of
+    from ctloupe.evaluate.report.report import table_of
 
     if as_json:
         print(json.dumps(found.plain(), indent=2))

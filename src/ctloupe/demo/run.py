@@ -15,12 +15,12 @@ from ctloupe.demo.stages import Stages
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.page import Shown, add_curves, add_pictures, add_result, add_sizes, add_tissues, view_of
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import loss_curves
-from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import Shown, add_curves, add_pictures, add_result, add_sizes, add_tissues, view_of
+from ctloupe.evaluate.report.pictures import loss_curves
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
-from ctloupe.evaluate.words import tissues_in_words
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.progress import Progress
 from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices

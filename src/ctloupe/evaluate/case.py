@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.evaluate.alignment import with_baseline
-from ctloupe.evaluate.calibration import Judgement, sample_errors
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.no_truth import compare_without_truth
-from ctloupe.evaluate.page import (
+from ctloupe.evaluate.metrics.calibration import Judgement, sample_errors
+from ctloupe.evaluate.metrics.texture import Unpaired
+from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import (
     Shown,
     add_curves,
     add_pictures,
@@ -22,11 +24,9 @@ from ctloupe.evaluate.page import (
     add_tissues,
     add_uncertainty,
 )
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.report import Report
-from ctloupe.evaluate.texture import Unpaired
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TISSUES, tissue_errors
-from ctloupe.evaluate.words import tissues_in_words
 from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.volume import Volume
 

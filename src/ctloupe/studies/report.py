@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.evaluate.page import LUNG_WINDOW
-from ctloupe.evaluate.pictures import View, panel
-from ctloupe.evaluate.report import Report
+from ctloupe.evaluate.report.page import LUNG_WINDOW
+from ctloupe.evaluate.report.pictures import View, panel
+from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.studies.definition import Study

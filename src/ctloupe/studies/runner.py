@@ -14,7 +14,7 @@ import numpy as np
 
 from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
-from ctloupe.evaluate.page import square_of, varied_square
+from ctloupe.evaluate.report.page import square_of, varied_square
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
