@@ -110,6 +110,32 @@ def test_a_tile_that_runs_out_of_memory_is_made_smaller_and_says_so():
     assert told[-1] == f"out of memory: going on with tiles of {small.tile[0]}×{small.tile[1]} voxels"
 
 
+class OutOfMemoryOnce(torch.nn.Module):
+    """Fails in its third tile, after two have been written."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, image):
+        self.calls += image.shape[-1] < 32
+        if self.calls == 3:
+            raise MemoryError
+        return 0.5 * enlarge_bicubic(image, 2)
+
+
+def test_tiles_that_were_written_before_the_memory_ran_out_are_not_blended_twice():
+    hu = scan(30, 30)
+    mask = np.zeros(hu.shape, bool)
+    mask[3:28, 3:28] = True
+    small = enhancer(OutOfMemoryOnce(), 2, (8, 8), copies=1)
+    small.network.network.calls = 0
+    made = small.enhance(hu, mask, 0)
+    assert small.tiling.tile != (8, 8)
+    again = small.enhance(hu, mask, 0)
+    assert np.array_equal(made.values, again.values)
+
+
 def test_when_tiles_cannot_be_smaller_the_message_says_what_to_do():
     made = enhancer(Greedy(5000, "CUDA out of memory"), 2, copies=1)
     made.network.network.most = 0

@@ -12,7 +12,7 @@ import ctloupe
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, ModelError, OptionError
+from ctloupe.foundation.errors import GeometryError, IntensityError, OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.volume.formats import read, write
@@ -144,14 +144,6 @@ def test_a_volume_that_is_not_a_clinical_ct_or_a_mask_elsewhere_is_refused():
         model().enhance(micro)
 
 
-def test_bicubic_needs_no_package_and_trained_methods_do():
-    assert load_model("bicubic").scale == 8
-    with pytest.raises(OptionError, match="trained weights"):
-        load_model("sr-cyclegan")
-    with pytest.raises(FileError, match=r"model\.json"):
-        load_model("no/such/model")
-
-
 def test_the_public_names_are_there():
     assert ctloupe.load_model is load_model
     assert ctloupe.SuperResolver is SuperResolver
@@ -161,7 +153,17 @@ def test_the_public_names_are_there():
         _ = ctloupe.nonsense
 
 
-def test_a_model_for_another_scale_is_refused(tiny_model):
-    assert load_model(tiny_model).scale == 4
-    with pytest.raises(ModelError, match="scale 4, not 8"):
-        load_model(tiny_model, scale=8)
+def test_options_are_changed_in_a_validated_copy():
+    plain = model()
+    other = plain.with_options(seed=7, consistent=True)
+    assert (other.options.seed, other.options.consistent, plain.options.seed) == (7, True, 0)
+    with pytest.raises(OptionError, match="`stitch`"):
+        plain.with_options(stitch="sewn")
+    assert plain.named("row 1").enhance(scan()).history[-1].startswith("enhanced ×4 in-plane with row 1")
+
+
+def test_the_record_says_what_made_a_volume(tiny_model):
+    found = load_model(tiny_model, seed=3).record()
+    assert found["name"] == "sr-cyclegan" and found["training"]["preset"] == "tiny"
+    assert found["enhancement seed"] == 3 and found["statistics"] == "calibrated" and found["samples"] == 0
+    assert len(found["weights"]) == 32

@@ -186,6 +186,45 @@ def test_resuming_something_else_is_refused_and_starting_over_is_possible(tmp_pa
     assert path.is_dir()
 
 
+class WithSharpening(EnhanceOptions):
+    """Options with one that nobody thought of when the journal was written."""
+
+    sharpening: int = 0
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "named"),
+    [
+        (
+            EnhanceOptions(stitch="patches"),
+            EnhanceOptions(stitch="patches", match_histograms=True),
+            "`match_histograms`",
+        ),
+        (WithSharpening(sharpening=1), WithSharpening(sharpening=2), "`sharpening`"),
+        (WithSharpening(), EnhanceOptions(), "`sharpening`"),
+    ],
+)
+def test_no_option_can_be_mixed_into_a_store_that_was_begun_without_it(tmp_path, begun, asked, named):
+    path = tmp_path / "fine.ome.zarr"
+    model = resolver().model
+
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        SuperResolver(model, begun).enhance_to(scan(), path, slab=2, progress=stop)
+    with pytest.raises(OptionError, match=f"begun with another {named};"):
+        SuperResolver(model, asked).enhance_to(scan(), path, slab=2, resume=True)
+
+
+def test_memory_and_tile_may_change_on_the_way_since_the_tiles_are_kept(tmp_path):
+    whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
+    enhance(whole, {"tile": 8})
+    stopped_after(path, 4, overrides={"tile": 8})
+    enhance(path, {"memory": 2 * 10**9}, resume=True)
+    assert files(path) == files(whole)
+
+
 def test_a_journal_cut_off_in_the_middle_of_a_line_costs_one_slab(tmp_path):
     whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
     enhance(whole)
