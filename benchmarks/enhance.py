@@ -1,4 +1,4 @@
-"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, OpenVINO; all in one run.
+"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, and OpenVINO where it is installed.
 
 python benchmarks/enhance.py
 python benchmarks/enhance.py --model runs/first/model --json
@@ -147,7 +147,7 @@ def main():
     if tiled.is_split:
         tiles = [Tile((0, hu.shape[0]), (0, hu.shape[1]), *hu.shape)]
         seconds, _ = best(lambda: tiled.coarse(unit, tiles), arguments.repeats)
-        work_of_trunk = gflop(network.features, unit)
+        work_of_trunk = gflop(network.coarse_features, unit)
         rows["engine"]["trunk_seconds"] = seconds
         rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
     report = {

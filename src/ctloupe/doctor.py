@@ -9,10 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ctloupe.foundation.memory import memory
+
 _EXTRAS = (
     ("python-gdcm", "dicom", "DICOM files with compressed pixel data"),
     ("imagecodecs", "tiff", "TIFF files compressed with LZW, Zstandard and others"),
-    ("openvino", "openvino", "faster enhancing on Intel processors"),
     ("distributed", "cluster", "enhancing on several machines through Dask"),
     ("reportlab", "pdf", "reports as PDF"),
 )
@@ -41,14 +42,14 @@ def examine() -> dict[str, Any]:
 
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
     free = shutil.disk_usage(Path.cwd()).free / 1e9
-    memory = _memory()
+    room = memory()
     return {
         "ctloupe": version("ctloupe"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "torch": {"version": torch.__version__, "build": build, "threads": torch.get_num_threads()},
         "devices": _devices(),
-        "memory_gb": memory,
+        "memory_gb": {"total": room.total / 1e9, "available": room.available / 1e9},
         "disk_gb": {"free": free},
         "libraries": {name: found for name in _LIBRARIES if (found := _version(name))},
         "extras": [
@@ -60,7 +61,7 @@ def examine() -> dict[str, Any]:
             }
             for name, extra, purpose in _EXTRAS
         ],
-        "problems": _problems(free, memory["available"]),
+        "problems": _problems(free, room.available / 1e9),
     }
 
 
@@ -87,18 +88,6 @@ def _devices() -> list[dict[str, Any]]:
     cpu = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     found.append({"name": "cpu", "description": cpu, "memory_gb": None, "bf16": hardware_has_bf16("cpu")})
     return found
-
-
-def _memory() -> dict[str, float]:
-    facts = Path("/proc/meminfo")
-    if facts.is_file():
-        lines = dict(line.split(":", 1) for line in facts.read_text(encoding="ascii").splitlines())
-        kilobytes = {name: int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable")}
-        return {"total": kilobytes["MemTotal"] / 1e6, "available": kilobytes["MemAvailable"] / 1e6}
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-        return {"total": total, "available": total}
-    return {"total": float("nan"), "available": float("nan")}
 
 
 def _problems(free_gb: float, available_gb: float) -> list[str]:

@@ -139,3 +139,15 @@ def test_what_makes_no_sense_is_refused_in_one_line(case, arguments, match, monk
     said = refused([*plain, *arguments], monkeypatch, capsys)
     assert match in said and said.count("\n") == 1
     assert not (case / "suite").exists()
+
+
+def test_a_mask_elsewhere_in_space_is_refused_although_its_shape_fits(case, monkeypatch, capsys):
+    elsewhere = Volume(np.ones((2, 24, 24), np.uint8), (9.0, 9.0, 9.0), origin=(500.0, 0.0, 0.0))
+    write(elsewhere, case / "mask.nii.gz")
+    said = refused(
+        ["--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--mask", case / "mask.nii.gz"],
+        monkeypatch,
+        capsys,
+    )
+    assert "--mask" in said and "mask.nii.gz: is not on the grid of the scan" in said
+    assert "9×9×9 mm" in said and "the first voxel 500 mm away" in said

@@ -14,7 +14,7 @@ from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.bayes_cyclegan import EnlargeAndTranslate
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.translation import TranslationGenerator
 from small_enhancers import LOCAL, NAMES, small_enhancer
 

@@ -11,7 +11,7 @@ from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 from small_enhancers import small_enhancer
 
 SCALE = 2

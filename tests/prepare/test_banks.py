@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
-from ctloupe.phantom.phantom import PhantomConfig, make_lung
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import read, write
@@ -15,7 +16,7 @@ from ctloupe.volume.volume import Volume
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scans")
-    case = make_lung((16, 160, 160), 1, PhantomConfig(scale=4, slices=4))
+    case = make_phantom("lung", (16, 160, 160), 1, PhantomConfig(scale=4, slices=4))
     return write(case.clinical, folder / "clinical.nii.gz"), write(case.micro, folder / "micro.nii.gz")
 
 

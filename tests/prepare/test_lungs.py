@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from ctloupe.foundation.errors import IntensityError
-from ctloupe.phantom.phantom import make_lung
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
@@ -101,7 +101,7 @@ def test_noise_does_not_pierce_the_mask_of_a_small_view_inside_the_lung():
 
 
 def test_a_view_that_lies_wholly_inside_the_lung_is_nearly_all_mask():
-    assert lung_mask(make_lung((16, 320, 320), 4).clinical).mean() > 0.9
+    assert lung_mask(make_phantom("lung", (16, 320, 320), 4).clinical).mean() > 0.9
 
 
 @pytest.mark.parametrize("value", [40, -1000], ids=["tissue", "air"])

@@ -138,10 +138,10 @@ def test_another_study_or_no_resume_is_refused(finished):
         run_study(study, out, StudyRequest(resume=True, **SIZE | {"steps": 3}))
     with pytest.raises(FileError, match="another study"):
         run_study(load_study("jmi-table4"), out, StudyRequest(resume=True, **SIZE))
-    with pytest.raises(FileError, match="no study here"):
+    with pytest.raises(FileError, match="no study is here"):
         load_results(out / "results")
     (out / "results" / "zzz.json").write_text("{")
-    with pytest.raises(FileError, match="damaged result"):
+    with pytest.raises(FileError, match="not a valid result"):
         load_results(out)
     (out / "results" / "zzz.json").unlink()
 

@@ -169,7 +169,7 @@ def _case(
     from ctloupe.enhance.region import parse_region
     from ctloupe.evaluate.case import Case
     from ctloupe.evaluate.comparison import BASELINE
-    from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
+    from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
     from ctloupe.volume.formats import read
 
     if scan is None or not output:
@@ -204,18 +204,15 @@ def _case(
 
 
 def _mask(mask: str | None, scan: Any) -> Any:
-    from ctloupe.volume.formats import read
-
     if mask is None:
         return None
     if mask == "lungs":
         from ctloupe.prepare.lungs import lung_mask
 
         return lung_mask(scan)
-    inside = read(Path(mask)).array() != 0
-    if inside.shape != scan.shape:
-        raise OptionError(f"--mask {mask}: shape {inside.shape}, the input has {scan.shape}")
-    return inside
+    from ctloupe.volume.masks import read_mask
+
+    return read_mask(mask, scan, "mask")
 
 
 def _factors(path: Path) -> dict[int, float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ctloupe.enhance.back_projection import difference, make_consistent
 from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.tiling import Tiling
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 
 
 class BicubicSliceEnhancer:

@@ -23,8 +23,8 @@ from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import Draw, drawing
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed
 

@@ -15,7 +15,6 @@ from ctloupe.enhance.enhanced_volume import described, described_deviation, lazi
 from ctloupe.enhance.identity import Identity
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.output_format import held_in_memory, streams
 from ctloupe.enhance.plan import make_plan, require_disk
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.region import Region
@@ -28,7 +27,7 @@ from ctloupe.enhance.store.stream import Stores, fill, place, slabs_of, summaris
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
-from ctloupe.volume.formats import require_writable, write
+from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
 
 SLAB: Final = 4
@@ -84,19 +83,19 @@ class Job:
             If the user stopped it.
         """
         self._check()
-        return self._run_streamed() if streams(self.output) else self._write_at_once()
+        return self._run_streamed() if format_of_output(self.output).resumable else self._write_at_once()
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
-        shape = self.part.scan.shape
+        shape, kind = self.part.scan.shape, format_of_output(self.output)
         if self.slab < 1:
             raise OptionError(f"`slab` {self.slab}: expected at least one slice")
-        if (self.resume or self.scheduler) and not streams(self.output):
+        if (self.resume or self.scheduler) and not kind.resumable:
             raise OptionError(
                 f"{self.output}: only OME-Zarr can be resumed or written by several workers; name it *.ome.zarr"
             )
         size, allowed = 2.0 * np.prod(shape) * self.model.scale**2, memory_allowed(self.options)
-        if held_in_memory(self.output) and size > allowed / 2:
+        if not kind.streams and size > allowed / 2:
             raise OptionError(
                 f"{self.output}: {size / 1e9:.1f} GB do not fit the memory ({allowed / 1e9:.1f} GB allowed), and this "
                 "format is written at once; name the output *.ome.zarr, which is streamed"

@@ -14,7 +14,7 @@ from ctloupe import methods
 from ctloupe.foundation.errors import ModelError, OptionError
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
 """For interpolations, which are linear and must not be cut off at a window."""

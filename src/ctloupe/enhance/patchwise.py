@@ -19,8 +19,8 @@ from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.enhance.tiling import Tiling
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import sampling
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.tile import Tile
 
 

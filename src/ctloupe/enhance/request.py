@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ctloupe.enhance.model import loaded_model
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.region import parse_region
@@ -15,14 +13,14 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
 from ctloupe.foundation.atomic import full_suffix
-from ctloupe.foundation.errors import CtLoupeError, GeometryError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.train.fabric import resolve_accelerator
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
-from ctloupe.volume.dicom import source_series
-from ctloupe.volume.formats import detect, read, require_writable
+from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.geometry import Triple
+from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
 
@@ -209,7 +207,7 @@ class _Enhancement:
                 resume=request.resume,
                 slab=request.slab,
                 scheduler=request.scheduler,
-                source=_source(path, out, request.series),
+                source=source_files(path, out, request.series),
                 tell=self.say,
             )
         finally:
@@ -223,7 +221,7 @@ class _Enhancement:
         """The scan at a spacing that the model can take, and where it is enhanced."""
         asked, trained = self.request.mask, self.resolver.trained_spacing is not None
         if asked not in ("auto", "none"):
-            given = _mask_on_grid(Path(asked), scan)
+            given = read_mask(asked, scan, "mask")
             return self._fitted(scan, has_mask=True), given
         scan = self._fitted(scan, has_mask=False)
         if asked == "none" or not trained:
@@ -246,21 +244,3 @@ class _Enhancement:
             scan = resample_in_plane(scan, trained)
         require_spacing(scan, trained, str(request.model))
         return scan
-
-
-def _mask_on_grid(path: Path, scan: Volume) -> Mask:
-    """Read a mask, which has to be on the scan's grid."""
-    found = read(path)
-    if found.shape != scan.shape or not np.allclose(found.affine, scan.affine, atol=1e-3):
-        raise GeometryError(
-            f"`mask` {path}: shape {found.shape} and position are not those of the scan {scan.shape}; "
-            "make the mask on the scan's grid"
-        )
-    return np.asarray(found.array() != 0)
-
-
-def _source(scan: Path, out: Path, series: str | None) -> list[Path]:
-    """DICOM files that a DICOM series is made from."""
-    if out.suffix.lower() != ".dicom" or detect(scan) != "dicom":
-        return []
-    return source_series(scan, series)

@@ -12,8 +12,8 @@ from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.cycle import Translators, TwoDiscriminators, cycle_step
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import initialise_normal
-from ctloupe.networks.generators import enlarge_bicubic
 from ctloupe.networks.translation import TranslationGenerator
 
 

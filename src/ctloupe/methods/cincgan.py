@@ -14,8 +14,8 @@ from ctloupe.losses.variation import total_variation
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.cycle import TwoDiscriminators
 from ctloupe.methods.paired import PairDiscriminator
+from ctloupe.networks.bicubic import shrink_bicubic
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
-from ctloupe.networks.degradations import shrink_bicubic
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import StridedGenerator
 from ctloupe.networks.plain import PlainSRNet

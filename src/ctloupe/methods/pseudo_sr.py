@@ -12,8 +12,8 @@ from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, gene
 from ctloupe.losses.mmsr import distance
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.networks.attention import RCAN
+from ctloupe.networks.bicubic import shrink_bicubic
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
-from ctloupe.networks.degradations import shrink_bicubic
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.translation import CleanAndEnlarge, TranslationGenerator
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.tile import Tile
+from ctloupe.networks.tile import PlacedLayer, Tile
 
 PERIOD = 509
 """Side of the random field that masks are cut from; prime, so that it does not keep step with the network."""
@@ -37,7 +37,7 @@ class Draw:
     copies: int
 
 
-class MonteCarloDropout(nn.Module):
+class MonteCarloDropout(PlacedLayer):
     """Sets single values to zero with a given probability, in training and while samples are drawn.
 
     Parameters
@@ -52,7 +52,6 @@ class MonteCarloDropout(nn.Module):
         self.sampling = False
         self.draw: Draw | None = None
         self.layer = 0
-        self.tile: Tile | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape; what is left is scaled so that the mean stays.

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import convolution, full_precision, steps_of_two
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.split import SplitNetwork
 
 SCALING = 0.2
 """Of every residual branch (ESRGAN, Sec. 3.1)."""
@@ -56,7 +57,7 @@ class ResidualInResidual(nn.Module):
         return torch.add(features, self.body(features), alpha=SCALING)
 
 
-class RRDBNet(nn.Module):
+class RRDBNet(SplitNetwork):
     """LR to HR: dense trunk at LR size, nearest-neighbour doublings each with a convolution, two convolutions at HR.
 
     Parameters
@@ -106,17 +107,13 @@ class RRDBNet(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return the features ``(n, c, h, w)`` behind the trunk."""
         features = self.head(image)
         return features + self.trunk(features)
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        """Map the features and their image to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         for doubling in self.doublings:
             features = F.leaky_relu(doubling(F.interpolate(features, scale_factor=2.0, mode="nearest")), 0.2)
         result = full_precision(self.last(F.leaky_relu(self.fine(features), 0.2)))

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import convolution, full_precision, norm
-from ctloupe.networks.generators import enlarge_bicubic
 
 
 class DoubleConvolution(nn.Sequential):

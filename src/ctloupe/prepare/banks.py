@@ -15,8 +15,9 @@ from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.volume.formats import detect, read
+from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
+from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import LazyArray, Volume
 
 Mask = NDArray[np.bool_]
@@ -186,11 +187,11 @@ def _cases(
 
 
 def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
-    kind = detect(path)
+    takes = format_of(path).takes
     return read(
         path,
-        series=request.series if kind == "dicom" else None,
-        voxel_size=request.voxel_size if kind == "tiff" and not clinical else None,
+        series=request.series if "series" in takes else None,
+        voxel_size=request.voxel_size if "voxel_size" in takes and not clinical else None,
     )
 
 
@@ -214,10 +215,7 @@ def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Ma
         return box
     if count > 1:
         raise OptionError(f"`{modality}_mask` {asked}: a mask file goes with a single volume, {count} were given")
-    given = read(Path(asked))
-    if given.shape != volume.shape or not np.allclose(given.affine, volume.affine, atol=1e-3):
-        raise GeometryError(f"`{modality}_mask` {asked}: is not on the grid of the volume {volume.shape}")
-    return given.array() != 0
+    return read_mask(asked, volume, f"{modality}_mask")
 
 
 def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:

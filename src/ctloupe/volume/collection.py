@@ -32,7 +32,7 @@ def volume_paths(paths: list[Path]) -> list[Path]:
 
 def holds_several(path: Path) -> bool:
     """Whether `path` is a folder that is not itself a volume."""
-    return path.is_dir() and not path.name.endswith(".zarr") and not _is_readable(path)
+    return path.is_dir() and not _is_readable(path)
 
 
 def name_of(path: Path) -> str:

@@ -270,7 +270,7 @@ def _child(path, limit=None):
 def spawn():
     """Start a fresh process for a run; a server that has PyTorch loaded already makes it quick."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ctloupe.enhance.job", "ctloupe.volume.ome_zarr", "small_enhancers"])
+    context.set_forkserver_preload(["ctloupe.enhance.job", "ctloupe.volume.formats.ome_zarr.reader", "small_enhancers"])
 
     def start(*arguments):
         process = context.Process(target=_child, args=arguments)

@@ -6,21 +6,19 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from ctloupe.evaluate.metrics.structure import (
-    BONE_RULES,
-    LUNG_RULES,
     SUPPORT,
     TOLERANCE_MM,
     Marked,
     StructureScore,
     labelled,
-    rules_for,
     segment,
     sized,
 )
-from ctloupe.phantom.anatomy import Label
-from ctloupe.phantom.temporal_bone import BoneLabel
+from ctloupe.phantom.anatomies.lung import LUNG, LungLabel
+from ctloupe.phantom.anatomies.temporal_bone import TEMPORAL_BONE
 
-LUMEN, VESSEL = LUNG_RULES
+LUMEN, VESSEL = LUNG.structures
+(SOFT_SPACE,) = TEMPORAL_BONE.structures
 EDGE = 0.08
 SPACING = (EDGE, EDGE)
 
@@ -118,24 +116,22 @@ def test_empty_slices_have_no_distance_and_no_dice():
 
 def test_blur_loses_small_structures_first():
     plane = slice_with(vessels=[((40, 40), 0.5), ((40, 110), 0.5), ((110, 80), 2.0)])
-    labels = np.where(plane == 40, Label.ARTERY, Label.PARENCHYMA)
+    labels = np.where(plane == 40, LungLabel.ARTERY, LungLabel.PARENCHYMA)
     made = StructureScore(VESSEL)
     blurred = segment(gaussian_filter(plane, 0.5 / EDGE), VESSEL, SPACING)
     made.add(Marked.of(blurred, SPACING), Marked.of(labelled(labels, VESSEL, SPACING), SPACING), SPACING)
     assert made.by_size()["under 2 mm"] == (0, 2) and made.by_size()["3 mm and more"] == (1, 1)
 
 
-def test_labels_say_which_anatomy_the_rules_are_of():
-    assert rules_for([0, 1, 2]) == LUNG_RULES
-    assert rules_for([int(BoneLabel.CAPSULE), int(BoneLabel.FLUID)]) == BONE_RULES
+def test_the_soft_space_of_bone_is_neither_air_nor_dense_bone():
     plane = np.full((60, 60), 2100.0)
     plane[disk((30, 30), 1.0, (60, 60))] = 15
     plane[:10] = -1000
-    found = segment(plane, BONE_RULES[0], SPACING)
+    found = segment(plane, SOFT_SPACE, SPACING)
     assert found[30, 30] and not found[:8].any() and not found[50].any()
 
 
-@pytest.mark.parametrize("rule", [*LUNG_RULES, *BONE_RULES])
+@pytest.mark.parametrize("rule", [LUMEN, VESSEL, SOFT_SPACE])
 def test_a_rule_can_be_read(rule):
     text = rule.in_words()
     assert rule.name in text and "HU" in text and f"{rule.least:g} mm" in text

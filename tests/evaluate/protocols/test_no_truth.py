@@ -9,12 +9,13 @@ from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.no_truth import compare_without_truth
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import make_lung, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 
 
 @pytest.fixture(scope="module")
 def case():
-    made = make_lung((16, 192, 192), 5)
+    made = make_phantom("lung", (16, 192, 192), 5)
     return made.clinical, truth_on_clinical_slices(made.truth, made.clinical), made.micro
 
 

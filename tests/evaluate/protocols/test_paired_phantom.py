@@ -11,13 +11,14 @@ from ctloupe.evaluate.protocols.recipes import DATA_RANGE_HU, PAIRED_PHANTOM
 from ctloupe.evaluate.suite.controls import misplaced_texture
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.volume import Volume
 
 
 @pytest.fixture(scope="module")
 def case():
-    made = make_lung((16, 96, 96), 5)
+    made = make_phantom("lung", (16, 96, 96), 5)
     return made.clinical, truth_on_clinical_slices(made.truth, made.clinical)
 
 
@@ -84,7 +85,7 @@ def test_an_empty_mask_is_refused(case):
 
 
 def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rule():
-    made = make_lung((16, 256, 256), 11)
+    made = make_phantom("lung", (16, 256, 256), 11)
     scan, truth = made.clinical, truth_on_clinical_slices(made.truth, made.clinical)
     labels = labels_on_clinical_slices(made.labels, scan)
     found = compare_with_truth(scan, {"truth again": truth}, truth, labels=labels)
@@ -99,7 +100,7 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
 
 
 def test_unpaired_micro_ct_adds_realism_which_texture_in_the_wrong_place_wins():
-    made, other = make_lung((16, 192, 192), 5), make_lung((16, 192, 192), 6)
+    made, other = make_phantom("lung", (16, 192, 192), 5), make_phantom("lung", (16, 192, 192), 6)
     scan, truth = made.clinical, truth_on_clinical_slices(made.truth, made.clinical)
     wrong = truth.with_data(misplaced_texture(truth.array(), 8))
     look = texture_of(other.micro, IntensityWindow(2500, 15000), truth.spacing[1:])

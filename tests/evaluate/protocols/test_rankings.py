@@ -8,7 +8,8 @@ from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 
 DB = "spectrum distance (dB)"
 TO_MICRO = ("spectrum distance to µCT (dB)", "sliced Wasserstein to µCT")
@@ -16,7 +17,7 @@ TO_MICRO = ("spectrum distance to µCT (dB)", "sliced Wasserstein to µCT")
 
 @pytest.fixture(scope="module")
 def rows():
-    case, other = make_lung((16, 256, 256), 7), make_lung((16, 256, 256), 8)
+    case, other = make_phantom("lung", (16, 256, 256), 7), make_phantom("lung", (16, 256, 256), 8)
     scan, truth = case.clinical, truth_on_clinical_slices(case.truth, case.clinical)
     truth = truth.with_data(truth.array())
     labels = labels_on_clinical_slices(case.labels, scan)

@@ -11,7 +11,15 @@ from PIL import Image
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.report.page import Shown, add_curves, add_pictures, add_result, chosen_box, chosen_slice
+from ctloupe.evaluate.report.page import (
+    Shown,
+    add_curves,
+    add_details,
+    add_overview,
+    add_result,
+    chosen_box,
+    chosen_slice,
+)
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, loss_curves, panel, signed_map
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words, tissues_in_words
@@ -47,7 +55,7 @@ def test_the_page_loads_nothing_and_escapes_everything(tmp_path):
     report.section("<b>Heading</b>")
     report.text("5 < 6 & <img src=x>")
     report.table(["", "<i>"], [["row", "<u>"]])
-    report.figure(panel([view()]), 'caption "quoted" <em>')
+    report.figure(panel([view()]), 'caption "quoted" <em>', 'what "is" seen <em>')
     report.terms({"<dt>": "<dd>"})
     report.write(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -55,10 +63,24 @@ def test_the_page_loads_nothing_and_escapes_everything(tmp_path):
     assert "<img src=x>" not in page
     for text in ("&lt;b&gt;Heading", "5 &lt; 6 &amp;", "&lt;u&gt;"):
         assert text in page
-    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'(?:src|href)="([^"]*)"', page))
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', page))
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page))
+    assert 'alt="what &#34;is&#34; seen &lt;em&gt;"' in page
     assert page.count("Research use only") == 2
     picture = re.search(r'base64,([^"]+)"', page).group(1)
     assert decoded(base64.b64decode(picture)).size
+
+
+def test_every_picture_opens_in_its_own_size_and_says_what_it_shows():
+    report = Report("x")
+    report.section("Pictures")
+    for name in ("one", "two"):
+        report.figure(panel([view(name)]), "a caption", f"a picture of {name}")
+    page = report.html()
+    for number, name in enumerate(("one", "two"), 1):
+        assert f'<figure id="picture-{number}">' in page
+        assert f'href="#picture-{number}" aria-label="Show large: a picture of {name}"' in page
+    assert page.count("figure:target img { max-width: none; }") == 1
 
 
 def test_a_page_needs_a_section_and_does_not_replace_a_file_unasked(tmp_path):
@@ -82,8 +104,9 @@ def test_a_comparison_shows_every_number_with_its_definition():
     report = Report("x")
     rows = {"bicubic": interpolated(scan, 2), "mine": interpolated(scan, 2)}
     shown = Shown(scan, rows, truth, warnings=("the spacing is <odd>",))
-    add_result(report, found, shown)
-    add_pictures(report, shown)
+    add_overview(report, shown)
+    add_result(report, found)
+    add_details(report, shown)
     add_curves(report, found)
     page = report.html()
     for metric in found.definitions:
@@ -96,6 +119,8 @@ def test_a_comparison_shows_every_number_with_its_definition():
         "The worst of",
     ):
         assert wanted in page
+    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", "What was found", "<table")]
+    assert order == sorted(order), "warnings, pictures, words, tables"
     # A slice, differences, three crops, the consistency map, and two figures of curves.
     assert page.count("data:image/png") == 8
 
@@ -107,7 +132,7 @@ def test_the_page_is_a_pdf_on_request(tmp_path):
     report.text("5 < 6 & more")
     report.table(["", "mine"], [["PSNR", "17.1"]])
     report.terms({"PSNR": "definition"})
-    report.figure(panel([view()]), "a picture")
+    report.figure(panel([view()]), "a picture", "a square")
     report.write_pdf(tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
     with pytest.raises(FileError, match="overwrite"):

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.blocks import SubPixelStep
-from ctloupe.networks.tile import Tile
+from ctloupe.networks.tile import PlacedLayer
 
 STRIP_BYTES: Final = 6 << 20
 """Of the features of one strip of rows; near the size of the second-level cache."""
@@ -318,7 +318,7 @@ def interleaved(features: Tensor) -> Tensor:
     return runs.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
 
 
-class FastLast(nn.Module):
+class FastLast(PlacedLayer):
     """The last convolution, evaluated on the grid before the last shuffle, with a float32 result.
 
     Each of the four sub-pixels of an output is a convolution of the unshuffled features with a kernel of about half
@@ -351,8 +351,6 @@ class FastLast(nn.Module):
         bias = None if convolution.bias is None else convolution.bias.detach().float()
         self.register_buffer("bias", bias)
         self.padding = whole.shape[-1] // 2
-        self.tile: Tile | None = None
-        """Where the input lies in the image; None: it is the whole image."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Map unshuffled features ``(n, 4·c, h, w)`` to the image ``(n, 1, 2h, 2w)``."""

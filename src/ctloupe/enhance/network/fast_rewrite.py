@@ -19,9 +19,9 @@ from ctloupe.enhance.network.fast_layers import (
     slope_of,
 )
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
-from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
 def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
@@ -53,21 +53,23 @@ def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     for name, child in module.named_children():
         if name not in merged:
             setattr(module, name, _lower(child, dtype))
-    if isinstance(module, SubPixelGenerator) and len(module.trunk) and isinstance(module.trunk[0], FastResidual):
+    if isinstance(module, SubPixelShell) and module.neck is not None:
         # Here nothing but the trunk reads what the head made; networks with a long skip read it again.
-        module.trunk[0].in_place = True
+        first = next(module.trunk.children(), None)
+        if isinstance(first, FastResidual):
+            first.in_place = True
     return Converted(module, dtype) if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else module
 
 
 def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
-    """Lower ``tail`` and ``last`` of a network as one: a sub-pixel step and a convolution to one channel."""
-    tail, last = getattr(module, "tail", None), getattr(module, "last", None)
-    if not isinstance(tail, nn.Sequential) or not len(tail) or not isinstance(last, nn.Conv2d):
+    """Lower the last sub-pixel step of a shell and its convolution to one channel as one."""
+    if not isinstance(module, SubPixelShell):
         return set()
-    *before, final = tail
+    *before, final = module.tail
+    last = module.last
     if not _mergeable(final, last):
         return set()
-    assert isinstance(final, SubPixelStep)
+    assert isinstance(final, SubPixelStep) and isinstance(last, nn.Conv2d)
     module.tail = _sequence([*before, FastSubPixel(final, dtype, shuffles=False)], dtype)
     module.last = FastLast(last, dtype)
     return {"tail", "last"}

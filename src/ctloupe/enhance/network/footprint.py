@@ -8,6 +8,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from ctloupe.networks.split import SplitNetwork
+
 _SIZE: Final = 32
 
 
@@ -34,9 +36,8 @@ class Footprint:
         """Measure a network on a small image, with so many bytes for a number."""
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
         image = torch.zeros(1, 1, _SIZE, _SIZE, device=device)
-        split = hasattr(network, "features")
         largest = {"coarse": 0.0, "tile": 0.0, "tensor": 0.0}
-        part = "coarse" if split else "tile"
+        part = "coarse" if isinstance(network, SplitNetwork) else "tile"
 
         def watch(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             sizes = [one.numel() * bytes_each for one in (*inputs, output) if isinstance(one, Tensor)]
@@ -46,10 +47,10 @@ class Footprint:
 
         leaves = [layer for layer in network.modules() if not any(True for _ in layer.children())]
         handles = [layer.register_forward_hook(watch) for layer in leaves]
-        if split:
-            features = network.features(image)  # type: ignore[operator]
+        if isinstance(network, SplitNetwork):
+            features = network.coarse_features(image)
             part = "tile"
-            network.render(features, image)  # type: ignore[operator]
+            network.render(features, image)
         else:
             network(image)
         for handle in handles:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of, trace
+from ctloupe.networks.split import SplitNetwork
 from ctloupe.networks.tile import Tile
 
 TRACE_SIZE = 32
@@ -37,9 +38,9 @@ class Range:
 class TiledNetwork:
     """An enhancer cut into what is computed once per slice and what is computed tile by tile.
 
-    Networks with the methods ``features`` (all that happens on the coarse grid) and ``render`` (the rest) do the
-    first on the whole slice and the second in tiles whose overlap is the reach of ``render`` alone; of others the
-    whole network runs in tiles. What has operations over the whole image is not cut.
+    A `SplitNetwork` computes its coarse features on the whole slice and renders in tiles whose overlap is the receptive
+    field of ``render`` alone; any other network runs as a whole in tiles. What has operations over the whole image is
+    not cut.
 
     Parameters
     ----------
@@ -54,14 +55,18 @@ class TiledNetwork:
     def __init__(self, plain: nn.Module, network: nn.Module, scale: int) -> None:
         self.plain, self.network, self.scale = plain, network, scale
         self.whole = receptive_field_of(plain, TRACE_SIZE)
-        self.is_split = hasattr(network, "features") and hasattr(network, "render")
         self.of_tile = self.whole
-        if self.is_split:
+        if isinstance(plain, SplitNetwork):
             device = next(plain.parameters()).device
             image = torch.zeros(1, 1, TRACE_SIZE, TRACE_SIZE, device=device)
             with torch.no_grad():
-                features = plain.features(image)  # type: ignore[operator]
-            self.of_tile = trace(plain.render, features, image)  # type: ignore[arg-type]
+                features = plain.coarse_features(image)
+            self.of_tile = trace(plain.render, features, image)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether part of it is computed once for a whole slice."""
+        return isinstance(self.network, SplitNetwork)
 
     @property
     def is_local(self) -> bool:
@@ -112,10 +117,10 @@ class TiledNetwork:
         """
         height, width = image.shape[-2:]
         rows, columns = self._around(tiles, height, width)
-        if not self.is_split:
+        if not isinstance(self.network, SplitNetwork):
             return None, rows, columns
         part = image[..., rows.begin : rows.end, columns.begin : columns.end]
-        return self.network.features(part), rows, columns  # type: ignore[operator]
+        return self.network.coarse_features(part), rows, columns
 
     def _around(self, tiles: list[Tile], height: int, width: int) -> tuple[Range, Range]:
         if not self.is_local:
@@ -142,7 +147,7 @@ class TiledNetwork:
 
     def function(self) -> nn.Module:
         """What is called with those inputs."""
-        return _Rendered(self.network) if self.is_split else self.network
+        return _Rendered(self.network) if isinstance(self.network, SplitNetwork) else self.network
 
     def middle(self, output: Tensor, wider: Tile, tile: Tile) -> Tensor:
         """The part of the output that belongs to `tile`."""
@@ -154,13 +159,12 @@ class TiledNetwork:
 class _Rendered(nn.Module):
     """The second half of a network, as a module."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: SplitNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, features: Any, image: Tensor) -> Tensor:
-        rendered: Tensor = self.network.render(features, image)  # type: ignore[operator]
-        return rendered
+        return self.network.render(features, image)
 
 
 def _relative(wanted: Range, whole: Range) -> slice:

@@ -20,7 +20,7 @@ from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab, Journal
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
-from ctloupe.volume.ome_zarr_write import OmeZarrWriter
+from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
 from ctloupe.volume.volume import Volume
 
 AHEAD: Final = 2

@@ -18,7 +18,7 @@ from scipy.ndimage import label, map_coordinates
 from ctloupe.evaluate.comparison import Metric
 from ctloupe.evaluate.metrics.structure import SIZE_CLASSES_MM, equivalent_diameters, size_class
 from ctloupe.evaluate.suite.intervals import finite_mean
-from ctloupe.phantom.anatomy import Label
+from ctloupe.phantom.anatomies.base import WallLabels
 
 RAYS: Final = 64
 LEAST_DIAMETER_MM: Final = 0.8
@@ -59,15 +59,17 @@ class WallProfiles:
     along: Profile
 
 
-def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
+def wall_profiles(labels: Plane, spacing: tuple[float, float], numbers: WallLabels) -> WallProfiles:
     """Choose airways and rays from the labels of a slice with pixels of `spacing` (y, x) mm.
+
+    `numbers` are the labels of lumen, wall and what has to follow the wall.
 
     An airway counts when its lumen is at least 0.8 mm wide, not cut along, and off the slice's border; a ray counts
     when its wall is followed by a quarter of a millimetre of parenchyma.
     """
     step = 0.25 * min(spacing)
     along = np.arange(-BEFORE_MM, AFTER_MM + step / 2, step)
-    regions, count = label(labels == Label.AIRWAY_LUMEN)
+    regions, count = label(labels == numbers.lumen)
     diameters = equivalent_diameters(regions, spacing)
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     places, thickness, diameter = [], [], []
@@ -77,7 +79,7 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float]) -> WallProfiles:
         points = np.argwhere(regions == number)
         if _axis_ratio(points * np.asarray(spacing)) > LARGEST_AXIS_RATIO:
             continue
-        found = _rays(labels, points.mean(0), diameters[number], spacing, along, step)
+        found = _rays(labels, numbers, points.mean(0), diameters[number], spacing, along, step)
         if found is not None:
             places.append(found[0])
             thickness.append(found[1])
@@ -93,6 +95,7 @@ def _axis_ratio(points: NDArray[np.float64]) -> float:
 
 def _rays(
     labels: Plane,
+    numbers: WallLabels,
     centre: NDArray[np.float64],
     diameter: float,
     spacing: tuple[float, float],
@@ -103,17 +106,17 @@ def _rays(
     ways = np.stack([np.sin(angles), np.cos(angles)]) / np.asarray(spacing)[:, None]
     reach = np.arange(0, LARGEST_AXIS_RATIO * diameter + AFTER_MM + CLEAR_MM, step)
     where = centre[:, None, None] + ways[:, :, None] * reach
-    met = map_coordinates(labels, where, order=0, mode="constant", cval=Label.OUTSIDE)
-    begins = np.argmax(met == Label.AIRWAY_WALL, axis=1)
+    met = map_coordinates(labels, where, order=0, mode="constant", cval=0)
+    begins = np.argmax(met == numbers.wall, axis=1)
     begun = np.arange(reach.size) >= begins[:, None]
-    ends = np.argmin(~begun | (met == Label.AIRWAY_WALL), axis=1)
+    ends = np.argmin(~begun | (met == numbers.wall), axis=1)
     clear = round(CLEAR_MM / step)
     kept = []
     for ray in range(RAYS):
         begin, end = begins[ray], ends[ray]
         outside = met[ray, end : end + clear]
-        is_wall = 0 < begin < end and bool((met[ray, :begin] == Label.AIRWAY_LUMEN).all())
-        if is_wall and outside.size == clear and bool((outside == Label.PARENCHYMA).all()):
+        is_wall = 0 < begin < end and bool((met[ray, :begin] == numbers.lumen).all())
+        if is_wall and outside.size == clear and bool((outside == numbers.around).all()):
             kept.append(ray)
     if len(kept) < LEAST_RAYS:
         return None

@@ -6,7 +6,6 @@ it misses in the truth is the limit of the rule, which is why the truth is measu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
 
 from ctloupe.evaluate.comparison import Metric
-from ctloupe.phantom.anatomy import Label
-from ctloupe.phantom.temporal_bone import BoneLabel
+from ctloupe.phantom.structure_rule import StructureRule
 
 TOLERANCE_MM: Final = 0.3
 """How far a structure may lie from its place and still support it."""
@@ -31,70 +29,14 @@ Plane = NDArray[Any]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How a structure is found in a slice.
-
-    Attributes
-    ----------
-    name
-        Of the structure.
-    labels
-        Label numbers that are it.
-    between : (low, high) in HU
-        Of the smoothed slice.
-    smoothing, opening
-        Standard deviation of the Gaussian and radius of the opening in mm.
-    least, counted
-        Smallest equivalent diameter in mm of a region that is found, and of a labelled one that counts: a little
-        larger, since thresholds move borders.
-    """
-
-    name: str
-    labels: tuple[int, ...]
-    between: tuple[float, float]
-    smoothing: float
-    opening: float
-    least: float
-    counted: float
-
-    def in_words(self) -> str:
-        """The rule in one sentence."""
-        low, high = self.between
-        values = f"above {low:g} HU" if high == np.inf else f"below {high:g} HU"
-        values = f"from {low:g} to {high:g} HU" if np.isfinite([low, high]).all() else values
-        opened = f", opening of {self.opening:g} mm" if self.opening else ""
-        return (
-            f"{self.name}: Gaussian of {self.smoothing:g} mm, {values}{opened}, regions of at least {self.least:g} mm "
-            f"equivalent diameter; labelled ones count from {self.counted:g} mm on"
-        )
-
-
-LUNG_RULES: Final = (
-    Rule("lumen", (Label.AIRWAY_LUMEN,), (-np.inf, -915.0), 0.06, 0.0, 1.0, 1.2),
-    Rule("vessel", (Label.ARTERY, Label.VEIN), (-400.0, np.inf), 0.1, 0.2, 0.6, 0.8),
-)
-"""−915 HU is half-way between air and mean parenchyma, −400 HU between parenchyma and blood."""
-
-BONE_RULES: Final = (
-    Rule("soft space", (BoneLabel.FLUID, BoneLabel.NERVE, BoneLabel.MARROW), (-490.0, 1060.0), 0.02, 0.0, 0.3, 0.4),
-)
-"""Half-way between air and fluid, and between fluid and dense bone; nerve and marrow are as dense as fluid."""
-
-
-def rules_for(present: Sequence[int]) -> tuple[Rule, ...]:
-    """Rules of the anatomy that label numbers belong to."""
-    return BONE_RULES if any(int(one) in tuple(BoneLabel)[1:] for one in present) else LUNG_RULES
-
-
-def segment(plane: Plane, rule: Rule, spacing: tuple[float, float]) -> Flags:
+def segment(plane: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
     """Apply a rule to a slice in HU with pixels of `spacing` (y, x) mm."""
     smooth = gaussian_filter(np.asarray(plane, np.float32), [rule.smoothing / edge for edge in spacing])
     found = (smooth > rule.between[0]) & (smooth < rule.between[1])
     return sized(_opened(found, rule.opening, spacing), rule.least, spacing)
 
 
-def labelled(labels: Plane, rule: Rule, spacing: tuple[float, float]) -> Flags:
+def labelled(labels: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
     """The structure of a rule in a slice of labels, from its least size on."""
     return sized(np.isin(labels, rule.labels), rule.least, spacing)
 
@@ -169,7 +111,7 @@ class StructureScore:
         Of the structure.
     """
 
-    rule: Rule
+    rule: StructureRule
     both: int = 0
     either: int = 0
     distance: float = 0.0

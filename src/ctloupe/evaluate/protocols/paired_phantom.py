@@ -15,11 +15,14 @@ from ctloupe.evaluate.metrics.consistency import ConsistencySum
 from ctloupe.evaluate.metrics.fidelity import SsimReference, counted_similarity
 from ctloupe.evaluate.metrics.realism import power_spectrum_distance
 from ctloupe.evaluate.metrics.resolution import RingCorrelation, RingCorrelator
-from ctloupe.evaluate.metrics.structure import LUNG_RULES, Marked, Rule, StructureScore, labelled, rules_for, segment
+from ctloupe.evaluate.metrics.structure import Marked, StructureScore, labelled, segment
 from ctloupe.evaluate.metrics.texture import Texture, Unpaired, detailed_slices
 from ctloupe.evaluate.protocols.recipes import DATA_RANGE_HU, PAIRED_PHANTOM
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.spectrum import radial_power
+from ctloupe.phantom.anatomies.base import Anatomy
+from ctloupe.phantom.anatomies.registry import of_labels
+from ctloupe.phantom.structure_rule import StructureRule
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
 
@@ -93,6 +96,8 @@ class _Plan:
         Those that Fourier transforms are taken of.
     box
         Rectangle of the fine grid around the mask.
+    anatomy
+        What the labels are of; None without labels.
     """
 
     scale: int
@@ -103,7 +108,12 @@ class _Plan:
     spacing: tuple[float, float]
     voxels: int
     volume_cm3: float
-    rules: tuple[Rule, ...]
+    anatomy: Anatomy | None
+
+    @property
+    def rules(self) -> tuple[StructureRule, ...]:
+        """Rules by which structures are found; none without labels."""
+        return () if self.anatomy is None else self.anatomy.structures
 
     @classmethod
     def of(cls, scan: Volume, truth: Volume, mask: Flags | None, labels: Volume | None, scale: int) -> _Plan:
@@ -112,12 +122,12 @@ class _Plan:
         rows, columns = (np.flatnonzero(where.any((0, axis))) for axis in (2, 1))
         box = slice(rows[0] * scale, (rows[-1] + 1) * scale), slice(columns[0] * scale, (columns[-1] + 1) * scale)
         voxels = int(where.sum()) * scale**2
-        rules: tuple[Rule, ...] = ()
+        anatomy = None
         if labels is not None:
-            rules = rules_for(np.unique(np.asarray(labels.data[int(shown[len(shown) // 2])])).tolist())
+            anatomy = of_labels(np.unique(np.asarray(labels.data[int(shown[len(shown) // 2])])).tolist())
         volume = voxels * float(np.prod(truth.spacing)) / 1000
         spacing = truth.spacing[1], truth.spacing[2]
-        return cls(scale, mask, shown, detailed_slices(shown), box, spacing, voxels, volume, rules)
+        return cls(scale, mask, shown, detailed_slices(shown), box, spacing, voxels, volume, anatomy)
 
     def inside(self, z: int) -> Flags | None:
         """The mask of a slice on the fine grid."""
@@ -148,7 +158,8 @@ class _Slice:
             if inside is not None:
                 marked = np.where(inside, marked, 0)
             real = tuple(Marked.of(labelled(marked, rule, plan.spacing), plan.spacing) for rule in plan.rules)
-            walls = wall_profiles(marked, plan.spacing) if plan.rules == LUNG_RULES else None
+            numbers = plan.anatomy.walls if plan.anatomy is not None else None
+            walls = wall_profiles(marked, plan.spacing, numbers) if numbers is not None else None
         similarity = SsimReference(plane, data_range=DATA_RANGE_HU)
         boxed = _boxed(plane, inside, plan.box) if int(z) in plan.detailed else None
         return cls(int(z), inside, np.asarray(scan.data[z], np.float32), plane, boxed, similarity, real, walls)
@@ -168,7 +179,7 @@ class _Structures:
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
         self.scores = [StructureScore(rule) for rule in plan.rules]
-        self.walls = WallScore() if plan.rules == LUNG_RULES else None
+        self.walls = WallScore() if plan.anatomy is not None and plan.anatomy.walls is not None else None
 
     def add(self, plane: NDArray[np.float32], reference: _Slice) -> None:
         spacing = self._plan.spacing

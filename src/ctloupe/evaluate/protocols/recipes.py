@@ -6,10 +6,11 @@ from typing import Final
 
 from ctloupe.evaluate.comparison import Metric, Recipe
 from ctloupe.evaluate.metrics.airway_walls import WALL_MEANINGS
-from ctloupe.evaluate.metrics.structure import BONE_RULES, LUNG_RULES, STRUCTURE_MEANINGS
+from ctloupe.evaluate.metrics.structure import STRUCTURE_MEANINGS
+from ctloupe.phantom.anatomies.registry import anatomies
 
 DATA_RANGE_HU: Final = 1500.0
-"""Stated range of lung HU (−1000 … 500) that PSNR and SSIM refer to."""
+"""Stated range of HU (−1000 … 500) that PSNR and SSIM refer to."""
 
 _CONSISTENCY: Final = {
     "consistency RMS (HU)": Metric(
@@ -60,7 +61,7 @@ _PAIRED: Final = {
 
 def _structures() -> dict[str, Metric]:
     found = {}
-    for name in dict.fromkeys(rule.name for rule in (*LUNG_RULES, *BONE_RULES)):
+    for name in dict.fromkeys(rule.name for one in anatomies() for rule in one.structures):
         for kind, metric in STRUCTURE_MEANINGS.items():
             key = f"{kind} {name}s (/cm³)" if kind in ("false", "missed") else f"{name} {kind}"
             found[key] = Metric(f"{name}: {metric.meaning}", metric.better)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,16 @@ from ctloupe.evaluate.metrics.consistency import consistency_map
 from ctloupe.evaluate.metrics.resolution import ONE_SEVENTH
 from ctloupe.evaluate.report.crops import Crop, ranked_crops
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, panel, signed_map
+from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report, number
 from ctloupe.evaluate.report.words import HOW_TO_READ, in_words
 from ctloupe.evaluate.tissues import TissueError
+from ctloupe.phantom.anatomies.registry import of_value
 from ctloupe.volume.volume import Volume
 
-LUNG_WINDOW: Final = (-1000.0, 200.0)
-BONE_WINDOW: Final = (-1000.0, 2400.0)
 DIFFERENCE_HU: Final = 400.0
 CONSISTENCY_HU: Final = 100.0
 ZOOM_SHARE: Final = 0.25
-_BONE_HU: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -66,16 +65,21 @@ class Shown:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Grey scale in HU: of lung, or of bone where the scan is mostly that dense."""
-        middle = np.asarray(self.scan.data[self.scan.shape[0] // 2])
-        return BONE_WINDOW if np.median(middle) > _BONE_HU else LUNG_WINDOW
+        """Grey scale in HU: that of the anatomy that the scan's middle slice looks like."""
+        return display_of(self.scan.data[self.scan.shape[0] // 2])
 
 
-def add_result(report: Report, found: Comparison, shown: Shown) -> None:
-    """Add warnings, the answer in words, and the table."""
-    report.section("Summary")
+def add_overview(report: Report, shown: Shown) -> None:
+    """Begin the page: warnings, one slice side by side, and its differences to the truth."""
+    report.section("Pictures")
     for warning in shown.warnings:
-        report.text(f"⚠ {warning}")
+        report.text(f"⚠ {warning}", "warning")
+    _slice(report, shown)
+
+
+def add_result(report: Report, found: Comparison) -> None:
+    """Add the answer in words, and the table."""
+    report.section("What was found")
     for name in list(found.rows)[1:]:
         for at, sentence in enumerate(in_words(found, name)):
             report.text(f"{name}. {sentence}" if at == 0 else sentence)
@@ -87,15 +91,14 @@ def add_result(report: Report, found: Comparison, shown: Shown) -> None:
         report.text(f"Digests of the data: {made}. Software: {found.software}.")
 
 
-def add_pictures(report: Report, shown: Shown) -> None:
-    """Add one slice side by side, its differences to the truth, and crops chosen by rule."""
-    report.section("Pictures")
-    _overview(report, shown)
+def add_details(report: Report, shown: Shown) -> None:
+    """Add crops chosen by rule, and where the result does not agree with the scan."""
+    report.section("Best, middle and worst places")
     _crops(report, shown)
     _consistency(report, shown)
 
 
-def _overview(report: Report, shown: Shown) -> None:
+def _slice(report: Report, shown: Shown) -> None:
     scan, truth = shown.scan, shown.truth
     z = chosen_slice(scan, shown.mask)
     plane = np.asarray(scan.data[z], dtype=np.float32)
@@ -109,12 +112,14 @@ def _overview(report: Report, shown: Shown) -> None:
         panel(views, zoom=box),
         f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is "
         "magnified below. Pixels are not smoothed.",
+        pictured(views, zoom=True),
     )
     if real:
         report.figure(
             difference_panel(fine, real[0], DIFFERENCE_HU),
             f"Difference to the truth in the same slice, ±{DIFFERENCE_HU:g} HU. The finest walls cannot be known from "
             "the scan, so some speckle is expected; differences along larger structures are errors.",
+            f"Differences to the truth, blue below and red above: {', '.join(view.caption for view in fine)}.",
         )
 
 
@@ -122,11 +127,13 @@ def _crops(report: Report, shown: Shown) -> None:
     name = list(shown.rows)[-1]
     for crop in ranked_crops(shown.rows[name], shown.scan, shown.truth, shown.mask, shown.scale):
         measured = "to the truth" if shown.truth is not None else "of block means to the scan"
+        views = _crop_views(shown, crop)
         report.figure(
-            panel(_crop_views(shown, crop)),
+            panel(views),
             f"The {crop.rank} of all squares of {crop.side}×{crop.side} scan voxels by the mean absolute difference "
             f"{measured} of {name}: {crop.error:.0f} HU, slice {crop.z}, rows from {crop.y}, columns from {crop.x}."
             + (" Difference: white where brighter than the truth, black where darker." if shown.truth else ""),
+            pictured(views),
         )
 
 
@@ -158,6 +165,7 @@ def _consistency(report: Report, shown: Shown) -> None:
         signed_map(View(f"{name}: block means − scan, slice {z}", off, spacing, (0, 0)), CONSISTENCY_HU),
         f"Where {name}, averaged back to the voxels of the scan, says something else than the scanner measured, "
         f"±{CONSISTENCY_HU:g} HU. The scan's own noise shows here too; structures must not.",
+        f"Map of block means of {name} minus the scan, blue below and red above.",
     )
 
 
@@ -173,12 +181,14 @@ def add_curves(report: Report, found: Comparison) -> None:
         ),
         "Fourier ring correlation: how far detail of each fineness lies where the truth has it. Where a curve falls "
         "below 1/7 its detail is no longer true; the inverse of that frequency is the resolution.",
+        f"Curves of ring correlation against spatial frequency: {', '.join(rings)}.",
     )
     powers = {name: (line["x"], line["y"]) for name, line in found.curves["power"].items()}
     report.figure(
         curves(powers, Axes2D("spatial frequency (1/mm)", "power (HU²)", log=True)),
         "Power spectra: how much detail of each fineness there is, true or not. Below the truth's: blurred. Above it: "
         "noise or invented detail.",
+        f"Curves of power against spatial frequency: {', '.join(powers)}.",
     )
 
 
@@ -201,6 +211,7 @@ def add_uncertainty(
         ),
         "Reliability: on the dotted line an interval holds as many errors as it claims; below it the uncertainty is "
         "too small, above it too large.",
+        f"Curves of the share of errors inside against the probability claimed: {', '.join(both)}.",
     )
     curve = judged.sparsification
     report.figure(
@@ -213,6 +224,7 @@ def add_uncertainty(
         ),
         "Sparsification: the error must fall as uncertain voxels are taken away. The second curve is what nothing can "
         "beat; the area between both is AUSE.",
+        "Curves of the mean error left against the share of voxels taken away, by uncertainty and by the error itself.",
     )
 
 
@@ -279,7 +291,7 @@ def chosen_slice(scan: Volume, mask: NDArray[np.bool_] | None) -> int:
 def chosen_box(plane: NDArray[np.float32], spacing: tuple[float, float], mask: NDArray[np.bool_] | None) -> Box:
     """Square that is magnified: where the scan varies most inside the mask, a quarter of the shorter side long."""
     pixels = max(4, round(ZOOM_SHARE * min(plane.shape)))
-    values = plane.clip(*LUNG_WINDOW)
+    values = plane.clip(*display_of(plane))
     spread = uniform_filter(values**2, pixels) - uniform_filter(values, pixels) ** 2
     if mask is not None and mask.any():
         spread = np.where(uniform_filter(mask.astype(np.float32), pixels) > 0.6, spread, -1)
@@ -310,6 +322,12 @@ def square_of(volume: Volume, scan: Volume, corner: tuple[int, int, int], side: 
     return plane[y * scale : (y + side) * scale, x * scale : (x + side) * scale].astype(np.int16)
 
 
-def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] = LUNG_WINDOW, units: str = "HU") -> View:
-    """One slice of a volume, ready to be shown."""
-    return View(caption, np.asarray(volume.data[z]), (volume.spacing[1], volume.spacing[2]), window, units)
+def display_of(plane: NDArray[Any]) -> tuple[float, float]:
+    """Window in HU of pictures of a slice: that of the anatomy that its median suits."""
+    return of_value(float(np.median(np.asarray(plane)))).display
+
+
+def view_of(caption: str, volume: Volume, z: int, window: tuple[float, float] | None = None, units: str = "HU") -> View:
+    """One slice of a volume, ready to be shown; without a window in that of `display_of`."""
+    plane = np.asarray(volume.data[z])
+    return View(caption, plane, (volume.spacing[1], volume.spacing[2]), window or display_of(plane), units)

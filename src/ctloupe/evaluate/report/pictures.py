@@ -40,6 +40,12 @@ class View:
     units: str = "HU"
 
 
+def in_words(views: Sequence[View], zoom: bool = False) -> str:
+    """What a panel of `views` shows, for those who do not see it."""
+    names = ", ".join(view.caption for view in views)
+    return f"Side by side, at one scale: {names}" + ("; below, a magnified square of each." if zoom else ".")
+
+
 @dataclass(frozen=True)
 class Box:
     """A region in mm from the top left corner of the images."""

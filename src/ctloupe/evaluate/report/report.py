@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+
+TextRole = Literal["lead", "warning"]
+"""The sentence that says what was found, or what a reader has to know before anything else."""
 
 
 @dataclass
@@ -23,23 +26,43 @@ class Report:
     Parameters
     ----------
     title
-        Of the page.
+        Heading of the page.
     """
 
     title: str
     _sections: list[dict[str, Any]] = field(default_factory=list)
+    _figures: int = 0
 
     def section(self, heading: str) -> None:
         """Begin a section; what follows goes into it."""
         self._sections.append({"heading": heading, "parts": []})
 
-    def text(self, paragraph: str) -> None:
-        """Add a paragraph."""
-        self._add({"kind": "text", "text": paragraph})
+    def text(self, paragraph: str, role: TextRole | None = None) -> None:
+        """Add a paragraph; its role makes it stand out."""
+        self._add({"kind": "text", "text": paragraph, "role": role})
 
-    def figure(self, png: bytes, caption: str) -> None:
-        """Add a PNG picture with its caption."""
-        self._add({"kind": "figure", "png": base64.b64encode(png).decode("ascii"), "caption": caption})
+    def figure(self, png: bytes, caption: str, alternative: str) -> None:
+        """Add a PNG picture, which opens in its own size.
+
+        Parameters
+        ----------
+        png
+            File content.
+        caption
+            Text below the picture: what it means and how it was chosen.
+        alternative
+            Text for those who do not see it: what is on the picture, in a few words.
+        """
+        self._figures += 1
+        self._add(
+            {
+                "kind": "figure",
+                "name": f"picture-{self._figures}",
+                "png": base64.b64encode(png).decode("ascii"),
+                "caption": caption,
+                "alternative": alternative,
+            }
+        )
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Add a table of texts; the first column is the row's name."""

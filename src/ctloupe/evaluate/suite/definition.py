@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ctloupe.foundation.definitions import definition_names, load_definition
-from ctloupe.phantom.phantom import ANATOMIES, PhantomCase
+from ctloupe.foundation.errors import OptionError
+from ctloupe.phantom.anatomies.registry import get
+from ctloupe.phantom.phantom import PhantomCase, make_phantom
 
 
 class PhantomSpec(BaseModel):
@@ -16,19 +18,28 @@ class PhantomSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    anatomy: Literal["lung", "temporal-bone"]
+    anatomy: str
     seed: int
     size: tuple[int, int, int]
     kernel: str = "standard"
     noise_hu: float | None = Field(None, ge=0)
     nodule: bool = False
 
+    @field_validator("anatomy")
+    @classmethod
+    def _known(cls, anatomy: str) -> str:
+        try:
+            return get(anatomy).name
+        except OptionError as error:
+            raise ValueError(str(error)) from error
+
     def make(self, scale: int) -> PhantomCase:
         """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
-        make, usual = ANATOMIES[self.anatomy]
+        usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
-        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, nodule=self.nodule)
-        return make(self.size, self.seed, config)
+        own = {"nodule": True} if self.nodule else {}
+        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, options=own)
+        return make_phantom(self.anatomy, self.size, self.seed, config)
 
 
 class CaseSpec(PhantomSpec):

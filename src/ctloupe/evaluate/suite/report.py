@@ -9,14 +9,16 @@ from typing import Final
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
-from ctloupe.evaluate.report.page import BONE_WINDOW, LUNG_WINDOW, add_curves, square_of, varied_square
+from ctloupe.evaluate.report.page import add_curves, square_of, varied_square
 from ctloupe.evaluate.report.pictures import View, panel
+from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import HOW_TO_READ
 from ctloupe.evaluate.suite.definition import Suite
 from ctloupe.evaluate.suite.leaderboard import LEGEND, Leaderboard
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.phantom.anatomies.registry import get
 from ctloupe.volume.volume import Volume
 
 THEMES: Final = {
@@ -50,7 +52,9 @@ _PER_LINE: Final = 5
 def write_boards(boards: Mapping[str, Leaderboard], title: str, out: Path) -> None:
     """Write tables and ``report.html`` of leaderboards by group; see `write_tables`."""
     write_tables(boards, title, out)
-    _page(boards, title).write(out / "report.html")
+    page = Report(title)
+    _add_boards(page, boards)
+    page.write(out / "report.html")
 
 
 def write_tables(boards: Mapping[str, Leaderboard], title: str, out: Path) -> None:
@@ -97,17 +101,18 @@ def write_suite_report(
     out
         Folder of the suite's results.
     """
-    page = _page(boards, f"Suite {suite.name}: {suite.title}")
+    page = Report(f"Suite {suite.name}: {suite.title}")
     for case in suite.cases:
         page.section(f"Case {case.key}")
         kernel = f"{case.kernel} kernel, noise {'usual' if case.noise_hu is None else f'{case.noise_hu:g} HU'}"
         page.text(f"{case.anatomy}, seed {case.seed}, {kernel}{', with a nodule' if case.nodule else ''}.")
         for warning, rows in _warned(found[case.key], shown).items():
-            page.text(f"⚠ {', '.join(rows)}: {warning}.")
-        window = BONE_WINDOW if case.anatomy == "temporal-bone" else LUNG_WINDOW
-        views = _views(out / "pictures" / case.key, shown, window)
+            page.text(f"⚠ {', '.join(rows)}: {warning}.", "warning")
+        views = _views(out / "pictures" / case.key, shown, get(case.anatomy).display)
         if views:
-            page.figure(panel(views, rows=-(-len(views) // _PER_LINE)), "The square where the scan varies most.")
+            square = panel(views, rows=-(-len(views) // _PER_LINE))
+            page.figure(square, "The square where the scan varies most.", pictured(views))
+    _add_boards(page, boards)
     first = found[suite.cases[0].key]
     names = {BASELINE: BASELINE, **shown, "truth": "truth"}
     kept = {
@@ -128,8 +133,7 @@ def _warned(found: Comparison, shown: Mapping[str, str]) -> dict[str, list[str]]
     return said
 
 
-def _page(boards: Mapping[str, Leaderboard], title: str) -> Report:
-    page = Report(title)
+def _add_boards(page: Report, boards: Mapping[str, Leaderboard]) -> None:
     page.section("How to read")
     page.text(LEGEND)
     page.text(HOW_TO_READ)
@@ -140,7 +144,6 @@ def _page(boards: Mapping[str, Leaderboard], title: str) -> Report:
             page.text(theme + ":")
             page.table(*board.texts(metrics))
         page.terms(board.definitions)
-    return page
 
 
 def _origin(board: Leaderboard) -> str:

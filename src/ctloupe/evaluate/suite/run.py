@@ -25,7 +25,7 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 

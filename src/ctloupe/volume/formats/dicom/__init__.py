@@ -1,0 +1,1 @@
+"""DICOM: CT series, checked slice by slice when read, and derived series written."""

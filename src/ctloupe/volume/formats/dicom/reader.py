@@ -1,0 +1,258 @@
+"""CT series in DICOM files: found, checked slice by slice, and only then read.
+
+Nothing is assumed of a series. A missing, repeated, tilted, displaced or truncated slice is an error that
+names the file, because a volume built over it would look right and be wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from ctloupe.foundation.errors import FileError, IntensityError, OptionError
+from ctloupe.volume import geometry
+from ctloupe.volume.formats.dicom.grid import (
+    TOUCHING_MM,
+    Stack,
+    check_alike,
+    check_pixels,
+    check_present,
+    stacked_slices,
+    typical_gap,
+)
+from ctloupe.volume.formats.dicom.headers import DAMAGE, Slice, at_fault, grouped_series
+from ctloupe.volume.volume import Modality, Units, Volume
+
+_LISTED = 12
+
+
+_INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """One image series of a folder, as its headers describe it; nothing is checked yet.
+
+    Attributes
+    ----------
+    key : str
+        What selects it: ``"1"`` to ``"n"``, ordered by SeriesNumber, then by SeriesInstanceUID.
+    number : int or None
+        Its SeriesNumber.
+    n_files : int
+    shape : (z, y, x)
+        Slices, rows and columns; of the first slice where they differ.
+    modality : str
+        DICOM's code, for instance ``"CT"``; empty where absent.
+    spacing : (z, y, x) in mm, or None
+        None where the headers do not tell.
+    files : tuple of Path
+        In order of file name.
+    """
+
+    key: str
+    number: int | None
+    n_files: int
+    shape: tuple[int, int, int]
+    modality: str
+    spacing: geometry.Triple | None
+    files: tuple[Path, ...]
+
+
+def list_series(path: Path) -> list[SeriesInfo]:
+    """The image series of a folder or file, without checking them.
+
+    Files without an image (DICOMDIR, reports, structure sets) are left out. Subfolders are searched only
+    where the folder itself holds no DICOM file.
+
+    Raises
+    ------
+    FileError
+        If there is no DICOM image, or a file is damaged.
+    """
+    return [_info(index, group) for index, group in enumerate(grouped_series(Path(path)), 1)]
+
+
+def source_series(path: Path, series: str | int | None = None) -> list[Path]:
+    """The files of one checked series, ordered along the slice normal as `read_dicom` stacks them.
+
+    Parameters and errors are those of `read_dicom`, but no pixel is decoded.
+    """
+    stack = _checked(Path(path), series)
+    return list(dict.fromkeys(one.header.path for one in stack.slices))
+
+
+def read_dicom(path: Path, series: str | int | None = None) -> Volume:
+    """Volume of one DICOM series.
+
+    Slices are ordered along the normal of ImageOrientationPatient; the origin is the centre of the first
+    voxel of the first slice. RescaleSlope and RescaleIntercept are applied to each slice: int16 where all are
+    whole numbers and every value fits, else float32. A CT is ``"clinical"`` in ``"HU"``, anything else
+    ``"unknown"`` and ``"raw"``. Multi-frame files are read when each frame has its position (Enhanced CT).
+
+    Parameters
+    ----------
+    path
+        A folder (its subfolders count only where it holds no DICOM file itself), or one file, read alone.
+    series
+        Which one, where there are several: its index in `list_series`, or its SeriesInstanceUID.
+
+    Raises
+    ------
+    FileError
+        If there is no DICOM image, or a file is truncated, damaged or compressed in an unknown way.
+    OptionError
+        If there are several series and `series` does not say which, or it names none.
+    GeometryError
+        If a position, orientation or spacing is missing, or the slices do not form one even, upright and
+        complete stack.
+    IntensityError
+        If the image is in colour or inverted, or its values cannot be scaled.
+    MissingExtraError
+        If the pixels are compressed and no installed library decodes them.
+    """
+    stack = _checked(Path(path), series)
+    first = stack.slices[0]
+    slopes, intercepts, note = _rescale(stack.slices)
+    data = _decode(stack, slopes, intercepts)
+    modality: Modality = "clinical" if first.header.modality == "CT" else "unknown"
+    # Spectral CT stores electron density, effective atomic number and the like under the same modality.
+    in_hu = modality == "clinical" and first.rescale_type in ("", "HU", "HU_MOD", "US")
+    units: Units = "HU" if in_hu else "raw"
+    history = (f"read {len(stack.slices)} DICOM slices", *note)
+    return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history)
+
+
+def _info(index: int, slices: Sequence[Slice]) -> SeriesInfo:
+    first = slices[0]
+    step = first.thickness
+    if len(slices) > 1 and first.orientation and all(one.position for one in slices):
+        normal = np.cross(first.orientation[:3], first.orientation[3:])
+        gaps = np.diff(np.sort(np.array([one.position for one in slices]) @ normal))
+        step = typical_gap(gaps[gaps > TOUCHING_MM])
+    pixel = first.pixel_spacing
+    files = tuple(dict.fromkeys(one.header.path for one in slices))
+    return SeriesInfo(
+        key=str(index),
+        number=first.header.number,
+        n_files=len(files),
+        shape=(len(slices), *first.header.matrix),
+        modality=first.header.modality,
+        spacing=(step, pixel[0], pixel[1]) if step and pixel else None,
+        files=files,
+    )
+
+
+def _described(group: tuple[int, list[Slice]]) -> str:
+    info = _info(*group)
+    z, y, x = info.shape
+    size = "×".join(f"{value:.4g}" for value in info.spacing) + " mm" if info.spacing else "unknown"
+    return f"{info.key}: {info.modality or 'no modality'}, {z} slices of {y}×{x}, spacing {size}"
+
+
+def _select(path: Path, groups: list[list[Slice]], series: str | int | None) -> list[Slice]:
+    found = "; ".join(_described(group) for group in enumerate(groups[:_LISTED], 1))
+    found += f"; and {len(groups) - _LISTED} more" if len(groups) > _LISTED else ""
+    if series is None:
+        if len(groups) == 1:
+            return groups[0]
+        raise OptionError(f"{path}: holds {len(groups)} series, expected one; choose with `series` N ({found})")
+    wanted = str(series).strip()
+    for index, group in enumerate(groups, 1):
+        if wanted in (str(index), group[0].header.uid):
+            return group
+    # A UID can lead to a person, so only an index is repeated.
+    name = wanted if wanted.lstrip("-").isdigit() else "as given"
+    raise OptionError(f"`series` {name}: no such series in {path}; choose with `series` N ({found})")
+
+
+def _checked(path: Path, series: str | int | None) -> Stack:
+    slices = _select(path, grouped_series(path), series)
+    check_pixels(slices)
+    check_present(slices)
+    check_alike(slices)
+    return stacked_slices(slices)
+
+
+def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float], tuple[str, ...]]:
+    """Slope and intercept of each slice, and what the history must say of them."""
+    absent = [one for one in slices if one.slope is None and one.intercept is None]
+    if len(absent) == len(slices):
+        note = ("no rescale tags: stored values taken as they are (slope 1, intercept 0)",)
+        return [1.0] * len(slices), [0.0] * len(slices), note
+    lacking = [one for one in slices if not (_known(one.slope) and _known(one.intercept))]
+    if lacking:
+        raise IntensityError(
+            f"{at_fault(lacking)}: RescaleSlope or RescaleIntercept is missing or unreadable in "
+            f"{len(lacking)} of {len(slices)} slices, so their values are unknown; export the series again"
+        )
+    flat = [one for one in slices if one.slope == 0]
+    if flat:
+        raise IntensityError(f"{at_fault(flat)}: RescaleSlope is 0, which erases the image; export it again")
+    types = Counter(one.rescale_type for one in slices)
+    if len(types) > 1:
+        odd = [one for one in slices if one.rescale_type != types.most_common(1)[0][0]]
+        raise IntensityError(f"{at_fault(odd)}: mixed RescaleType within one series; keep one kind of slice")
+    return [one.slope or 1.0 for one in slices], [one.intercept or 0.0 for one in slices], ()
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _decode(stack: Stack, slopes: list[float], intercepts: list[float]) -> NDArray[Any]:
+    whole = all(v.is_integer() and _INT16.min <= v <= _INT16.max for v in (*slopes, *intercepts))
+    shape = (len(stack.slices), *stack.slices[0].header.matrix)
+    out: NDArray[Any] = np.empty(shape, np.int16 if whole else np.float32)
+    with warnings.catch_warnings(action="ignore"):
+        for index, values in enumerate(_stored_values(stack.slices)):
+            out = _place(values, slopes[index], intercepts[index], out, index)
+    return out
+
+
+def _stored_values(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    for header, group in groupby(slices, key=lambda one: one.header):
+        frames = [one.frame or 0 for one in group]
+        damaged = f"{header.label}: the pixel data cannot be decoded (damaged or truncated); copy it again"
+        count = 0
+        try:
+            # The library reads frames straight from a file, but does not inflate it on the way.
+            deflated = header.syntax == DeflatedExplicitVRLittleEndian
+            source = dcmread(header.path) if deflated else header.path
+            for values in iter_pixels(source, indices=frames, raw=True):
+                if values.shape != header.matrix:
+                    raise FileError(damaged)
+                count += 1
+                yield values
+        except DAMAGE as error:
+            raise FileError(damaged) from error
+        if count != len(frames):
+            raise FileError(damaged)
+
+
+def _place(values: NDArray[Any], slope: float, intercept: float, out: NDArray[Any], index: int) -> NDArray[Any]:
+    """Write one rescaled slice and return the array, made float32 once a value does not fit in int16."""
+    if out.dtype == np.int16:
+        ends = (slope * int(values.min()) + intercept, slope * int(values.max()) + intercept)
+        if min(ends) < _INT16.min or max(ends) > _INT16.max:
+            out = out.astype(np.float32)
+    # The result is known to fit, so arithmetic modulo 2^16 is exact and needs no wider copy.
+    kind = int if out.dtype == np.int16 else float
+    if slope == 1:
+        np.add(values, kind(intercept), out=out[index], dtype=out.dtype, casting="unsafe")
+    else:
+        np.multiply(values, kind(slope), out=out[index], dtype=out.dtype, casting="unsafe")
+        out[index] += kind(intercept)
+    return out

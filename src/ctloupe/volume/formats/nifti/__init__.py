@@ -1,0 +1,1 @@
+"""NIfTI: ``.nii`` and ``.nii.gz``."""

@@ -1,0 +1,1 @@
+"""OME-Zarr: chunked stores that are streamed, resumed and read on demand."""

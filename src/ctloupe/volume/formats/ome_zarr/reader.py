@@ -1,0 +1,252 @@
+"""Reading OME-Zarr (NGFF 0.4 and 0.5).
+
+NGFF has scale and translation but no direction; the exact 4×4 matrix that `ome_zarr_write` puts beside it is used
+where it agrees with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
+from ctloupe.volume import geometry
+from ctloupe.volume.volume import LazyArray, Volume
+
+_MM_PER_UNIT = {
+    "millimeter": 1.0, "millimetre": 1.0, "mm": 1.0,
+    "micrometer": 1e-3, "micrometre": 1e-3, "micron": 1e-3, "um": 1e-3, "µm": 1e-3,
+    "nanometer": 1e-6, "nanometre": 1e-6, "nm": 1e-6, "angstrom": 1e-7, "picometer": 1e-9,
+    "centimeter": 10.0, "centimetre": 10.0, "cm": 10.0, "decimeter": 100.0,
+    "meter": 1000.0, "metre": 1000.0, "inch": 25.4,
+}  # fmt: skip
+# What zarr and its codecs raise for damaged metadata or chunks.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
+
+
+def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
+    """Voxel type in native byte order; `IntensityError` unless integer or floating."""
+    plain = np.dtype(dtype).newbyteorder("=")
+    if plain.kind not in "iuf":
+        raise IntensityError(f"{path}: expected integer or floating voxels, found {plain}; convert them first")
+    return plain
+
+
+def read_ome_zarr(path: Path) -> Volume:
+    """Volume of the finest level of an OME-Zarr store (NGFF 0.4 or 0.5), read when sliced.
+
+    Origin and direction come from our own exact matrix where it agrees with the NGFF scale and translation;
+    otherwise the origin is the translation and the direction the identity. A chunk that is not there holds
+    the fill value.
+
+    Raises
+    ------
+    FileError
+        If metadata, array or (when slicing) a chunk is missing or damaged.
+    GeometryError
+        If an axis has no length unit, no scale, or is not z, y, x and longer than one.
+    IntensityError
+        If voxels are neither integers nor floats.
+    """
+    path = Path(path)
+    attributes = attributes_of(path)
+    image = _finest(path, attributes)
+    array, read = _open_array(path, image)
+    layout = _layout(path, image.axes, array.shape)
+    dtype = plain_type(path, array.dtype)
+    spacing, translation = _spacing_and_translation(path, image)
+    origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
+    ours = attributes.get("ctloupe")
+    ours = ours if isinstance(ours, dict) else {}
+    history = ours.get("history")
+    return Volume(
+        data=LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path)),
+        spacing=spacing,
+        origin=origin,
+        direction=direction,
+        modality=ours["modality"] if ours.get("modality") in ("clinical", "micro") else "unknown",
+        units="HU" if ours.get("units") == "HU" else "raw",
+        history=(*(str(line) for line in (history if isinstance(history, list) else ())), *told),
+    )
+
+
+@dataclass(frozen=True)
+class _Axis:
+    name: str
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class _Image:
+    """The finest level as the metadata describe it; `steps` are the transformations, first applied first."""
+
+    dataset: str
+    axes: tuple[_Axis, ...]
+    steps: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which axes of the stored array are z, y and x; the others have length one."""
+
+    stored: tuple[int, ...]
+    zyx: tuple[int, int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        z, y, x = (self.stored[axis] for axis in self.zyx)
+        return z, y, x
+
+    def select(
+        self, read: Callable[[tuple[slice | int, ...]], NDArray[Any]], block: tuple[slice, slice, slice]
+    ) -> NDArray[Any]:
+        key: list[slice | int] = [0] * len(self.stored)
+        for axis, wanted in zip(self.zyx, block, strict=True):
+            key[axis] = wanted
+        order = [sorted(self.zyx).index(axis) for axis in self.zyx]
+        return np.transpose(read(tuple(key)), order)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without its details."""
+    return str(error).partition("\n")[0]
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"{file}: unreadable ({first_line(error)}); copy the store again") from error
+    if not isinstance(content, dict):
+        raise FileError(f"{file}: expected a JSON object; copy or write the store again")
+    return content
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """User attributes of the group at `path`; `FileError` when there is none."""
+    for name in ("zarr.json", ".zattrs"):
+        if (path / name).is_file():
+            content = _json(path / name)
+            attributes = content.get("attributes") if name == "zarr.json" else content
+            return attributes if isinstance(attributes, dict) else {}
+    raise FileError(f"{path}: no zarr.json or .zattrs, so not OME-Zarr or not whole; copy it again")
+
+
+def _finest(path: Path, attributes: dict[str, Any]) -> _Image:
+    ome = attributes.get("ome", attributes)
+    if not isinstance(ome, dict) or not ome.get("multiscales"):
+        raise FileError(f"{path}: has no multiscales attribute; name the image inside it (perhaps {path.name}/0)")
+    try:
+        multiscale = ome["multiscales"][0]
+        dataset = multiscale["datasets"][0]
+        axes = tuple(_Axis(str(axis["name"]).lower(), axis.get("unit")) for axis in multiscale["axes"])
+        steps = [
+            *dataset["coordinateTransformations"],
+            *multiscale.get("coordinateTransformations", ()),
+        ]
+        return _Image(str(dataset["path"]), axes, tuple(dict(step) for step in steps))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise GeometryError(
+            f"{path}: its multiscales lack {first_line(error)}; axes and coordinateTransformations as "
+            "in NGFF 0.4 or 0.5 are needed, write it again with a current tool"
+        ) from error
+
+
+def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
+    folder = path / image.dataset
+    try:
+        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+    except DAMAGE as error:
+        raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
+    if len(image.axes) != array.ndim:
+        raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
+    # An empty file would pass as a chunk that was never written.
+    hollow = next((file for file in folder.rglob("*") if file.is_file() and file.stat().st_size == 0), None)
+    if hollow is not None:
+        raise FileError(f"{hollow}: is empty; copy or write the store again")
+
+    def read(key: tuple[slice | int, ...]) -> NDArray[Any]:
+        try:
+            return np.asarray(array[key])
+        except DAMAGE as error:
+            raise FileError(
+                f"{folder}: a chunk is damaged ({first_line(error)}); copy or write the store again"
+            ) from error
+
+    return array, read
+
+
+def _layout(path: Path, axes: Sequence[_Axis], stored: Sequence[int]) -> _Layout:
+    names = [axis.name for axis in axes]
+    listed = ", ".join(f"{name} {length}" for name, length in zip(names, stored, strict=True))
+    missing = [name for name in "zyx" if names.count(name) != 1]
+    if missing:
+        raise GeometryError(f"{path}: expected one axis each of z, y and x, found {listed}; save it as a volume")
+    extra = [name for name, length in zip(names, stored, strict=True) if name not in "zyx" and length > 1]
+    if extra:
+        raise GeometryError(
+            f"{path}: expected axes z, y, x, found {listed}; save one {' and one '.join(extra)} index alone"
+        )
+    return _Layout(tuple(stored), (names.index("z"), names.index("y"), names.index("x")))
+
+
+def _spacing_and_translation(path: Path, image: _Image) -> tuple[geometry.Triple, geometry.Triple]:
+    count = len(image.axes)
+    scale, translation, scaled = np.ones(count), np.zeros(count), False
+    for step in image.steps:
+        kind = step.get("type")
+        values = np.asarray(step.get(str(kind), ()), dtype=np.float64) if kind in ("scale", "translation") else None
+        if kind == "identity":
+            continue
+        if values is None or values.shape != (count,) or not np.all(np.isfinite(values)):
+            raise GeometryError(
+                f"{path}: a coordinate transformation of type {kind!r} is not {count} numbers of "
+                "scale or translation; write it again with these"
+            )
+        if kind == "scale":
+            scale, translation, scaled = scale * values, translation * values, True
+        else:
+            translation = translation + values
+    if not scaled:
+        raise GeometryError(f"{path}: states no scale, so the voxel size is unknown; write it again with a scale")
+    names = [axis.name for axis in image.axes]
+    where = [names.index(name) for name in "zyx"]
+    mm = [_mm_per_unit(path, image.axes[axis]) for axis in where]
+    z, y, x = (float(scale[axis] * unit) for axis, unit in zip(where, mm, strict=True))
+    tz, ty, tx = (float(translation[axis] * unit) for axis, unit in zip(where, mm, strict=True))
+    return (z, y, x), (tz, ty, tx)
+
+
+def _mm_per_unit(path: Path, axis: _Axis) -> float:
+    if axis.unit in _MM_PER_UNIT:
+        return _MM_PER_UNIT[axis.unit]
+    found = f"unit {axis.unit!r}" if axis.unit else "no unit"
+    raise GeometryError(
+        f"{path}: axis {axis.name} has {found}, expected a length such as millimeter or micrometer; put "
+        f'"unit": "millimeter" (or the true one) into its axes metadata'
+    )
+
+
+def _place(
+    ours: Any, spacing: geometry.Triple, translation: geometry.Triple
+) -> tuple[geometry.Triple, geometry.Direction, tuple[str, ...]]:
+    plain = (translation[2], translation[1], translation[0])
+    if not isinstance(ours, dict) or "affine_lps" not in ours:
+        return plain, geometry.IDENTITY, ()
+    ignored = "exact matrix in the store ignored: it contradicts the OME scale or translation"
+    try:
+        own_spacing, origin, direction = geometry.from_affine_lps(np.asarray(ours["affine_lps"], dtype=np.float64))
+    except (GeometryError, ValueError, TypeError, IndexError):
+        return plain, geometry.IDENTITY, (ignored,)
+    near = 1e-4 * min(spacing)
+    if np.allclose(own_spacing, spacing, rtol=1e-6, atol=0) and np.allclose(origin, plain, rtol=1e-9, atol=near):
+        return origin, direction, ()
+    return plain, geometry.IDENTITY, (ignored,)

@@ -1,0 +1,43 @@
+"""`read`: one door for every file format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ctloupe.foundation.errors import OptionError
+from ctloupe.volume.formats.detection import format_of, unreadable
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.volume import Volume
+
+
+def read(path: Path | str, *, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
+    """Return the volume of a file or folder in any readable format, recognised by content.
+
+    Parameters
+    ----------
+    path
+        NIfTI, MetaImage, NRRD, TIFF or DICOM file, folder of DICOM or TIFF files, or OME-Zarr store.
+    series
+        Which DICOM series, where a folder holds several.
+    voxel_size
+        Voxel size (z, y, x) in mm of a TIFF; every other format states its own.
+
+    Raises
+    ------
+    FileError
+        If nothing is there, or it is empty, damaged, or in no readable format.
+    GeometryError, IntensityError
+        As the reader of the format.
+    OptionError
+        If `series` or `voxel_size` is given for a format that has no use for it.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    if voxel_size is not None and "voxel_size" not in kind.takes:
+        raise OptionError(f"{path}: a voxel size was given, but {kind.name} states its own; leave it out")
+    if series is not None and "series" not in kind.takes:
+        raise OptionError(f"{path}: a series was given, but {kind.name} holds one volume; leave it out")
+    try:
+        return kind.read(path, series, voxel_size)
+    except PermissionError as error:
+        raise unreadable(path) from error

@@ -1,0 +1,1 @@
+"""TIFF: a multi-page file, or a folder with one file a slice."""

@@ -1,0 +1,121 @@
+"""`write`: one door for every file format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.volume.formats.base import Format
+from ctloupe.volume.formats.detection import format_of
+from ctloupe.volume.formats.registry import format_of_suffix, writable_suffixes
+from ctloupe.volume.formats.voxel_types import storable
+from ctloupe.volume.volume import Volume
+
+
+def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Sequence[Path] = ()) -> Path:
+    """Write `volume` in the format of the suffix; the file appears whole or not at all.
+
+    Booleans are written as uint8, float16 and float64 as float32, 64-bit integers as int32. No format
+    receives a patient field, since a `Volume` has none.
+
+    Parameters
+    ----------
+    volume
+        Lazily read voxels are copied slab by slab where the format allows it.
+    path
+        Name ending in one of `WRITABLE`; a missing parent folder is made. ``.dicom`` is a folder of DICOM files.
+    overwrite
+        Whether a file of that name may be replaced.
+    source
+        Files that the volume was made from, as `source_files` gives them; a DICOM series takes patient and study
+        from them, and other formats leave them out.
+
+    Returns
+    -------
+    Path
+        The given `path`.
+
+    Raises
+    ------
+    OptionError
+        If the suffix is unknown.
+    FileError
+        If `path` exists without `overwrite`, or cannot be written.
+    GeometryError, IntensityError
+        If the format cannot hold the orientation, or the values are not finite or do not fit.
+    """
+    path = Path(path)
+    kind = require_writable(path, overwrite)
+    stored = replace(volume, data=storable(volume.data, path))
+    used = tuple(source) if "source" in kind.takes else ()
+    files = kind.files(path)
+    if len(files) > 1:
+        with replacing_together(files, overwrite) as folder:
+            _write(kind, stored, folder / path.name, path, used)
+    else:
+        with replacing(path, overwrite) as temporary:
+            _write(kind, stored, temporary, path, used)
+    return path
+
+
+def _write(kind: Format, volume: Volume, temporary: Path, path: Path, source: Sequence[Path]) -> None:
+    try:
+        kind.write(volume, temporary, source)
+    except CtLoupeError as error:
+        raise type(error)(str(error).replace(str(temporary), str(path))) from error
+
+
+def format_of_output(path: Path | str) -> Format:
+    """Return the format that `write` uses for `path`, by its suffix.
+
+    Raises
+    ------
+    OptionError
+        If the suffix is unknown.
+    """
+    suffix = full_suffix(Path(path)).lower()
+    kind = format_of_suffix(suffix)
+    if kind is None or suffix not in kind.writable_suffixes:
+        raise OptionError(
+            f"{path}: unknown output format '{suffix}'; name it with one of {' '.join(writable_suffixes())}"
+        )
+    return kind
+
+
+def require_writable(path: Path | str, overwrite: bool = False) -> Format:
+    """Return the format that `write` uses for `path`; raise now what `write` would raise after the work is done.
+
+    Raises
+    ------
+    OptionError
+        If the suffix is unknown.
+    FileError
+        If `path` exists without `overwrite`, or is a folder where a file is to be written.
+    """
+    path = Path(path)
+    kind = format_of_output(path)
+    if path.is_dir() and not kind.is_folder:
+        raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
+    if path.exists() and not overwrite:
+        raise FileError(f"{path}: exists already; give `overwrite` to replace it, or another name")
+    return kind
+
+
+def source_files(scan: Path | str, output: Path | str, series: str | int | None = None) -> list[Path]:
+    """Files of `scan` that an output made from it refers to, for `write`; none where its format does not refer.
+
+    Parameters
+    ----------
+    scan
+        File or folder that a volume was read from.
+    output
+        Where the result is to be written.
+    series
+        As in `read`.
+    """
+    if "source" not in format_of_output(output).takes:
+        return []
+    return format_of(scan).source_files(Path(scan), series)

@@ -1,0 +1,82 @@
+"""Masks that people give as files: read only when they lie on the grid of the scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.foundation.errors import GeometryError
+from ctloupe.volume.formats import read
+from ctloupe.volume.volume import Volume
+
+SPACING_TOLERANCE: Final = 1e-3
+"""Largest relative difference of a voxel spacing: half a voxel over a row of 512."""
+
+ORIGIN_TOLERANCE: Final = 0.05
+"""Largest distance of the first voxels, in units of the smallest voxel side."""
+
+DIRECTION_TOLERANCE: Final = 1e-3
+"""Largest difference of a direction cosine."""
+
+
+def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
+    """Read a mask that lies on the grid of a scan.
+
+    Parameters
+    ----------
+    path
+        File or folder in any readable format. Voxels that are not zero are inside.
+    scan
+        Volume whose grid the mask has to have; its voxels are not read.
+    option
+        Name of the option that gave the mask, for messages.
+
+    Returns
+    -------
+    array of shape (z, y, x)
+        True inside.
+
+    Raises
+    ------
+    GeometryError
+        If shape, voxel spacing, direction or origin are not those of the scan; one line says which, and by how much.
+    FileError, IntensityError
+        If the file cannot be read.
+    """
+    given = read(path)
+    found = _differences(given, scan)
+    if found:
+        raise GeometryError(
+            f"`{option}` {path}: is not on the grid of the scan: {'; '.join(found)}; make the mask on the scan's grid"
+        )
+    return given.array() != 0
+
+
+def _differences(given: Volume, scan: Volume) -> list[str]:
+    """Say in words how the grid of a mask differs from the scan's."""
+    found: list[str] = []
+    if given.shape != scan.shape:
+        found.append(f"{_sizes(given.shape)} voxels where the scan has {_sizes(scan.shape)}")
+    spacing = np.array([given.spacing, scan.spacing])
+    if np.abs(spacing[0] / spacing[1] - 1).max() > SPACING_TOLERANCE:
+        found.append(f"voxel spacing {_sizes(given.spacing)} mm (z, y, x) where the scan has {_sizes(scan.spacing)} mm")
+    turned = np.array(given.direction) - np.array(scan.direction)
+    if np.abs(turned).max() > DIRECTION_TOLERANCE:
+        found.append(f"axes turned by {_degrees(given, scan):.3g}°")
+    apart = float(np.linalg.norm(np.subtract(given.origin, scan.origin)))
+    if apart > ORIGIN_TOLERANCE * min(scan.spacing):
+        found.append(f"the first voxel {apart:.4g} mm away")
+    return found
+
+
+def _sizes(values: tuple[float, ...]) -> str:
+    return "×".join(f"{value:.6g}" for value in values)
+
+
+def _degrees(given: Volume, scan: Volume) -> float:
+    """Largest angle between the axes of two grids, in degrees."""
+    cosines = np.sum(np.array(given.direction) * np.array(scan.direction), axis=0)
+    return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max())

@@ -1,0 +1,29 @@
+"""Going through a volume a few slices at a time, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLAB_BYTES = 1 << 24
+"""Size of a slab in bytes; a single slice may be larger."""
+
+
+def slabs_of(data: Any, dtype: np.dtype[Any] | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield contiguous slabs of whole slices in native byte order, each with the index of its first slice.
+
+    Parameters
+    ----------
+    data : array of shape (z, y, x)
+        NumPy array or `LazyArray`; each slice is asked for once.
+    dtype
+        Type to yield; the one of `data` without it.
+    """
+    depth, height, width = data.shape
+    kind = np.dtype(data.dtype if dtype is None else dtype).newbyteorder("=")
+    step = max(1, SLAB_BYTES // (height * width * kind.itemsize))
+    for start in range(0, depth, step):
+        yield start, np.ascontiguousarray(data[start : start + step], dtype=kind)

@@ -1,0 +1,318 @@
+"""OME-Zarr stores: exact place in space, NGFF 0.5 metadata, deterministic streaming, reported damage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
+from ctloupe.volume.formats import detect
+from ctloupe.volume.formats.ome_zarr.reader import read_ome_zarr
+from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter, write_ome_zarr
+from ctloupe.volume.volume import Volume
+
+SIZE = (0.3, 0.2, 0.1)
+
+
+def noise(*shape: int, dtype: Any = np.int16) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(store)): file.read_bytes() for file in store.rglob("*") if file.is_file()}
+
+
+def edit(store: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    file = store / "zarr.json"
+    metadata = json.loads(file.read_text())
+    change(metadata["attributes"])
+    file.write_text(json.dumps(metadata))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "v.ome.zarr"
+    write_ome_zarr(Volume(noise(3, 20, 30), SIZE, (7.0, 8.0, 9.0)), path)
+    return path
+
+
+lengths = st.floats(1e-4, 20.0)
+positions = st.floats(-500, 500)
+angles = st.floats(-180, 180)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9)),
+    dtype=st.sampled_from(["int16", "uint8", "uint16", "float32", ">i2"]),
+    spacing=st.tuples(lengths, lengths, lengths),
+    origin=st.tuples(positions, positions, positions),
+    euler=st.tuples(angles, angles, angles),
+)
+def test_a_written_volume_comes_back_at_its_place_even_when_oblique(
+    shape: tuple[int, int, int], dtype: str, spacing: Any, origin: Any, euler: Any
+) -> None:
+    direction: Any = Rotation.from_euler("xyz", euler, degrees=True).as_matrix()
+    volume = Volume(noise(*shape, dtype=dtype), spacing, origin, direction, "micro", "HU", ("read", "cropped"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "v.ome.zarr"
+        write_ome_zarr(volume, path)
+        back = read_ome_zarr(path)
+        np.testing.assert_array_equal(back.array(), volume.data)
+    assert back.data.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_allclose(back.spacing, spacing, rtol=1e-12)
+    np.testing.assert_allclose(back.affine, volume.affine, rtol=1e-9, atol=1e-12)
+    assert (back.modality, back.units, back.history) == ("micro", "HU", ("read", "cropped"))
+
+
+@pytest.mark.parametrize("shape", [(2, 512, 512), (2, 513, 700), (1, 40, 1100)])
+def test_slices_of_one_or_several_chunks_come_back(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    voxels = noise(*shape)
+    write_ome_zarr(Volume(voxels, SIZE), tmp_path / "v.ome.zarr")
+    np.testing.assert_array_equal(read_ome_zarr(tmp_path / "v.ome.zarr").data[:, 5:, ::7], voxels[:, 5:, ::7])
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunk", "shard"),
+    [
+        ((2, 30, 40), [1, 30, 40], None),
+        ((2, 600, 400), [1, 512, 400], [1, 1024, 400]),
+        ((1, 512, 512), [1, 512, 512], None),
+    ],
+)
+def test_a_slice_is_one_file(tmp_path: Path, shape: tuple[int, int, int], chunk: list[int], shard: Any) -> None:
+    path = tmp_path / "v.ome.zarr"
+    write_ome_zarr(Volume(noise(*shape), SIZE), path)
+    metadata = json.loads((path / "0" / "zarr.json").read_text())
+    outer = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    codec = metadata["codecs"][0]
+    assert outer == (shard or chunk)
+    if shard:
+        assert codec["name"] == "sharding_indexed"
+        assert codec["configuration"]["chunk_shape"] == chunk
+    assert metadata["dimension_names"] == ["z", "y", "x"]
+    assert len([file for file in (path / "0" / "c").rglob("*") if file.is_file()]) == shape[0]
+
+
+def test_metadata_follow_ngff_0_5(store: Path) -> None:
+    root = json.loads((store / "zarr.json").read_text())
+    assert (root["zarr_format"], root["node_type"]) == (3, "group")
+    ome = root["attributes"]["ome"]
+    assert ome["version"] == "0.5"
+    (multiscale,) = ome["multiscales"]
+    axes = multiscale["axes"]
+    assert [axis["name"] for axis in axes] == ["z", "y", "x"]
+    assert {axis["type"] for axis in axes} == {"space"}
+    assert {axis["unit"] for axis in axes} == {"millimeter"}
+    assert multiscale["datasets"]
+    for dataset in multiscale["datasets"]:
+        assert json.loads((store / dataset["path"] / "zarr.json").read_text())["node_type"] == "array"
+        scale, translation = dataset["coordinateTransformations"]
+        assert (scale["type"], translation["type"]) == ("scale", "translation")
+        assert scale["scale"] == list(SIZE)
+        assert translation["translation"] == [9.0, 8.0, 7.0]
+
+
+def test_the_exact_matrix_and_the_notice_stand_beside_the_ngff_metadata(store: Path) -> None:
+    ours = json.loads((store / "zarr.json").read_text())["attributes"]["ctloupe"]
+    expected = [[0.1, 0, 0, 7.0], [0, 0.2, 0, 8.0], [0, 0, 0.3, 9.0], [0, 0, 0, 1]]
+    assert ours["affine_lps"] == expected
+    assert (ours["modality"], ours["units"], ours["history"]) == ("unknown", "raw", [])
+    assert "not for diagnosis" in ours["notice"].lower()
+
+
+def test_streaming_in_slabs_of_any_size_equals_writing_at_once_byte_for_byte(tmp_path: Path) -> None:
+    voxels = noise(5, 600, 90)
+    write_ome_zarr(Volume(voxels, SIZE, (1, 2, 3), modality="micro"), tmp_path / "whole.ome.zarr")
+    streamed = tmp_path / "somewhere_else.ome.zarr"
+    with OmeZarrWriter(streamed, voxels.shape, voxels.dtype, SIZE, (1, 2, 3), modality="micro", units="raw") as writer:
+        for start, stop in ((4, 5), (0, 1), (1, 4)):
+            writer.write(start, voxels[start:stop])
+    assert contents(streamed) == contents(tmp_path / "whole.ome.zarr")
+
+
+def test_slices_never_written_hold_the_fill_value(tmp_path: Path) -> None:
+    path = tmp_path / "v.ome.zarr"
+    with OmeZarrWriter(path, (3, 20, 30), "int16", SIZE, fill_value=-1000, attributes={"model": "m"}) as writer:
+        writer.write(1, noise(1, 20, 30))
+    voxels = read_ome_zarr(path).array()
+    assert (voxels[[0, 2]] == -1000).all()
+    np.testing.assert_array_equal(voxels[1:2], noise(1, 20, 30))
+    assert json.loads((path / "zarr.json").read_text())["attributes"]["ctloupe"]["model"] == "m"
+
+
+def test_a_slab_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    writer = OmeZarrWriter(tmp_path / "v.ome.zarr", (3, 20, 30), "float32", SIZE)
+    for z0, slab in (
+        (2, noise(2, 20, 30)),
+        (0, noise(1, 20, 31)),
+        (-1, noise(1, 20, 30)),
+        (0, noise(20, 30)),
+    ):
+        with pytest.raises(ValueError, match="does not fit"):
+            writer.write(z0, slab.astype(np.float32))
+    with pytest.raises(ValueError, match="holds int16, the store float32"):
+        writer.write(0, noise(1, 20, 30))
+    with pytest.raises(IntensityError, match="NaN"):
+        writer.write(0, np.full((1, 20, 30), np.nan, np.float32))
+
+
+def test_an_existing_store_is_not_overwritten(store: Path) -> None:
+    before = contents(store)
+    with pytest.raises(FileError, match=r"v\.ome\.zarr: cannot be created"):
+        write_ome_zarr(Volume(noise(3, 20, 30), SIZE), store)
+    assert contents(store) == before
+
+
+def test_types_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(IntensityError, match="bool"):
+        write_ome_zarr(Volume(np.zeros((2, 3, 4), bool), SIZE), tmp_path / "v.ome.zarr")
+
+
+def make_foreign(
+    path: Path,
+    voxels: np.ndarray,
+    axes: list[dict[str, Any]],
+    steps: list[dict[str, Any]],
+    version: str = "0.5",
+    shared_steps: list[dict[str, Any]] | None = None,
+) -> Path:
+    dataset = {"path": "s0", "coordinateTransformations": steps}
+    multiscale: dict[str, Any] = {"version": version, "axes": axes, "datasets": [dataset]}
+    if shared_steps is not None:
+        multiscale["coordinateTransformations"] = shared_steps
+    new = version == "0.5"
+    ome: Any = {"multiscales": [multiscale]}
+    attributes: Any = {"ome": {"version": "0.5", **ome}} if new else ome
+    group = zarr.open_group(path, mode="w", zarr_format=3 if new else 2, attributes=attributes)
+    array = group.create_array("s0", shape=voxels.shape, dtype=voxels.dtype, chunks=voxels.shape)
+    array[:] = voxels
+    return path
+
+
+def space(*names: str, unit: str | None = "micrometer") -> list[dict[str, Any]]:
+    known = {"t": {"name": "t", "type": "time"}, "c": {"name": "c", "type": "channel"}}
+    return [known.get(name, {"name": name, "type": "space"} | ({"unit": unit} if unit else {})) for name in names]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_foreign_stores_are_read_in_millimetres_without_their_single_axes(tmp_path: Path, version: str) -> None:
+    voxels = noise(1, 1, 3, 20, 30)
+    steps = [
+        {"type": "scale", "scale": [1, 1, 5.0, 4.0, 3.0]},
+        {"type": "translation", "translation": [0, 0, 50.0, 40.0, 30.0]},
+    ]
+    shared = [{"type": "scale", "scale": [1, 1, 2.0, 2.0, 2.0]}]
+    path = make_foreign(tmp_path / "f.zarr", voxels, space(*"tczyx"), steps, version, shared)
+    assert detect(path) == "ome-zarr"
+    volume = read_ome_zarr(path)
+    np.testing.assert_array_equal(volume.data[1:, 3:9, 4], voxels[0, 0, 1:, 3:9, 4])
+    np.testing.assert_allclose(volume.spacing, (0.010, 0.008, 0.006))
+    np.testing.assert_allclose(volume.origin, (0.06, 0.08, 0.1))
+    assert (volume.modality, volume.units) == ("unknown", "raw")
+
+
+def test_axes_stored_in_another_order_are_put_right(tmp_path: Path) -> None:
+    voxels = noise(30, 3, 20)
+    steps = [{"type": "scale", "scale": [3.0, 5.0, 4.0]}]
+    volume = read_ome_zarr(make_foreign(tmp_path / "f.zarr", voxels, space(*"xzy"), steps))
+    np.testing.assert_array_equal(volume.array(), voxels.transpose(1, 2, 0))
+    np.testing.assert_array_equal(volume.data[1:2, 4:9, 3:5], voxels.transpose(1, 2, 0)[1:2, 4:9, 3:5])
+    np.testing.assert_allclose(volume.spacing, (0.005, 0.004, 0.003))
+
+
+@pytest.mark.parametrize("unit", [None, "pixel"])
+def test_an_axis_without_a_length_unit_is_named(tmp_path: Path, unit: str | None) -> None:
+    steps = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
+    path = make_foreign(tmp_path / "f.zarr", noise(2, 3, 4), space(*"zyx", unit=unit), steps)
+    with pytest.raises(GeometryError, match=r"f\.zarr: axis z has .*millimeter"):
+        read_ome_zarr(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "said"), [((2, 3, 4, 5), "czyx", "found c 2, z 3"), ((3, 4), "yx", "found y 3, x 4")]
+)
+def test_other_axes_are_refused(tmp_path: Path, shape: tuple[int, ...], axes: str, said: str) -> None:
+    steps = [{"type": "scale", "scale": [1.0] * len(shape)}]
+    with pytest.raises(GeometryError, match=said):
+        read_ome_zarr(make_foreign(tmp_path / "f.zarr", noise(*shape), space(*axes), steps))
+
+
+@pytest.mark.parametrize(
+    "steps", [[], [{"type": "translation", "translation": [1, 1, 1]}], [{"type": "scale", "scale": [1, 2]}]]
+)
+def test_a_store_without_a_usable_scale_is_refused(tmp_path: Path, steps: list[dict[str, Any]]) -> None:
+    with pytest.raises(GeometryError, match="scale"):
+        read_ome_zarr(make_foreign(tmp_path / "f.zarr", noise(2, 3, 4), space(*"zyx"), steps))
+
+
+def test_our_matrix_gives_way_where_the_ome_metadata_were_changed(store: Path) -> None:
+    def double_the_scale(attributes: dict[str, Any]) -> None:
+        attributes["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"] = [
+            0.6,
+            0.4,
+            0.2,
+        ]
+
+    edit(store, double_the_scale)
+    volume = read_ome_zarr(store)
+    np.testing.assert_allclose(volume.spacing, (0.6, 0.4, 0.2))
+    assert "ignored" in volume.history[-1]
+
+
+def test_only_the_chunks_asked_for_are_read(store: Path) -> None:
+    (store / "0" / "c" / "2" / "0" / "0").write_bytes(b"damaged beyond reading")
+    volume = read_ome_zarr(store)
+    np.testing.assert_array_equal(volume.data[:2], noise(3, 20, 30)[:2])
+    with pytest.raises(FileError, match=r"v\.ome\.zarr.*damaged"):
+        volume.data[2]
+
+
+@pytest.mark.parametrize("shape", [(2, 40, 50), (2, 600, 40)], ids=["one-chunk", "sharded"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_a_damaged_chunk_is_never_read_as_voxels(tmp_path: Path, shape: tuple[int, int, int], damage: str) -> None:
+    path = tmp_path / "v.ome.zarr"
+    write_ome_zarr(Volume(noise(*shape), SIZE), path)
+    chunk = path / "0" / "c" / "1" / "0" / "0"
+    whole = bytearray(chunk.read_bytes())
+    if damage == "flipped":
+        whole[60] ^= 0xFF
+    kept = {"cut": len(whole) // 2, "flipped": len(whole), "emptied": 0}[damage]
+    chunk.write_bytes(whole[:kept])
+    with pytest.raises(FileError, match=r"v\.ome\.zarr"):
+        read_ome_zarr(path).array()
+
+
+def test_a_chunk_that_is_absent_holds_the_fill_value(store: Path) -> None:
+    (store / "0" / "c" / "1" / "0" / "0").unlink()
+    voxels = read_ome_zarr(store).array()
+    assert not voxels[1].any()
+    np.testing.assert_array_equal(voxels[[0, 2]], noise(3, 20, 30)[[0, 2]])
+
+
+@pytest.mark.parametrize("lost", ["zarr.json", "0/zarr.json"])
+@pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
+def test_damaged_or_absent_metadata_are_reported(store: Path, lost: str, content: str | None) -> None:
+    (store / lost).unlink()
+    if content is not None:
+        (store / lost).write_text(content)
+    assert detect(store) == "ome-zarr"
+    with pytest.raises(FileError, match=r"v\.ome\.zarr"):
+        read_ome_zarr(store)
+
+
+def test_other_folders_are_not_taken_for_stores(tmp_path: Path) -> None:
+    (tmp_path / "file.zarr").write_bytes(b"hello")
+    for other in (tmp_path, tmp_path / "absent.zarr", tmp_path / "file.zarr"):
+        with pytest.raises(FileError):
+            detect(other)
