@@ -110,7 +110,7 @@ def main():
     volume = Volume(hu[None].astype(np.float32), (1.0, 0.6, 0.6), units="HU")
     network = calibrated_network(model, EnhanceOptions(), volume, None)
     fixed = replace(model, network=network)
-    window, scale = model.window, model.scale
+    window, scale, spacing = model.window, model.scale, (0.6, 0.6)
     unit = window.to_unit(torch.from_numpy(hu)[None, None])
     work = gflop(network, unit)
 
@@ -119,18 +119,18 @@ def main():
         return found | ({} if values is None else {"values": values})
 
     rows = {}
-    patches = PatchwiseSliceEnhancer(model, EnhanceOptions(stitch="patches"))
+    patches = PatchwiseSliceEnhancer(model, EnhanceOptions(stitch="patches"), spacing)
     rows["patches"] = row(best(lambda: patches.enhance(hu, None, 0), 1)[0])
-    whole = PatchwiseSliceEnhancer(fixed, EnhanceOptions(stitch="slice"))
+    whole = PatchwiseSliceEnhancer(fixed, EnhanceOptions(stitch="slice"), spacing)
     seconds, made = best(lambda: whole.enhance(hu, None, 0), 1)
     rows["whole float32"] = row(seconds)
     truth = made.values.astype(np.float64)
-    exact = ExactSliceEnhancer(fixed, EnhanceOptions(precision="float32"), Tiling(tile=(64, 64)))
+    exact = ExactSliceEnhancer(fixed, EnhanceOptions(precision="float32"), spacing, Tiling(tile=(64, 64)))
     seconds, made = best(lambda: exact.enhance(hu, None, 0), arguments.repeats)
     rows["engine float32"] = row(seconds, made.values)
     options = EnhanceOptions()
     dtype = options.dtype(torch.device("cpu"))
-    engine = ExactSliceEnhancer(fixed, options, choose_tiling(network, scale, volume.shape, dtype, options))
+    engine = ExactSliceEnhancer(fixed, options, spacing, choose_tiling(network, scale, volume.shape, dtype, options))
     seconds, made = best(lambda: engine.enhance(hu, None, 0), arguments.repeats)
     rows["engine"] = row(seconds, made.values)
     with contextlib.suppress(ImportError):

@@ -26,10 +26,9 @@ def scan(height, width, seed=0):
 
 
 def enhancer(network, scale, tile=(1000, 1000), copies=4, tell=print, **options):
-    options = EnhanceOptions(precision="float32", **options)
-    return ExactSliceEnhancer(
-        LoadedModel("test", network, scale, WINDOW), options, Tiling(tile=tile, copies=copies), tell
-    )
+    model = LoadedModel("test", network, scale, WINDOW)
+    options = EnhanceOptions(**{"precision": "float32", "blend": 0} | options)
+    return ExactSliceEnhancer(model, options, (1.0, 1.0), Tiling(tile=tile, copies=copies), tell)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,6 +15,8 @@ from ctloupe.foundation.errors import OptionError
         ({"tile": 3}, "`tile` 3: expected at least 8"),
         ({"samples": -1}, "`samples` -1"),
         ({"stitch": "patches", "median": 2}, "`median` 2: expected an odd number"),
+        ({"blend": -1.0}, "`blend` -1: expected a distance in mm"),
+        ({"blend": float("inf")}, "`blend` inf"),
         ({"median": 3}, "belong to `stitch` patches"),
         ({"match_histograms": True}, "belong to `stitch` patches"),
         ({"stitch": "slice", "consistent": True}, "`consistent` belongs to `stitch` calibrated"),

@@ -24,13 +24,15 @@ def bicubic():
 
 def exact(**options):
     model = LoadedModel("test", small_enhancer("bayes-cyclegan", SCALE), SCALE, IntensityWindow(-1000, 500))
-    return ExactSliceEnhancer(model, EnhanceOptions(precision="float32", **options), Tiling(tile=(8, 12), copies=2))
+    return ExactSliceEnhancer(
+        model, EnhanceOptions(precision="float32", **options), (0.8, 0.6), Tiling(tile=(8, 12), copies=2)
+    )
 
 
 def patchwise(**options):
     network = small_enhancer("bayes-cyclegan", SCALE, fixed=False)
     model = LoadedModel("test", network, SCALE, IntensityWindow(-1000, 500), None, 8)
-    return PatchwiseSliceEnhancer(model, EnhanceOptions(**{"stitch": "patches"} | options))
+    return PatchwiseSliceEnhancer(model, EnhanceOptions(**{"stitch": "patches"} | options), (0.8, 0.6))
 
 
 EVERY = [
@@ -83,4 +85,4 @@ def test_it_says_how_slices_are_cut_and_what_that_takes(make):
 def test_without_a_network_there_is_nothing_to_apply(make):
     more = (Tiling(),) if make is ExactSliceEnhancer else ()
     with pytest.raises(ValueError, match="needs a network"):
-        make(LoadedModel("bicubic", None, SCALE), EnhanceOptions(), *more)
+        make(LoadedModel("bicubic", None, SCALE), EnhanceOptions(), (1.0, 1.0), *more)

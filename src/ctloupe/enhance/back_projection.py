@@ -14,7 +14,7 @@ from ctloupe.scanner import tensor_operator
 
 
 def block_mean(fine: Tensor, scale: int) -> Tensor:
-    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 6)."""
+    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 4)."""
     return tensor_operator.block_mean(fine[None, None], scale)[0, 0]
 
 

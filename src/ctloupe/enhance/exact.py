@@ -7,12 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import difference, make_consistent
-from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
@@ -37,7 +36,9 @@ class ExactSliceEnhancer:
     model
         Its network is calibrated, in evaluation mode.
     options
-        Of these `samples`, `seed`, `consistent` and `precision` are followed.
+        Of these `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
+    spacing
+        Distance of rows and of columns of the scan in mm.
     tiling
         How slices are cut; the sides of a tile are rounded to what the network can be cut at.
     tell
@@ -48,13 +49,14 @@ class ExactSliceEnhancer:
         self,
         model: LoadedModel,
         options: EnhanceOptions,
+        spacing: tuple[float, float],
         tiling: Tiling,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         if model.network is None:
             raise ValueError("an exact slice enhancer needs a network")
         self.scale, self.window, self.device = model.scale, model.window, model.device
-        self.options, self.tell = options, tell
+        self.options, self.spacing, self.tell = options, spacing, tell
         self.precision = options.dtype(model.device)
         plain = folded(model.network.to("cpu")).float()
         self.network = TiledNetwork(plain, rewritten(plain, self.precision).to(self.device), self.scale)
@@ -103,19 +105,21 @@ class ExactSliceEnhancer:
         everywhere = mask is None or bool(mask.all())
         mask = np.ones(scan.shape, bool) if mask is None else mask
         deviation = torch.zeros(fine) if self.options.samples else None
-        # The bilinear weight reaches half a voxel beyond the mask.
-        wanted = None if everywhere else F.max_pool2d(torch.from_numpy(mask)[None].float(), 3, 1, 1)[0].numpy() > 0
+        blend = (
+            None if everywhere else Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
+        )
+        wanted = None if blend is None else blend.wanted
         while True:
             tiles = self.network.tiles(shape, self._tile, wanted)
             # Begun anew on every try: a tile blended twice would be too much of the network's.
             plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
             try:
-                self._fill(plane, deviation, scan, None if everywhere else mask, tiles, index)
+                self._fill(plane, deviation, scan, blend, tiles, index)
                 break
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
         total = len(self.network.tiles(shape, self._tile, None))
-        if self.options.consistent:
+        if how.consistent:
             make_consistent(plane, scan, mask, self.scale)
         off = difference(plane, scan, self.scale)[mask]
         return EnhancedSlice.of(plane, deviation, off, total, total - len(tiles))
@@ -125,7 +129,7 @@ class ExactSliceEnhancer:
         plane: Tensor,
         deviation: Tensor | None,
         scan: Tensor,
-        mask: NDArray[np.bool_] | None,
+        blend: Blend | None,
         tiles: list[Tile],
         index: int,
     ) -> None:
@@ -135,7 +139,7 @@ class ExactSliceEnhancer:
         s = self.scale
         for tile, mean, spread in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
-            weight = None if mask is None else mask_weight(mask, tile, s)
+            weight = None if blend is None else blend.weight(tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
             if deviation is not None and spread is not None:
                 deviation[place] = spread if weight is None else spread * weight

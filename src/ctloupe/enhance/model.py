@@ -15,6 +15,7 @@ from ctloupe.foundation.errors import ModelError, OptionError
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.prepare.masks import MaskKind
 
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
 """For interpolations, which are linear and must not be cut off at a window."""
@@ -46,6 +47,8 @@ class LoadedModel:
         What the model card says of the training: method, preset, steps, seed.
     micro_window
         Intensity window of the µCT it was trained on; None without training.
+    trained_mask
+        Kind of the mask that the clinical patches were drawn in; None without training.
     """
 
     name: str
@@ -58,6 +61,7 @@ class LoadedModel:
     trained_on: Fingerprint | None = None
     training: dict[str, Any] = field(default_factory=dict)
     micro_window: IntensityWindow | None = None
+    trained_mask: MaskKind | None = None
 
     def digest(self) -> str:
         """SHA-256 of the weights, shortened to 32 hexadecimal digits."""
@@ -119,6 +123,7 @@ def loaded_model(model: str | Path, scale: int | None = None, device: torch.devi
         trained_on=card.fingerprint,
         training={"method": card.method, "preset": card.preset, **card.training},
         micro_window=IntensityWindow(*card.micro_window),
+        trained_mask=card.mask,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.foundation.errors import OptionError
 from ctloupe.networks.precision import hardware_has_bf16
 
@@ -35,6 +36,11 @@ class EnhanceOptions(BaseModel):
         with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
     consistent
         With ``calibrated``: correct each slice so that the mean of every s×s block equals the scan inside the mask.
+    blend
+        Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask; 0: at
+        once.
+    blend_outside
+        Whether it does so outside of the mask, which is then enhanced fully, instead of inside; see `Blend`.
     precision
         Type of the features: ``auto`` (bf16 where the hardware has it), ``bf16`` or ``float32``.
     tile
@@ -63,6 +69,8 @@ class EnhanceOptions(BaseModel):
     match_histograms: bool = False
     median: int = 1
     consistent: bool = False
+    blend: float = BLEND_MM
+    blend_outside: bool = False
     precision: Precision = "auto"
     tile: int | None = None
     memory: int | None = None
@@ -83,6 +91,8 @@ class EnhanceOptions(BaseModel):
             raise OptionError(f"`tile` {self.tile}: expected at least {SMALLEST_TILE} voxels")
         if self.median < 1 or self.median % 2 == 0:
             raise OptionError(f"`median` {self.median}: expected an odd number of pixels, for instance 3")
+        if not 0 <= self.blend < float("inf"):
+            raise OptionError(f"`blend` {self.blend:g}: expected a distance in mm, 0 for a hard border")
         if (self.match_histograms or self.median > 1) and self.stitch != "patches":
             raise OptionError("`match_histograms` and `median` belong to `stitch` patches; without it there is no grid")
         if self.consistent and self.stitch != "calibrated":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.enhance.back_projection import difference
-from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.options import EnhanceOptions
@@ -32,18 +32,20 @@ class PatchwiseSliceEnhancer:
     model
         Its network is in evaluation mode, not calibrated.
     options
-        Of these `stitch`, `samples`, `seed`, `match_histograms` and `median` are followed.
+        Of these `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and `blend_outside` are followed.
+    spacing
+        Distance of rows and of columns of the scan in mm.
     """
 
     tiling: Tiling | None = None
     tile: tuple[int, int] | None = None
 
-    def __init__(self, model: LoadedModel, options: EnhanceOptions) -> None:
+    def __init__(self, model: LoadedModel, options: EnhanceOptions, spacing: tuple[float, float]) -> None:
         if model.network is None:
             raise ValueError("a patchwise slice enhancer needs a network")
         self.network = model.network.to(model.device)
         self.scale, self.window, self.device = model.scale, model.window, model.device
-        self.options = options
+        self.options, self.spacing = options, spacing
         self.patch_size = model.patch_size if options.stitch == "patches" else None
 
     def use(self, tiling: Tiling) -> None:
@@ -63,7 +65,9 @@ class PatchwiseSliceEnhancer:
         plain = enlarge_bicubic(scan, self.scale)
         spread: Tensor | None = torch.zeros_like(plain) if self.options.samples else None
         if mask.any():
-            unit, weight = self.window.to_unit(scan), _whole_weight(mask, self.scale)
+            unit = self.window.to_unit(scan)
+            blend = Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
+            weight = blend.weight(Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), self.scale)
             if self.options.samples:
                 with sampling(self.network):
                     moments = sampled(self._pass, unit, self.options.samples, self.options.seed * 1_000_003 + index)
@@ -95,10 +99,6 @@ class PatchwiseSliceEnhancer:
                     patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
                 out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
         return out if self.options.median == 1 else _on_numpy(partial(median_filtered, size=self.options.median), out)
-
-
-def _whole_weight(mask: NDArray[np.bool_], scale: int) -> Tensor | None:
-    return mask_weight(mask, Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), scale)
 
 
 def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:

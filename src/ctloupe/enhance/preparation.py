@@ -58,15 +58,16 @@ def prepared(
     """
     if model.network is None:
         return BicubicSliceEnhancer(model.scale, options.consistent)
+    spacing = scan.spacing[1], scan.spacing[2]
     if options.stitch != "calibrated":
-        return PatchwiseSliceEnhancer(model, options)
+        return PatchwiseSliceEnhancer(model, options, spacing)
     patches = calibration_patches(model, scan, mask, options.seed)
     if model.trained_on is not None:
         tell(_unlikeness(model, model.trained_on, patches, scan).in_words())
     network = _calibrated(model.network, patches, options)
     dtype = options.dtype(model.device)
     tiling = choose_tiling(network, model.scale, scan.shape, dtype, options)
-    enhancer = ExactSliceEnhancer(replace(model, network=network), options, tiling, tell)
+    enhancer = ExactSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell)
     if dtype != torch.float32:
         off = enhancer.rounding(patches[:ROUNDING_PATCHES])
         tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (`precision` float32: none)")

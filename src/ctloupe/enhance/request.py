@@ -6,21 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
 from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
-from ctloupe.prepare.lungs import lung_mask
+from ctloupe.prepare.masks import kind_of
 from ctloupe.train.fabric import resolve_accelerator
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.geometry import Triple
-from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
 
@@ -37,12 +38,13 @@ class EnhanceRequest:
     model, scale
         Folder of a model package, or the name of an interpolation, and the enlargement that is required of it.
     mask
-        ``auto`` (the lungs, for a trained model), ``none``, or a file on the scan's grid.
+        ``auto`` (the kind of mask that the model was trained in), ``lungs``, ``box``, ``none``, or a file on the scan's
+        grid.
     slices, roi
         Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
-    stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
+    blend, stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
         As in `EnhanceOptions`.
     uncertainty
         With `samples`: path of the standard deviation; None: the output's name with ``-uncertainty``.
@@ -60,7 +62,8 @@ class EnhanceRequest:
     out: Path
     model: str | Path
     scale: int | None = None
-    mask: str = "auto"
+    mask: str = AS_TRAINED
+    blend: float = BLEND_MM
     slices: str | None = None
     roi: str | None = None
     resample: bool = False
@@ -85,8 +88,9 @@ class EnhanceRequest:
     overwrite: bool = False
 
     def options(self) -> EnhanceOptions:
-        """How the model is applied, validated; each option is asked for here under its own name."""
-        return EnhanceOptions.model_validate({name: getattr(self, name) for name in EnhanceOptions.model_fields})
+        """How the model is applied, validated; each option but the side of the blend is asked for under its name."""
+        asked = EnhanceOptions.model_fields.keys() - {"blend_outside"}
+        return EnhanceOptions.model_validate({name: getattr(self, name) for name in asked})
 
 
 def enhance_files(
@@ -127,8 +131,10 @@ def enhance_files(
     if not several:
         _require_writable(request)
     device = resolve_accelerator(request.accelerator)
-    resolver = SuperResolver(loaded_model(request.model, request.scale, device), options)
-    work = _Enhancement(request, resolver, say, progress or Silent())
+    model = loaded_model(request.model, request.scale, device)
+    mask = resolved_mask(request.mask, model.trained_mask)
+    resolver = SuperResolver(model, options).with_options(blend_outside=blends_outside(mask))
+    work = _Enhancement(request, resolver, mask, say, progress or Silent())
     if several:
         return _cohort(work, finished)
     work.enhance(request.scan, request.out, _uncertainty(request, request.out))
@@ -182,18 +188,20 @@ def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Enhancement:
-    """A request with its model loaded, for one scan after the other."""
+    """A request with its model loaded and its kind of mask, or mask file, known; for one scan after the other."""
 
     request: EnhanceRequest
     resolver: SuperResolver
+    mask: str
     say: Callable[[str], None]
     progress: Progress
 
     def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
-        scan, mask = self._with_mask(read(path, series=request.series, voxel_size=request.voxel_size))
+        scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
         region = parse_region(scan.shape, request.slices, request.roi)
+        mask = self._mask(scan)
         self.progress.start("enhancing", region[0].stop - region[0].start)
         try:
             summary = self.resolver.enhance_to(
@@ -217,29 +225,24 @@ class _Enhancement:
         if not summary.found_finished:
             self.say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
 
-    def _with_mask(self, scan: Volume) -> tuple[Volume, Mask | None]:
-        """The scan at a spacing that the model can take, and where it is enhanced."""
-        asked, trained = self.request.mask, self.resolver.trained_spacing is not None
-        if asked not in ("auto", "none"):
-            given = read_mask(asked, scan, "mask")
-            return self._fitted(scan, has_mask=True), given
-        scan = self._fitted(scan, has_mask=False)
-        if asked == "none" or not trained:
-            return scan, None
-        self.say("finding the lungs")
-        lungs = lung_mask(scan)
-        self.say(f"lungs: {100 * lungs.mean():.1f}% of the scan")
-        return scan, lungs
+    def _mask(self, scan: Volume) -> Mask | None:
+        """Where the scan is enhanced; None: everywhere."""
+        if self.mask != "none":
+            self.say(f"mask: {self.mask}")
+        found = mask_to_enhance(self.mask, scan)
+        if found is not None:
+            self.say(f"mask: {100 * found.mean():.1f}% of the scan are enhanced")
+        return found
 
-    def _fitted(self, scan: Volume, has_mask: bool) -> Volume:
+    def _fitted(self, scan: Volume) -> Volume:
         """The scan, resampled where that was asked for, at a spacing that the model can take."""
         request, trained = self.request, self.resolver.trained_spacing
         if trained is None or request.accept_spacing:
             return scan
         if request.resample:
-            if has_mask:
+            if kind_of(self.mask) == "file":
                 raise OptionError(
-                    f"`mask` {request.mask} is on the scan's own grid and cannot go with `resample`; use `mask` auto"
+                    f"`mask` {self.mask} is on the scan's own grid and cannot go with `resample`; use `mask` lungs"
                 )
             scan = resample_in_plane(scan, trained)
         require_spacing(scan, trained, str(request.model))

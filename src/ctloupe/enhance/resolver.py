@@ -24,6 +24,7 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.images.likeness import Unlikeness
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import is_stochastic
+from ctloupe.prepare.masks import MaskKind
 from ctloupe.volume.volume import Volume
 
 
@@ -79,6 +80,11 @@ class SuperResolver:
     def trained_spacing(self) -> tuple[float, float] | None:
         """In-plane (y, x) spacing in mm that the model was trained at; None when it does not matter."""
         return self.model.trained_spacing
+
+    @property
+    def trained_mask(self) -> MaskKind | None:
+        """Kind of the mask that the clinical patches were drawn in; None without training."""
+        return self.model.trained_mask
 
     @property
     def patch_size(self) -> int:

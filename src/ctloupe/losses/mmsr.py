@@ -1,6 +1,6 @@
 """Multi-modality super-resolution (MMSR) terms: an image and its enlargement must show the same thing.
 
-JMI 2022, Eqs. 4 to 8; first in SPIE 2020. ``f_down`` averages s×s blocks, ``f_up`` repeats each pixel s×s times.
+JMI 2022, Eqs. 4 to 7; first in SPIE 2020. ``f_down`` averages s×s blocks, ``f_up`` repeats each pixel s×s times.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def mmsr_terms(
     high_of_low, low_of_high
         x_SR = G1(x) and y_LR = G2(y).
     scale
-        s.
+        In-plane enlargement s.
     ssim
         Window of the SSIM terms.
     metric

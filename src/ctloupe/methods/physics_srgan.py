@@ -58,11 +58,17 @@ class PhysicsSRGANConfig(MethodConfig):
     intensity_jitter: float = Field(0.02, ge=0, lt=1)
     """Standard deviation of random gain (relative) and offset around the estimate."""
     discriminator: DiscriminatorKind = "patch"
+    """Kind of the discriminator: one logit an image, as in SRGAN, or one a patch."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of the discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of a ``patch`` discriminator."""
     weights: PhysicsWeights = PhysicsWeights()
+    """Weights of the loss terms."""
     pixel: DistanceKind = "l1"
+    """Distance of the pixel term."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
 
 
 class PhysicsSRGAN(Method):
