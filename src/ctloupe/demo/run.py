@@ -30,13 +30,14 @@ from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.progress import Progress
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, get, tissue_names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
-from ctloupe.train.loop import Progress, train
+from ctloupe.train.loop import train
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.formats import read, write
 

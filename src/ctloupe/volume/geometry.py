@@ -18,8 +18,16 @@ Direction = tuple[Triple, Triple, Triple]
 
 IDENTITY: Direction = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
+SPACING_TOLERANCE = 0.10
+"""Largest relative difference of in-plane spacing at which two images count as alike."""
+
 # LPS <-> RAS: both flip the first two coordinates, so the map is its own inverse.
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def relative_difference(found: Sequence[float], wanted: Sequence[float]) -> float:
+    """Largest relative difference of spacings along any axis: 0.1 where one is 10% larger than what is wanted."""
+    return max(abs(one / other - 1) for one, other in zip(found, wanted, strict=True))
 
 
 def as_direction(matrix: Sequence[Sequence[float]] | NDArray[np.floating]) -> Direction:
