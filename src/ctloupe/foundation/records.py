@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def fault(error: ValidationError) -> str:
-    """The first thing wrong with a record, in words: key, what was expected, and what was found."""
+    """Say in words the first thing that is wrong with a record: key, what was expected, and what was found."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
@@ -26,25 +26,25 @@ def fault(error: ValidationError) -> str:
 def validated(
     kind: type[Model], values: Any, where: str, refusal: type[CtLoupeError] = OptionError, advice: str = ""
 ) -> Model:
-    """Return `values` as a `kind`.
+    """Return plain data as a model.
 
     Parameters
     ----------
     kind
-        Model that they have to satisfy.
+        Model that the values have to satisfy.
     values
-        Plain data.
+        Mappings, lists, numbers and strings.
     where
-        File or record that they are from, for the message.
+        File or record that the values are from, for the message.
     refusal
-        Error to raise.
+        Type of the error to raise.
     advice
-        What to do, at the end of the message.
+        What to do about it, for the end of the message.
 
     Raises
     ------
     CtLoupeError
-        Of the type `refusal`, if they are not valid: one line with `where` and the key.
+        If the values are not valid: one line of the type `refusal`, with `where` and the key.
     """
     try:
         return kind.model_validate(values)
@@ -60,13 +60,13 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
     Parameters
     ----------
     path
-        The suffix ``.yaml`` or ``.yml`` says YAML.
+        File to read: YAML if its suffix is ``.yaml`` or ``.yml``, else JSON.
     kind
-        Model of the content.
+        Model that the content has to satisfy.
     what
         What the file should be, for the message: "model card".
     advice
-        What to do when it is not.
+        What to do when it is not one, for the end of the message.
 
     Raises
     ------
@@ -77,12 +77,12 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
 
 
 def read_plain(path: Path, what: str, advice: str) -> Any:
-    """Content of a JSON or YAML file as plain data.
+    """Return the content of a JSON or YAML file as plain data.
 
     Parameters
     ----------
     path, what, advice
-        As in `load_record`.
+        File, word for it and advice, as in `load_record`.
 
     Raises
     ------
