@@ -13,16 +13,18 @@ import numpy as np
 from PIL import Image
 
 from ctloupe.evaluate.alignment import interpolated
-from ctloupe.evaluate.calibration import ErrorSample
 from ctloupe.evaluate.comparison import BASELINE
-from ctloupe.evaluate.controls import control_rows
-from ctloupe.evaluate.no_truth import compare_without_truth
-from ctloupe.evaluate.page import LUNG_WINDOW, square_of, varied_square
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import Axes2D, View, curves, panel
-from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.calibration import ErrorSample
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import square_of, varied_square
+from ctloupe.evaluate.report.pictures import Axes2D, View, curves, panel
+from ctloupe.evaluate.suite.controls import control_rows
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.anatomies.lung import LUNG
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 
 WRONG = "texture in the wrong place"
 MILD = "texture in the wrong place, blurred"
@@ -83,8 +85,8 @@ def main():
     parser.add_argument("--side", type=int, default=16, help="of the pictured square, in scan voxels")
     arguments = parser.parse_args()
     case, other = (
-        make_lung(tuple(arguments.size), arguments.seed),
-        make_lung(tuple(arguments.size), arguments.seed + 100),
+        make_phantom("lung", tuple(arguments.size), arguments.seed),
+        make_phantom("lung", tuple(arguments.size), arguments.seed + 100),
     )
     scan = case.clinical
     truth = truth_on_clinical_slices(case.truth, scan)
@@ -108,7 +110,7 @@ def main():
 
     def view(name, caption):
         plane, spacing = square_of(shown[name], scan, corner, side), shown[name].spacing[1:]
-        return View(caption, plane, spacing, LUNG_WINDOW)
+        return View(caption, plane, spacing, LUNG.display)
 
     for slug, (metric, names) in STORIES.items():
         views = [view(name, f"{name}\n{metric}: {number(rows[name][metric])}") for name in ("truth", *names)]

@@ -18,11 +18,13 @@ from PIL import Image
 
 from ctloupe.enhance.resolver import STATISTICS, load_model
 from ctloupe.evaluate.alignment import interpolated
-from ctloupe.evaluate.page import view_of
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import Box, panel
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import view_of
+from ctloupe.evaluate.report.pictures import Box, panel
 from ctloupe.evaluate.seams import seam_visibility
-from ctloupe.phantom.phantom import PhantomConfig, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import truth_on_clinical_slices
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 
 LABELS = {
     "patches": "(a) independent patches",
@@ -42,7 +44,7 @@ def main() -> None:
     period = resolver.patch_size * resolver.scale
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in options.seeds:
-        case = make_lung(tuple(options.size), seed, PhantomConfig(scale=resolver.scale))
+        case = make_phantom("lung", tuple(options.size), seed, PhantomConfig(scale=resolver.scale))
         truth = truth_on_clinical_slices(case.truth, case.clinical)
         made = {LABELS[way]: replace(resolver, statistics=way).enhance(case.clinical) for way in reversed(STATISTICS)}
         rows = compare_with_truth(case.clinical, made, truth).rows

@@ -18,7 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctloupe import methods
-from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.exact import Engine, EngineOptions
 from ctloupe.enhance.patchwise import Patchwise
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.resolver import load_model
@@ -145,7 +145,7 @@ def main():
     if tiled.is_split:
         tiles = [Tile((0, hu.shape[0]), (0, hu.shape[1]), *hu.shape)]
         seconds, _ = best(lambda: tiled.coarse(unit, tiles), arguments.repeats)
-        work_of_trunk = gflop(network.features, unit)
+        work_of_trunk = gflop(network.coarse_features, unit)
         rows["engine"]["trunk_seconds"] = seconds
         rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
     report = {

@@ -13,12 +13,14 @@ import time
 
 import numpy as np
 
-from ctloupe.evaluate.hu_moments import hu_moments, minimum_hu_distance
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.recipes import DATA_RANGE_HU
-from ctloupe.evaluate.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU
+from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.phantom.phantom import PhantomConfig, labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.volume import LazyArray
 
 
@@ -34,7 +36,7 @@ def repeated(volume, slices):
 
 def case(size):
     """Scan, enhanced volume, truth, labels and the look of a µCT; every fine slice is a slice of the scan."""
-    made = make_lung((8, size, size), 5, PhantomConfig(slices=1))
+    made = make_phantom("lung", (8, size, size), 5, PhantomConfig(slices=1))
     scan = made.clinical
     truth, labels = truth_on_clinical_slices(made.truth, scan), labels_on_clinical_slices(made.labels, scan)
     noise = np.random.default_rng(0).normal(0, 100, truth.shape)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ctloupe import methods
-from ctloupe.enhance.engine import Engine, EngineOptions
+from ctloupe.enhance.exact import Engine, EngineOptions
 from ctloupe.enhance.plan import choose_tile
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.images.windows import CLINICAL

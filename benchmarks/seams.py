@@ -14,7 +14,8 @@ import numpy as np
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.seams import seam_visibility
-from ctloupe.phantom.phantom import PhantomConfig, make_lung
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
 
@@ -28,7 +29,7 @@ def main():
     parser.add_argument("--side", type=int, default=72, help="of the picture, in scan voxels")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    scan = read(arguments.scan) if arguments.scan else make_lung((8, 256, 256), 3, PhantomConfig()).clinical
+    scan = read(arguments.scan) if arguments.scan else make_phantom("lung", (8, 256, 256), 3, PhantomConfig()).clinical
     z = scan.shape[0] // 2 if arguments.slice is None else arguments.slice
     model = load_model(arguments.model)
     lungs = lung_mask(scan)

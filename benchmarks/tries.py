@@ -11,7 +11,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from ctloupe.enhance import fast_layers, lower
+from ctloupe.enhance.network import fast_layers, fast_rewrite
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
 from ctloupe.networks.tile import Tile
 
@@ -57,7 +57,7 @@ def padding(repeats):
 def residual(repeats, in_place):
     x = features(64, 512, 512)
     block = without_norms(ResidualBlock(64)).eval()
-    fast = lower._residual(block, torch.bfloat16)
+    fast = fast_rewrite._residual(block, torch.bfloat16)
     fast.in_place = in_place
     before = plain(block)
     name = "residual block: activation in the convolution, strips in the cache, skip added " + (

@@ -1,7 +1,7 @@
 """Configurations of every method small enough for tests: scale 4, patches of 12 pixels, a few feature maps."""
 
 _COMMON = {"scale": 4, "patch_size": 12, "batch_size": 2}
-_DISCRIMINATOR = {"translation_discriminator_width": 4, "discriminator_strides": 2}
+_DISCRIMINATOR = {"discriminator_width": 4, "discriminator_strides": 2}
 _GENERATOR = {"width": 8, "blocks": 1}
 
 SMALL = _COMMON | _DISCRIMINATOR | _GENERATOR | {"shrinking_width": 8, "shrinking_blocks": 1}

@@ -3,7 +3,7 @@
 import torch
 
 from ctloupe import methods
-from ctloupe.enhance.calibrate import calibrated
+from ctloupe.enhance.network.calibrate import calibrated
 from small_config import SMALL_BY_METHOD
 
 NAMES = methods.names()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver, load_model
-    from ctloupe.evaluate.no_truth import compare_without_truth
-    from ctloupe.evaluate.paired_phantom import compare_with_truth
+    from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+    from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
     from ctloupe.foundation.errors import CtLoupeError
     from ctloupe.images.windows import IntensityWindow
     from ctloupe.prepare.patches import PatchBank
@@ -27,8 +27,8 @@ _WHERE = {
     "PatchBank": "ctloupe.prepare.patches",
     "SuperResolver": "ctloupe.enhance.resolver",
     "Volume": "ctloupe.volume.volume",
-    "compare_with_truth": "ctloupe.evaluate.paired_phantom",
-    "compare_without_truth": "ctloupe.evaluate.no_truth",
+    "compare_with_truth": "ctloupe.evaluate.protocols.paired_phantom",
+    "compare_without_truth": "ctloupe.evaluate.protocols.no_truth",
     "load_model": "ctloupe.enhance.resolver",
     "read": "ctloupe.volume.formats",
     "write": "ctloupe.volume.formats",

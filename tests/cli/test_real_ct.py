@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.evaluate.consistency import consistency
+from ctloupe.evaluate.metrics.consistency import consistency
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
 

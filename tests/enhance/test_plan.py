@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ctloupe.enhance.engine import EngineOptions
+from ctloupe.enhance.exact import EngineOptions
 from ctloupe.enhance.plan import LARGEST_TENSOR, TILE, Plan, choose_tile, disk_needed, footprint
 from ctloupe.foundation.errors import OptionError
 from small_enhancers import small_enhancer

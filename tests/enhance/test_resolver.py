@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import ctloupe
-from ctloupe.enhance.engine import EngineOptions
+from ctloupe.enhance.exact import EngineOptions
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, ModelError, OptionError
 from ctloupe.images.windows import IntensityWindow

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ctloupe.images.likeness import ImageStatistics, Spread, image_statistics_of, spread_of, unlikeness
-from ctloupe.phantom.phantom import PhantomConfig, make_lung, make_temporal_bone
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.patches import PatchBank
 
 SIZE = (32, 384, 384)
@@ -17,20 +18,22 @@ def look(volume):
 
 @pytest.fixture(scope="module")
 def trained():
-    looks = [look(make_lung(SIZE, seed).clinical) for seed in (1, 2, 3)]
+    looks = [look(make_phantom("lung", SIZE, seed).clinical) for seed in (1, 2, 3)]
     return looks[0], spread_of(looks)
 
 
 def scan(seed=7, **config):
-    return make_lung(SIZE, seed, PhantomConfig(**config)).clinical
+    return make_phantom("lung", SIZE, seed, PhantomConfig(**config)).clinical
 
 
+@pytest.mark.slow
 def test_another_anatomy_from_the_same_scanner_is_alike(trained):
     found = unlikeness(look(scan()), *trained)
     assert found.score < 1 and not found.lines
     assert "is like the training data" in found.in_words()
 
 
+@pytest.mark.slow
 def test_a_model_of_smooth_scans_is_warned_of_a_sharp_one_and_the_reverse():
     smooth, sharp = ([look(scan(seed, kernel=kernel)) for seed in (1, 2, 7)] for kernel in ("smooth", "sharp"))
     for trained, scans, word in ((smooth, sharp, "stronger"), (sharp, smooth, "weaker")):
@@ -41,13 +44,15 @@ def test_a_model_of_smooth_scans_is_warned_of_a_sharp_one_and_the_reverse():
         assert unlikeness(trained[2], trained[0], spread).score < 1
 
 
+@pytest.mark.slow
 def test_much_noise_is_noticed(trained):
     found = unlikeness(look(scan(noise_hu=80.0)), *trained)
     assert found.noise > 1 and any("dose" in line for line in found.lines)
 
 
+@pytest.mark.slow
 def test_what_is_no_lung_is_noticed_by_its_intensities(trained):
-    bone = make_temporal_bone((32, 384, 384), 1).clinical
+    bone = make_phantom("temporal-bone", (32, 384, 384), 1).clinical
     found = unlikeness(look(bone), *trained)
     assert found.intensity > 5 and found.spacing > 1
     assert "another tissue" in found.in_words() and "`resample`" in found.in_words()

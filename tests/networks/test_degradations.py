@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ctloupe.networks.degradations import gaussian_pyramid, shrink_and_add_noise, shrink_bicubic
+from ctloupe.networks.bicubic import shrink_bicubic
+from ctloupe.networks.degradations import gaussian_pyramid, shrink_and_add_noise
 
 
 def ramp(size):

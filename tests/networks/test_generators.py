@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import (
     ShrinkingGenerator,
     StridedGenerator,
     SubPixelGenerator,
-    enlarge_bicubic,
 )
 
 

@@ -7,7 +7,7 @@ import torch
 
 from ctloupe.losses.mmsr import f_down
 from ctloupe.networks.attention import RCAN, ChannelAttention
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.plain import PlainSRNet
 from ctloupe.networks.rrdb import RRDBNet
 from ctloupe.networks.shared_latent import SharedLatentEnhancer

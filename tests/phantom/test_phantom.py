@@ -7,12 +7,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
-from ctloupe.phantom.phantom import (
-    PhantomConfig,
-    labels_on_clinical_slices,
-    make_lung,
-    truth_on_clinical_slices,
-)
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import as_direction, refined_grid
 
@@ -20,7 +17,7 @@ from ctloupe.volume.geometry import as_direction, refined_grid
 @pytest.fixture(scope="module")
 def case():
     direction = as_direction(Rotation.from_euler("xyz", [0.2, -0.4, 0.3]).as_matrix())
-    return make_lung((24, 48, 64), 9, PhantomConfig(origin=(5.0, -6.0, 7.0), direction=direction))
+    return make_phantom("lung", (24, 48, 64), 9, PhantomConfig(origin=(5.0, -6.0, 7.0), direction=direction))
 
 
 def test_all_four_volumes_cover_the_same_space(case):
@@ -86,10 +83,10 @@ def test_a_case_on_disk_reads_back_in_place_with_its_record(case, tmp_path):
 
 def test_sizes_the_scanner_cannot_divide_name_the_nearest():
     with pytest.raises(OptionError, match="`size` 16 64 72"):
-        make_lung((17, 63, 70), 0)
+        make_phantom("lung", (17, 63, 70), 0)
 
 
 def test_thinner_clinical_slices_can_be_asked_for():
-    made = make_lung((16, 32, 32), 1, PhantomConfig(slices=4))
+    made = make_phantom("lung", (16, 32, 32), 1, PhantomConfig(slices=4))
     assert made.clinical.shape == (4, 4, 4)
     assert truth_on_clinical_slices(made.truth, made.clinical).shape == (4, 32, 32)

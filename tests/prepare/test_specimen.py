@@ -7,9 +7,10 @@ import pytest
 from scipy import ndimage
 
 from ctloupe.foundation.errors import IntensityError
-from ctloupe.phantom.anatomy import TISSUE_HU
-from ctloupe.phantom.phantom import PhantomConfig, make_lung
-from ctloupe.phantom.scanners import micro_scan
+from ctloupe.phantom.anatomies.lung import LUNG, TISSUE_HU
+from ctloupe.phantom.config import PhantomConfig
+from ctloupe.phantom.micro import micro_scan
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.specimen import specimen_mask, threshold_box
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
@@ -32,11 +33,11 @@ def scanned(plane, depth=24, noise=250):
 
 @pytest.mark.parametrize(("seed", "size"), [(1, 128), (3, 128), (5, 256)])
 def test_plastic_cylinder_and_air_are_left_out_and_the_specimen_is_kept(seed, size):
-    case = make_lung((16, size, size), seed, PhantomConfig(cylinder=True))
+    case = make_phantom("lung", (16, size, size), seed, PhantomConfig(cylinder=True))
     # The same scan of solid tissue without noise shows the outline of the specimen.
     solid = case.truth.with_data(np.full(case.truth.shape, TISSUE_HU, np.float32))
     no_blood = np.zeros(case.truth.shape, np.uint8)
-    specimen = micro_scan(solid, no_blood, noise=0, rings=0, cylinder=True, seed=seed).array() > 9000
+    specimen = micro_scan(solid, no_blood, LUNG.micro, noise=0, rings=0, cylinder=True, seed=seed).array() > 9000
     mask = specimen_mask(case.micro)
     assert 0.3 < specimen.mean() < 0.6
     assert mask[specimen].mean() > 0.97
@@ -101,7 +102,7 @@ def test_a_real_bone_keeps_its_marrow_and_loses_the_air_around():
 
 @pytest.mark.parametrize(("seed", "size"), [(1, 320), (2, 320), (12, 640)])
 def test_a_view_that_lies_wholly_inside_the_specimen_is_all_mask(seed, size):
-    assert specimen_mask(make_lung((16, size, size), seed).micro).mean() > 0.99
+    assert specimen_mask(make_phantom("lung", (16, size, size), seed).micro).mean() > 0.99
 
 
 def test_a_porous_ball_in_air_is_found_with_its_pores():

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ctloupe.cli.assignments import assigned
 from ctloupe.cli.options import Overwrite
 from ctloupe.foundation.errors import OptionError
+from ctloupe.phantom.anatomies.registry import BUILT_IN, DEFAULT, get, names
 
 
 def register(app: typer.Typer) -> None:
@@ -19,18 +21,24 @@ def register(app: typer.Typer) -> None:
 
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for clinical, micro, truth and labels.")],
-    kind: Annotated[str, typer.Option(help="lung or temporal-bone.")] = "lung",
+    kind: Annotated[
+        str, typer.Option(help=f"Anatomy: {', '.join(BUILT_IN)}, or one of an installed package.")
+    ] = DEFAULT,
     size: Annotated[tuple[int, int, int], typer.Option(help="Voxels z y x of the fine grid.")] = (
         64,
         512,
         512,
     ),
     seed: Annotated[int, typer.Option(help="Of the anatomy and both scanners.")] = 0,
-    nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in.")] = False,
+    nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in; the same as --set nodule=true.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of the options that only this anatomy has; may be repeated."),
+    ] = None,
     cylinder: Annotated[bool, typer.Option("--cylinder", help="µCT specimen in a plastic cylinder.")] = False,
     kernel: Annotated[str, typer.Option(help="Of the clinical scanner: smooth, standard or sharp.")] = "standard",
     noise: Annotated[
-        float | None, typer.Option(help="Of the clinical scanner in HU; default: 20, temporal bone 60.")
+        float | None, typer.Option(help="Of the clinical scanner in HU; default: usual for the anatomy.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -42,18 +50,17 @@ def phantom(
     import json
 
     from ctloupe.cli.progress import say
-    from ctloupe.phantom.phantom import ANATOMIES
+    from ctloupe.phantom.phantom import make_phantom
 
-    if kind not in ANATOMIES:
-        raise OptionError(f"--kind {kind}: expected lung or temporal-bone")
-    if nodule and kind != "lung":
-        raise OptionError("--nodule belongs to --kind lung")
+    if kind not in names():
+        raise OptionError(f"--kind {kind}: expected one of {', '.join(names())}")
     if noise is not None and noise < 0:
         raise OptionError(f"--noise {noise:g}: expected 0 HU or more")
-    make, usual = ANATOMIES[kind]
+    usual = get(kind).usual
+    own = assigned(overrides or [], "nodule=true") | ({"nodule": True} if nodule else {})
     amount = usual.noise_hu if noise is None else noise
-    config = replace(usual, nodule=nodule, cylinder=cylinder, kernel=kernel, noise_hu=amount)
-    case = make(size, seed, config)
+    config = replace(usual, options=own, cylinder=cylinder, kernel=kernel, noise_hu=amount)
+    case = make_phantom(kind, size, seed, config)
     case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")
     print(json.dumps(case.statistics, indent=2))

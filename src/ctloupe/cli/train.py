@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ctloupe.cli.assignments import assigned
 from ctloupe.foundation.errors import OptionError
 
 
@@ -92,17 +93,17 @@ def _fresh(
     deterministic: bool,
 ) -> Any:
     from ctloupe import methods
-    from ctloupe.train.settings import read_yaml, validated
+    from ctloupe.train.settings import read_mapping, settings_of
 
     if bank is None or out is None:
         raise OptionError("--bank and --out are needed (or --resume RUN to continue a run)")
     kind = methods.get(method)
     if not kind.trainable:
         raise OptionError(f"--method {method}: there is nothing to train; 'ctloupe enhance --model {method}' uses it")
-    changes = (read_yaml(config) if config else {}) | _pairs(set_ or [])
+    changes = (read_mapping(config) if config else {}) | assigned(set_ or [], "weights.cycle=2")
     chosen = preset or next(iter(kind.presets))
     resolved = kind.configure(chosen, changes)
-    return validated(
+    return settings_of(
         {
             "method": method,
             "preset": chosen,
@@ -116,7 +117,7 @@ def _fresh(
 
 
 def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
-    from ctloupe.train.settings import validated
+    from ctloupe.train.settings import settings_of
 
     if any(value is not None for value in fixed):
         raise OptionError(
@@ -125,21 +126,4 @@ def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
         )
     if "seed" in changed:
         raise OptionError("--resume continues with the seed of the run; leave --seed out")
-    return validated(settings.model_dump() | changed)
-
-
-def _pairs(texts: list[str]) -> dict[str, Any]:
-    import yaml
-
-    pairs: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise OptionError(f"--set {text}: expected key=value, for instance weights.cycle=2")
-        parsed = yaml.safe_load(value)
-        try:
-            # YAML 1.1 takes 1e-4 for a string.
-            pairs[key.strip()] = float(parsed) if isinstance(parsed, str) else parsed
-        except ValueError:
-            pairs[key.strip()] = parsed
-    return pairs
+    return settings_of(settings.model_dump() | changed)

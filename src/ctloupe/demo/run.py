@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,14 +14,26 @@ from ctloupe.demo.stages import Stages
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.page import Shown, add_curves, add_pictures, add_result, add_sizes, add_tissues, view_of
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.pictures import loss_curves
-from ctloupe.evaluate.report import Report
-from ctloupe.evaluate.tissues import TISSUES, TissueError, tissue_errors
-from ctloupe.evaluate.words import tissues_in_words
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import (
+    Shown,
+    add_curves,
+    add_details,
+    add_overview,
+    add_result,
+    add_sizes,
+    add_tissues,
+    view_of,
+)
+from ctloupe.evaluate.report.pictures import loss_curves
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import tissues_in_words
+from ctloupe.evaluate.tissues import TissueError, tissue_errors
 from ctloupe.foundation.errors import FileError
-from ctloupe.phantom.phantom import labels_on_clinical_slices, make_lung, truth_on_clinical_slices
+from ctloupe.foundation.records import finite, save_record
+from ctloupe.phantom.anatomies.registry import DEFAULT, tissue_names
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
 from ctloupe.train.loop import Progress, train
@@ -38,7 +49,7 @@ ROW = "SR-CycleGAN (tiny)"
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """What the demo does; the defaults take about five minutes on two cores."""
+    """How much the demo makes and trains; the defaults take about five minutes on two cores."""
 
     size: tuple[int, int, int] = (64, 768, 768)
     minutes: float = 3.0
@@ -83,14 +94,14 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
 
 
 def _phantoms(out: Path, request: DemoRequest) -> None:
-    """Two anatomies scanned clinically, two others by µCT, and one by both for the comparison."""
+    """Scan two anatomies clinically, two others by µCT, and one by both for the comparison."""
     for number in range(2):
-        case = make_lung(request.size, request.seed * 100 + 1 + number)
+        case = make_phantom(DEFAULT, request.size, request.seed * 100 + 1 + number)
         write(case.clinical, out / "clinical" / f"case-{number + 1}.nii.gz")
-        case = make_lung(request.size, request.seed * 100 + 11 + number)
+        case = make_phantom(DEFAULT, request.size, request.seed * 100 + 11 + number)
         write(case.micro, out / "micro" / f"specimen-{number + 1}.nii.gz")
     # Not 21: the tiny preset was chosen by looking at that one.
-    make_lung(request.size, request.seed * 100 + 31).write(out / "held-out")
+    make_phantom(DEFAULT, request.size, request.seed * 100 + 31).write(out / "held-out")
 
 
 def _bank_request(out: Path, request: DemoRequest) -> BankRequest:
@@ -132,17 +143,18 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
     found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels)
     rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
-    tissues = tissue_errors(rows, truth, labels, TISSUES)
+    tissues = tissue_errors(rows, truth, labels, tissue_names())
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
-    _write_introduction(report)
     extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, (MICRO_WINDOW.low, MICRO_WINDOW.high), "raw")
     shown = Shown(scan, rows, truth, extra=extra)
-    add_result(report, found, shown)
+    add_overview(report, shown)
+    add_result(report, found)
     _write_tissues(report, tissues)
     add_sizes(report, found)
-    add_pictures(report, shown)
+    add_details(report, shown)
     add_curves(report, found)
+    _write_introduction(report)
     return found, tissues, report
 
 
@@ -177,6 +189,7 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
     report.figure(
         loss_curves([float(row["step"]) for row in rows], curves),
         "Loss terms, raw (grey) and smoothed (blue).",
+        f"Curves of the loss terms over the steps: {', '.join(curves)}.",
     )
     report.section("Time and memory")
     report.table(
@@ -191,4 +204,4 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
         "training_steps": steps,
         "final_losses": {name: float(np.mean(values[-50:])) for name, values in curves.items()},
     }
-    (out / "metrics.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    save_record(out / "metrics.json", finite(facts))

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctloupe.enhance.engine import Engine, EngineOptions
-from ctloupe.enhance.tiles import halved
+from ctloupe.enhance.exact import Engine, EngineOptions
+from ctloupe.enhance.network.tiles import halved
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of
+from ctloupe.networks.split import SplitNetwork
 
 TILE: Final = (64, 128)
 """Largest tile on the coarse grid; measured in ``benchmarks/enhance.py``."""
@@ -56,9 +57,8 @@ class Footprint:
 def footprint(network: nn.Module, bytes_each: int) -> Footprint:
     """Measure a network on a small image."""
     image = torch.zeros(1, 1, _SIZE, _SIZE)
-    split = hasattr(network, "features")
     largest = {"coarse": 0.0, "tile": 0.0, "tensor": 0.0}
-    part = "coarse" if split else "tile"
+    part = "coarse" if isinstance(network, SplitNetwork) else "tile"
 
     def watch(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         sizes = [one.numel() * bytes_each for one in (*inputs, output) if isinstance(one, Tensor)]
@@ -68,10 +68,10 @@ def footprint(network: nn.Module, bytes_each: int) -> Footprint:
 
     leaves = [layer for layer in network.modules() if not any(True for _ in layer.children())]
     handles = [layer.register_forward_hook(watch) for layer in leaves]
-    if split:
-        features = network.features(image)  # type: ignore[operator]
+    if isinstance(network, SplitNetwork):
+        features = network.coarse_features(image)
         part = "tile"
-        network.render(features, image)  # type: ignore[operator]
+        network.render(features, image)
     else:
         network(image)
     for handle in handles:

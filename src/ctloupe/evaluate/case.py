@@ -10,24 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.evaluate.alignment import with_baseline
-from ctloupe.evaluate.calibration import Judgement, sample_errors
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.no_truth import compare_without_truth
-from ctloupe.evaluate.page import (
+from ctloupe.evaluate.metrics.calibration import Judgement
+from ctloupe.evaluate.metrics.texture import Unpaired
+from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import (
     Shown,
     add_curves,
-    add_pictures,
+    add_details,
+    add_overview,
     add_result,
     add_sizes,
     add_tissues,
     add_uncertainty,
 )
-from ctloupe.evaluate.paired_phantom import compare_with_truth
-from ctloupe.evaluate.report import Report
-from ctloupe.evaluate.texture import Unpaired
-from ctloupe.evaluate.tissues import TISSUES, tissue_errors
-from ctloupe.evaluate.words import tissues_in_words
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import tissues_in_words
+from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.evaluate.uncertainty import sample_errors
 from ctloupe.foundation.errors import OptionError
+from ctloupe.phantom.anatomies.registry import tissue_names
 from ctloupe.volume.volume import Volume
 
 
@@ -91,11 +94,12 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     rows = with_baseline(case.scan, case.enhanced, scale)
     shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)
     report = Report(f"{title}, protocol {found.protocol}")
-    add_result(report, found, shown)
+    add_overview(report, shown)
+    add_result(report, found)
     if case.truth is not None and case.labels is not None:
         _add_tissues(report, case.truth, case.labels, rows)
         add_sizes(report, found)
-    add_pictures(report, shown)
+    add_details(report, shown)
     add_curves(report, found)
     if case.truth is not None and case.deviation is not None:
         judged = _add_uncertainty(report, case, case.truth, case.deviation, scale)
@@ -104,7 +108,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
 
 
 def _add_tissues(report: Report, truth: Volume, labels: Volume, rows: dict[str, Volume]) -> None:
-    tissues = tissue_errors(rows, truth, labels, TISSUES)
+    tissues = tissue_errors(rows, truth, labels, tissue_names())
     report.section("By tissue")
     for name in list(rows)[1:]:
         report.text(tissues_in_words(tissues, name))
@@ -117,5 +121,5 @@ def _add_uncertainty(report: Report, case: Case, truth: Volume, deviation: Volum
     sample = sample_errors(enhanced, deviation, truth, case.mask, scale, case.labels)
     judged = sample.judged()
     again = sample.recalibrated(dict(case.factors)).judged() if case.factors else None
-    add_uncertainty(report, judged, again, TISSUES if case.labels is not None else {})
+    add_uncertainty(report, judged, again, tissue_names() if case.labels is not None else {})
     return {"uncertainty": judged} | ({"uncertainty recalibrated": again} if again is not None else {})

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctloupe.foundation.errors import GeometryError
-from ctloupe.phantom.anatomy import Label
-from ctloupe.phantom.temporal_bone import BoneLabel
 from ctloupe.volume.volume import Volume
-
-TISSUES = {int(label): label.name.lower().replace("_", " ") for label in (*Label, *BoneLabel)}
-"""Name of each label number of the phantoms."""
 
 
 @dataclass(frozen=True)

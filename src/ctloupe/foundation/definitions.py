@@ -27,13 +27,13 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
     Parameters
     ----------
     name
-        Name of a definition that comes with the package, or path of a YAML file.
+        Name of a definition, or path of a file.
     kind
         Model that the definition has to satisfy.
     what
-        Word for such a definition in messages.
+        Word that messages call it by.
     package, folder
-        Package, and folder in it, that hold the named definitions.
+        Package and folder that hold the named definitions.
 
     Raises
     ------

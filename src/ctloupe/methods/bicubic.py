@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from ctloupe.methods.base import Method, MethodConfig
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
 
 
 class Bicubic(nn.Module):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import SubPixelStep, convolution, full_precision, steps_of_two
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.blocks import convolution
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
 class ChannelAttention(nn.Module):
-    """Weighs every feature map by what its mean over the image says (RCAN, Eq. 6 to 9).
+    """Weighs every feature map by a function of the means of all maps over the image (RCAN, channel attention).
 
     The mean makes the output depend on the whole image, so that tiles of a slice do not equal the slice.
 
@@ -19,7 +18,7 @@ class ChannelAttention(nn.Module):
     channels
         Width of input and output.
     reduction
-        Of the width in between.
+        The width in between is `channels` divided by this, 1 at least.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -79,7 +78,7 @@ class AttentionGroup(nn.Module):
         return features + self.body(features)
 
 
-class RCAN(nn.Module):
+class RCAN(SubPixelShell):
     """LR to HR: residual groups under one long skip, sub-pixel steps, last convolution.
 
     Parameters
@@ -87,7 +86,7 @@ class RCAN(nn.Module):
     scale
         2, 4, 8 or 16.
     width
-        Feature maps.
+        Feature maps at LR size; when narrowing, must be divisible by `scale`.
     groups, blocks
         Residual groups, and attention blocks in each.
     narrowing
@@ -105,33 +104,13 @@ class RCAN(nn.Module):
         narrowing: bool = False,
         bicubic_skip: bool = False,
     ) -> None:
-        super().__init__()
-        steps = steps_of_two(scale)
-        if narrowing and width % scale:
-            raise ValueError(f"width {width} must be divisible by the scale {scale}")
-        widths = [width >> step if narrowing else width for step in range(steps + 1)]
-        self.scale, self.bicubic_skip = scale, bicubic_skip
-        self.head = convolution(1, width, 3)
-        self.trunk = nn.Sequential(
-            *(AttentionGroup(width, blocks) for _ in range(groups)), convolution(width, width, 3)
+        super().__init__(
+            scale,
+            width,
+            head=convolution(1, width, 3),
+            trunk=nn.Sequential(*(AttentionGroup(width, blocks) for _ in range(groups)), convolution(width, width, 3)),
+            last_kernel=3,
+            narrowing=narrowing,
+            bounded=False,
+            bicubic_skip=bicubic_skip,
         )
-        self.tail = nn.Sequential(
-            *(SubPixelStep(widths[step], widths[step + 1], normalised=False) for step in range(steps))
-        )
-        self.last = convolution(widths[-1], 1, 3)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
-        features = self.head(image)
-        return torch.add(features, self.trunk(features))
-
-    def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
-        result = full_precision(self.last(self.tail(features)))
-        if self.bicubic_skip:
-            result = result + enlarge_bicubic(image, self.scale)
-        return result.clamp(-1, 1)

@@ -6,22 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def shrink_bicubic(image: Tensor, scale: int) -> Tensor:
-    """Bicubic reduction with antialiasing about voxel centres, exact for linear images away from the border.
-
-    Parameters
-    ----------
-    image : (n, c, s·h, s·w)
-    scale
-        Whole factor s in both directions.
-
-    Returns
-    -------
-    Tensor of shape (n, c, h, w)
-    """
-    size = (image.shape[-2] // scale, image.shape[-1] // scale)
-    return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)
+from ctloupe.networks.bicubic import shrink_bicubic
 
 
 def shrink_and_add_noise(image: Tensor, scale: int, noise: float) -> Tensor:

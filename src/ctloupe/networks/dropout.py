@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.tile import Tile
+from ctloupe.networks.tile import PlacedLayer, Tile
 
 PERIOD = 509
 """Side of the random field that masks are cut from; prime, so that it does not keep step with the network."""
@@ -27,9 +27,9 @@ class Draw:
     Attributes
     ----------
     seed
-        Of everything random, for instance made of the user's seed and the slice.
+        Seed of everything random, for instance made of the user's seed and the slice.
     first, copies
-        Passes `first` to ``first + copies − 1``, computed together as a batch.
+        The passes `first` to ``first + copies − 1`` are computed together as a batch.
     """
 
     seed: int
@@ -37,13 +37,13 @@ class Draw:
     copies: int
 
 
-class MonteCarloDropout(nn.Module):
+class MonteCarloDropout(PlacedLayer):
     """Sets single values to zero with a given probability, in training and while samples are drawn.
 
     Parameters
     ----------
     probability
-        Of each value, in [0, 1).
+        Probability that a value is set to zero, in [0, 1).
     """
 
     def __init__(self, probability: float) -> None:
@@ -52,7 +52,6 @@ class MonteCarloDropout(nn.Module):
         self.sampling = False
         self.draw: Draw | None = None
         self.layer = 0
-        self.tile: Tile | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape; what is left is scaled so that the mean stays.

@@ -4,39 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import (
-    ResidualBlock,
-    SubPixelStep,
-    convolution,
-    downblock,
-    full_precision,
-    norm,
-    steps_of_two,
-    upblock,
-)
+from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, steps_of_two, upblock
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
-def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
-    """Bicubic enlargement about voxel centres, exact for linear images.
-
-    PyTorch's plain bicubic uses Keys' a = −0.75, which does not reproduce a ramp; its antialiased variant uses
-    a = −0.5, which does, and enlarging leaves the antialiasing filter without effect.
-
-    Parameters
-    ----------
-    image : (n, c, h, w)
-    scale
-        Whole factor in both directions.
-    """
-    size = (image.shape[-2] * scale, image.shape[-1] * scale)
-    return F.interpolate(full_precision(image), size=size, mode="bicubic", align_corners=False, antialias=True)
-
-
-class SubPixelGenerator(nn.Module):
+class SubPixelGenerator(SubPixelShell):
     """LR to HR: the G1 of JMI 2022 (Fig. 3a), 802,222 parameters at its defaults.
 
     First convolution, residual blocks at LR size, one more convolution, then k sub-pixel steps, each doubling
@@ -66,32 +40,19 @@ class SubPixelGenerator(nn.Module):
         last_kernel: int = 7,
         bicubic_skip: bool = False,
     ) -> None:
-        super().__init__()
-        steps = steps_of_two(scale)
-        if width % scale:
-            raise ValueError(f"width {width} must be divisible by the scale {scale}")
-        self.scale = scale
-        self.bicubic_skip = bicubic_skip
-        self.head = nn.Sequential(convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU())
-        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
-        self.neck = nn.Sequential(convolution(width, width, 3), norm(width), nn.PReLU())
-        self.tail = nn.Sequential(*(SubPixelStep(width >> step) for step in range(steps)))
-        self.last = convolution(width >> steps, 1, last_kernel, padding="reflect")
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
-        return self.neck(self.trunk(self.head(image)))
-
-    def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
-        detail = torch.tanh(self.last(self.tail(features)))
-        if not self.bicubic_skip:
-            return detail
-        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
+        super().__init__(
+            scale,
+            width,
+            head=nn.Sequential(convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU()),
+            trunk=nn.Sequential(*(ResidualBlock(width) for _ in range(blocks))),
+            neck=nn.Sequential(convolution(width, width, 3), norm(width), nn.PReLU()),
+            last_kernel=last_kernel,
+            last_padding="reflect",
+            normalised=True,
+            narrowing=True,
+            bounded=True,
+            bicubic_skip=bicubic_skip,
+        )
 
 
 class ShrinkingGenerator(nn.Module):

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ctloupe.losses.mmsr import f_down
-from ctloupe.networks.blocks import SubPixelStep, convolution, full_precision, steps_of_two
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.blocks import convolution, full_precision
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
 class PlainBlock(nn.Module):
@@ -18,7 +19,7 @@ class PlainBlock(nn.Module):
     channels
         Width of input and output.
     scaling
-        Of the block's own contribution.
+        Factor of what the block adds to its input.
     """
 
     def __init__(self, channels: int, scaling: float) -> None:
@@ -31,7 +32,7 @@ class PlainBlock(nn.Module):
         return torch.add(features, self.body(features), alpha=self.scaling)
 
 
-class PlainSRNet(nn.Module):
+class PlainSRNet(SubPixelShell):
     """LR to HR without any normalisation, so that every output depends on its receptive field alone.
 
     First convolution, residual blocks under one long skip, sub-pixel steps, last convolution: EDSR, with its width
@@ -48,7 +49,7 @@ class PlainSRNet(nn.Module):
     blocks
         Residual blocks.
     scaling
-        Of the contribution of each block.
+        Factor of what each block adds to its input.
     narrowing
         Halve the width at each sub-pixel step.
     bicubic_skip
@@ -71,36 +72,23 @@ class PlainSRNet(nn.Module):
         corrections: int = 0,
         strength: float = 1.0,
     ) -> None:
-        super().__init__()
-        steps = steps_of_two(scale)
-        if narrowing and width % scale:
-            raise ValueError(f"width {width} must be divisible by the scale {scale}")
-        widths = [width >> step if narrowing else width for step in range(steps + 1)]
-        self.scale, self.bicubic_skip = scale, bicubic_skip
-        self.corrections, self.strength = corrections, strength
-        self.head = convolution(1, width, 3)
-        self.trunk = nn.Sequential(*(PlainBlock(width, scaling) for _ in range(blocks)), convolution(width, width, 3))
-        self.tail = nn.Sequential(
-            *(SubPixelStep(widths[step], widths[step + 1], normalised=False) for step in range(steps))
+        super().__init__(
+            scale,
+            width,
+            head=convolution(1, width, 3),
+            trunk=nn.Sequential(*(PlainBlock(width, scaling) for _ in range(blocks)), convolution(width, width, 3)),
+            last_kernel=5,
+            narrowing=narrowing,
+            bounded=False,
+            bicubic_skip=bicubic_skip,
         )
-        self.last = convolution(widths[-1], 1, 5)
+        self.corrections, self.strength = corrections, strength
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
-        features = self.head(image)
-        return features + self.trunk(features)
-
-    def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
-        result = full_precision(self.last(self.tail(features)))
+    def fine_image(self, features: Tensor, image: Tensor) -> Tensor:
+        """Return the output, back-projected, before it is clamped to [−1, 1]."""
+        result = super().fine_image(features, image)
         low = full_precision(image)
-        if self.bicubic_skip:
-            result = enlarge_bicubic(low, self.scale) + result
         for _ in range(self.corrections):
             missing = low - f_down(result, self.scale)
             result = torch.add(result, enlarge_bicubic(missing, self.scale), alpha=self.strength)
-        return result.clamp(-1, 1)
+        return result

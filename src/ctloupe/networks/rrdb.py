@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import convolution, full_precision, steps_of_two
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.split import SplitNetwork
 
-SCALING = 0.2
-"""Of every residual branch (ESRGAN, Sec. 3.1)."""
+BRANCH_SCALING = 0.2
+"""Factor of what every residual branch adds (ESRGAN, Sec. 3.1)."""
 
 
 class DenseBlock(nn.Module):
@@ -35,7 +36,7 @@ class DenseBlock(nn.Module):
         seen = [features]
         for layer in self.convolutions[:4]:
             seen.append(F.leaky_relu(layer(torch.cat(seen, dim=1)), 0.2))
-        return torch.add(features, self.convolutions[4](torch.cat(seen, dim=1)), alpha=SCALING)
+        return torch.add(features, self.convolutions[4](torch.cat(seen, dim=1)), alpha=BRANCH_SCALING)
 
 
 class ResidualInResidual(nn.Module):
@@ -43,8 +44,10 @@ class ResidualInResidual(nn.Module):
 
     Parameters
     ----------
-    width, growth
-        As in `DenseBlock`.
+    width
+        Feature maps in and out.
+    growth
+        Feature maps that each of the first four convolutions of a dense block adds.
     """
 
     def __init__(self, width: int, growth: int) -> None:
@@ -53,10 +56,10 @@ class ResidualInResidual(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
-        return torch.add(features, self.body(features), alpha=SCALING)
+        return torch.add(features, self.body(features), alpha=BRANCH_SCALING)
 
 
-class RRDBNet(nn.Module):
+class RRDBNet(SplitNetwork):
     """LR to HR: dense trunk at LR size, nearest-neighbour doublings each with a convolution, two convolutions at HR.
 
     Parameters
@@ -64,7 +67,7 @@ class RRDBNet(nn.Module):
     scale
         2, 4, 8 or 16.
     width, growth
-        Feature maps of trunk and dense blocks.
+        Feature maps of the trunk, and those that each convolution of a dense block adds.
     blocks
         Residual-in-residual blocks.
     narrowing
@@ -106,17 +109,13 @@ class RRDBNet(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return the features ``(n, c, h, w)`` behind the trunk."""
         features = self.head(image)
         return features + self.trunk(features)
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        """Map the features and their image to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         for doubling in self.doublings:
             features = F.leaky_relu(doubling(F.interpolate(features, scale_factor=2.0, mode="nearest")), 0.2)
         result = full_precision(self.last(F.leaky_relu(self.fine(features), 0.2)))

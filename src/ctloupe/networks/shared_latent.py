@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import (
     ResidualBlock,
     SubPixelStep,
@@ -15,7 +16,7 @@ from ctloupe.networks.blocks import (
     norm,
     steps_of_two,
 )
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.split import SplitNetwork
 
 
 class ClinicalEncoder(nn.Module):
@@ -78,8 +79,10 @@ class ClinicalDecoder(nn.Module):
 
     Parameters
     ----------
-    width, blocks
-        As in the encoder.
+    width
+        Feature maps of the latent space.
+    blocks
+        Residual blocks; one more is shared with the other decoder.
     """
 
     def __init__(self, width: int, blocks: int) -> None:
@@ -132,13 +135,19 @@ class MicroDecoder(nn.Module):
         return (enlarge_bicubic(coarse, self.scale) + result).clamp(-1, 1)
 
 
-class SharedLatentEnhancer(nn.Module):
-    """Clinical encoder, the two shared blocks, µCT decoder: what enhances, without noise on the latent.
+class SharedLatentEnhancer(SplitNetwork):
+    """The part that enhances: clinical encoder, the two shared blocks and µCT decoder, without noise on the latent.
 
     Parameters
     ----------
-    scale, width, blocks, skip
-        As in the parts.
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps of the latent space; must be divisible by `scale`.
+    blocks
+        Residual blocks of the encoder and of the decoder, besides the shared ones.
+    skip
+        Add the bicubic enlargement of the input to the output.
     """
 
     def __init__(self, scale: int, width: int, blocks: int, skip: bool) -> None:
@@ -149,16 +158,12 @@ class SharedLatentEnhancer(nn.Module):
         self.shared_decoder = ResidualBlock(width)
         self.decoder = MicroDecoder(scale, width, blocks, skip)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return the features ``(n, c, h, w)`` behind the residual blocks of the decoder."""
         return self.decoder.layers[: self._blocks](self.shared_decoder(self.shared_encoder(self.encoder(image))))
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
+        """Map the features and their image to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         return self.decoder.finish(self.decoder.layers[self._blocks :](features), image)
 
 

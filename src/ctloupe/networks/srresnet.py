@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import SubPixelStep, convolution, steps_of_two
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.blocks import convolution
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
 class BatchNormBlock(nn.Module):
@@ -33,7 +32,7 @@ class BatchNormBlock(nn.Module):
         return features + self.body(features)
 
 
-class SRResNet(nn.Module):
+class SRResNet(SubPixelShell):
     """9×9 convolution, residual blocks under one long skip, sub-pixel steps, 9×9 convolution, tanh.
 
     Parameters
@@ -41,7 +40,7 @@ class SRResNet(nn.Module):
     scale
         2, 4, 8 or 16.
     width
-        Feature maps.
+        Feature maps at LR size; when narrowing, must be divisible by `scale`.
     blocks
         Residual blocks at LR size.
     narrowing
@@ -53,37 +52,18 @@ class SRResNet(nn.Module):
     def __init__(
         self, scale: int = 8, width: int = 64, blocks: int = 16, narrowing: bool = False, bicubic_skip: bool = False
     ) -> None:
-        super().__init__()
-        steps = steps_of_two(scale)
-        if narrowing and width % scale:
-            raise ValueError(f"width {width} must be divisible by the scale {scale}")
-        widths = [width >> step if narrowing else width for step in range(steps + 1)]
-        self.scale = scale
-        self.bicubic_skip = bicubic_skip
-        self.head = nn.Sequential(convolution(1, width, 9), nn.PReLU())
-        self.trunk = nn.Sequential(
-            *(BatchNormBlock(width) for _ in range(blocks)), convolution(width, width, 3), nn.BatchNorm2d(width)
+        super().__init__(
+            scale,
+            width,
+            head=nn.Sequential(convolution(1, width, 9), nn.PReLU()),
+            trunk=nn.Sequential(
+                *(BatchNormBlock(width) for _ in range(blocks)), convolution(width, width, 3), nn.BatchNorm2d(width)
+            ),
+            last_kernel=9,
+            narrowing=narrowing,
+            bounded=True,
+            bicubic_skip=bicubic_skip,
         )
-        self.tail = nn.Sequential(
-            *(SubPixelStep(widths[step], widths[step + 1], normalised=False) for step in range(steps))
-        )
-        self.last = convolution(widths[-1], 1, 9)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the coarse grid: ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
-        features = self.head(image)
-        return features + self.trunk(features)
-
-    def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to ``(n, 1, s·h, s·w)``."""
-        detail = torch.tanh(self.last(self.tail(features)))
-        if not self.bicubic_skip:
-            return detail
-        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
 
 
 class ImageDiscriminator(nn.Module):

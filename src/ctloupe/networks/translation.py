@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, upblock
-from ctloupe.networks.generators import enlarge_bicubic
+from ctloupe.networks.split import SplitNetwork
 
 NARROWEST = 8
 """Feature maps that repeated upblocks do not fall below."""
 
 
-class TranslationGenerator(nn.Module):
+class TranslationGenerator(SplitNetwork):
     """7×7 convolution, downblocks, residual blocks, upblocks, 7×7 convolution, tanh.
 
     With two of each it is CycleGAN's generator. `further` upblocks enlarge the output by ``2^further``: three of
@@ -69,22 +71,18 @@ class TranslationGenerator(nn.Module):
             convolution(up_widths[-1], 1, last_kernel, padding="reflect"),
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, f·h, f·w)`` in [−1, 1], f = ``2^further``.
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return what the first block that enlarges beyond the input is given, ``(n, c, h', w')``.
 
-        A size that the downblocks cannot halve is made larger by reflection at the far ends and cut back.
+        A size that the downblocks cannot halve is made larger by reflection at the far ends, and so h' ≥ h, w' ≥ w.
         """
-        return self.render(self.features(image), image)
-
-    def features(self, image: Tensor) -> Tensor:
-        """All that is computed on the input's grid or a coarser one; features may be padded at the far ends."""
         height, width = image.shape[-2:]
         below, right = -height % self._multiple, -width % self._multiple
         padded = F.pad(image, (0, right, 0, below), mode="reflect") if below or right else image
         return self.layers[: self._further_at](padded)
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """From those features, and the image they come from, to the output."""
+        """Map the features and their image to ``(n, 1, f·h, f·w)`` in [−1, 1], f = ``2^further``."""
         height, width = image.shape[-2] * self.enlargement, image.shape[-1] * self.enlargement
         result = torch.tanh(self.layers[self._further_at :](features)[..., :height, :width])
         if not self.skip:
@@ -93,30 +91,24 @@ class TranslationGenerator(nn.Module):
         return (base + result).clamp(-1, 1)
 
 
-class CleanAndEnlarge(nn.Module):
+class CleanAndEnlarge(SplitNetwork):
     """A network that cleans the image, then one that enlarges it.
 
     Parameters
     ----------
     clean, enlarge
-        Networks of equal size and to HR.
+        Network from LR to LR, and network from LR to HR.
     """
 
-    def __init__(self, clean: nn.Module, enlarge: nn.Module) -> None:
+    def __init__(self, clean: nn.Module, enlarge: SplitNetwork) -> None:
         super().__init__()
         self.clean, self.enlarge = clean, enlarge
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        return self.enlarge(self.clean(image))
-
-    def features(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """All that is computed on the coarse grid: features, and the cleaned image."""
+    def coarse_features(self, image: Tensor) -> tuple[Any, Tensor]:
+        """Return the coarse features of the enlarging network, and the cleaned image that they come from."""
         cleaned = self.clean(image)
-        features: Tensor = self.enlarge.features(cleaned)  # type: ignore[operator]
-        return features, cleaned
+        return self.enlarge.coarse_features(cleaned), cleaned
 
-    def render(self, features: tuple[Tensor, Tensor], image: Tensor) -> Tensor:
-        """From those to ``(n, 1, s·h, s·w)``."""
-        rendered: Tensor = self.enlarge.render(*features)  # type: ignore[operator]
-        return rendered
+    def render(self, features: tuple[Any, Tensor], image: Tensor) -> Tensor:
+        """Map those to ``(n, 1, s·h, s·w)`` in [−1, 1]; the image before cleaning is not looked at."""
+        return self.enlarge.render(*features)

@@ -1,0 +1,153 @@
+"""A folded network rewritten for fast inference: the same function, its layers replaced by `fast_layers`."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from ctloupe.enhance.network.fast_layers import (
+    NO_ACTIVATION,
+    Converted,
+    FastConvolution,
+    FastFirst,
+    FastLast,
+    FastResidual,
+    FastSubPixel,
+    slope_of,
+)
+from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
+from ctloupe.networks.plain import PlainBlock
+from ctloupe.networks.srresnet import BatchNormBlock
+from ctloupe.networks.sub_pixel_shell import SubPixelShell
+
+
+def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Return a copy of a folded `network` that computes the same, faster.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode, its normalisation folded; left unchanged.
+    dtype
+        Of all features. Layers from and to a single channel do not round to it, since what they would round is the
+        image itself, and near −1 half precision is several HU coarse.
+    """
+    return _lower(copy.deepcopy(network).requires_grad_(False), dtype)
+
+
+def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    block = _residual(module, dtype)
+    if block is not None:
+        return block
+    if _is_plain(module):
+        assert isinstance(module, nn.Conv2d)
+        return _convolution(module, NO_ACTIVATION, dtype)
+    if isinstance(module, SubPixelStep) and _steps_out(module):
+        return FastSubPixel(module, dtype)
+    if isinstance(module, nn.Sequential):
+        return _sequence(list(module), dtype)
+    merged = _merge_tail(module, dtype)
+    for name, child in module.named_children():
+        if name not in merged:
+            setattr(module, name, _lower(child, dtype))
+    if isinstance(module, SubPixelShell) and module.neck is not None:
+        # Here nothing but the trunk reads what the head made; networks with a long skip read it again.
+        first = next(module.trunk.children(), None)
+        if isinstance(first, FastResidual):
+            first.in_place = True
+    return Converted(module, dtype) if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else module
+
+
+def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
+    """Lower the last sub-pixel step of a shell and its convolution to one channel as one."""
+    if not isinstance(module, SubPixelShell):
+        return set()
+    *before, final = module.tail
+    last = module.last
+    if not _mergeable(final, last):
+        return set()
+    assert isinstance(final, SubPixelStep) and isinstance(last, nn.Conv2d)
+    module.tail = _sequence([*before, FastSubPixel(final, dtype, shuffles=False)], dtype)
+    module.last = FastLast(last, dtype)
+    return {"tail", "last"}
+
+
+def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
+    """Lower the layers of a sequence, taking activations and shuffles into the convolutions next to them.
+
+    What was taken over leaves an identity in its place, since networks cut their sequences by number.
+    """
+    out: list[nn.Module] = [nn.Identity() for _ in layers]
+    places = [place for place, layer in enumerate(layers) if not isinstance(layer, nn.Identity)]
+    taken = -1
+    for place, after in zip(places, [*places[1:], None], strict=True):
+        layer, following = layers[place], None if after is None else layers[after]
+        if place == taken:
+            continue
+        if _is_plain(layer):
+            assert isinstance(layer, nn.Conv2d)
+            slope = slope_of(following) if following is not None else None
+            out[place] = _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype)
+            taken = after if slope is not None and after is not None else taken
+        elif following is not None and after is not None and _mergeable(layer, following):
+            assert isinstance(layer, SubPixelStep) and isinstance(following, nn.Conv2d)
+            out[place], out[after] = FastSubPixel(layer, dtype, shuffles=False), FastLast(following, dtype)
+            taken = after
+        else:
+            out[place] = _lower(layer, dtype)
+    for before, behind in pairwise(out):
+        if isinstance(before, FastResidual) and isinstance(behind, FastResidual):
+            behind.in_place = True
+    return nn.Sequential(*out)
+
+
+def _residual(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
+    """Fast form of a residual block without dropout."""
+    if not isinstance(module, ResidualBlock | PlainBlock | BatchNormBlock):
+        return None
+    layers = [layer for layer in module.body if not isinstance(layer, nn.Identity)]
+    if len(layers) != 3 or not (_is_plain(layers[0]) and _is_plain(layers[2])):
+        return None
+    slope = slope_of(layers[1])
+    if slope is None:
+        return None
+    first, _, second = layers
+    assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
+    scaling = module.scaling if isinstance(module, PlainBlock) else 1.0
+    return FastResidual(FastConvolution(first, slope, dtype), FastConvolution(second, NO_ACTIVATION, dtype), scaling)
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether `layer` is a convolution of the kind that `FastConvolution` takes."""
+    if not isinstance(layer, nn.Conv2d):
+        return False
+    size = layer.kernel_size[0]
+    keeps = layer.stride == (1, 1) and layer.dilation == (1, 1) and layer.groups == 1
+    square = layer.kernel_size == (size, size) and size % 2 == 1 and layer.padding == (size // 2, size // 2)
+    return keeps and square and layer.padding_mode in ("zeros", "reflect")
+
+
+def _steps_out(step: SubPixelStep) -> bool:
+    return isinstance(step.norm, nn.Identity) and slope_of(step.activation) is not None
+
+
+def _mergeable(step: nn.Module, last: nn.Module) -> bool:
+    return (
+        isinstance(step, SubPixelStep)
+        and _steps_out(step)
+        and isinstance(last, nn.Conv2d)
+        and _is_plain(last)
+        and last.out_channels == 1
+        and last.kernel_size[0] > 1
+    )
+
+
+def _convolution(layer: nn.Conv2d, slope: float, dtype: torch.dtype) -> nn.Module:
+    if layer.out_channels == 1:
+        return FastConvolution(layer, slope, torch.float32)
+    if layer.in_channels == 1 and dtype != torch.float32:
+        return FastFirst(layer, slope, dtype)
+    return FastConvolution(layer, slope, dtype)

@@ -1,0 +1,1 @@
+"""Stores that are filled slab by slab, continued after an interruption, and shared by workers."""

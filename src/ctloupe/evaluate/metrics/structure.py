@@ -1,0 +1,271 @@
+"""Structures against labels: one stated segmentation rule, applied to every image alike, and to the truth itself.
+
+A rule works in-plane: smooth, threshold half-way between the two tissues, open, and keep regions of a least size. What
+it misses in the truth is the limit of the rule, which is why the truth is measured too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
+
+from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
+from ctloupe.phantom.anatomies.registry import anatomies
+from ctloupe.phantom.structure_rule import StructureRule
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
+
+TOLERANCE_MM: Final = 0.3
+"""How far a structure may lie from its place and still support it."""
+
+SUPPORT: Final = 0.25
+"""Share of a region that has to be within the tolerance of the other image's structure."""
+
+SIZE_CLASSES_MM: Final = ((0.0, 2.0), (2.0, 3.0), (3.0, float("inf")))
+"""Of equivalent diameters of cross-sections."""
+
+Plane = NDArray[Any]
+Flags = NDArray[np.bool_]
+
+
+def segment(plane: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
+    """Apply a rule to a slice in HU with pixels of `spacing` (y, x) mm."""
+    smooth = gaussian_filter(np.asarray(plane, np.float32), [rule.smoothing / edge for edge in spacing])
+    found = (smooth > rule.between[0]) & (smooth < rule.between[1])
+    return sized(_opened(found, rule.opening, spacing), rule.least, spacing)
+
+
+def labelled(labels: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
+    """The structure of a rule in a slice of labels, from its least size on."""
+    return sized(np.isin(labels, rule.labels), rule.least, spacing)
+
+
+def sized(flags: Flags, least: float, spacing: tuple[float, float]) -> Flags:
+    """Regions of at least `least` mm equivalent diameter."""
+    regions, _ = label(flags)
+    keep = equivalent_diameters(regions, spacing) >= least
+    keep[0] = False
+    kept: Flags = keep[regions]
+    return kept
+
+
+def equivalent_diameters(regions: NDArray[np.integer], spacing: tuple[float, float]) -> NDArray[np.float64]:
+    """Diameter in mm of the disk of each numbered region's area."""
+    return np.asarray(np.sqrt(np.bincount(regions.ravel()) * (spacing[0] * spacing[1] * 4 / np.pi)))
+
+
+def _opened(flags: Flags, radius: float, spacing: tuple[float, float]) -> Flags:
+    if radius == 0:
+        return flags
+    core = distance_transform_edt(flags, sampling=spacing) > radius
+    if not core.any():
+        return core
+    opened: Flags = distance_transform_edt(~core, sampling=spacing) <= radius
+    return opened
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A segmented slice with what comparing needs, computed once.
+
+    Attributes
+    ----------
+    flags : bool (y, x)
+    regions : int (y, x)
+        Numbered regions.
+    border : bool (y, x)
+        Pixels of the structure that touch what is not it.
+    away : (y, x)
+        Distance in mm to the border of the structure; None when there is none.
+    """
+
+    flags: Flags
+    regions: NDArray[np.int32]
+    border: Flags
+    away: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, flags: Flags, spacing: tuple[float, float]) -> Marked:
+        """Number the regions and measure distances."""
+        regions, _ = label(flags)
+        border = flags & ~binary_erosion(flags, border_value=1)
+        away = distance_transform_edt(~border, sampling=spacing) if flags.any() else None
+        return cls(flags, regions, border, away)
+
+    def supports(self, other: Marked) -> Flags:
+        """For each region of `other`, by number: whether enough of it lies on or near this structure."""
+        size = np.bincount(other.regions.ravel())
+        near = self.flags if self.away is None else self.flags | (self.away <= TOLERANCE_MM)
+        found: Flags = np.bincount(other.regions[near], minlength=size.size) >= SUPPORT * size
+        return found
+
+
+@dataclass
+class StructureScore:
+    """Sums over slices of how one image's structure agrees with the labels.
+
+    Attributes
+    ----------
+    rule
+        Of the structure.
+    """
+
+    rule: StructureRule
+    both: int = 0
+    either: int = 0
+    distance: float = 0.0
+    border: int = 0
+    false: int = 0
+    missed: int = 0
+    found_by_size: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SIZE_CLASSES_MM), np.int64))
+    there_by_size: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SIZE_CLASSES_MM), np.int64))
+
+    def add(self, found: Marked, real: Marked, spacing: tuple[float, float]) -> None:
+        """Take a slice into account: the structure found in an image, and the labelled one (from `labelled`)."""
+        self.both += int((found.flags & real.flags).sum())
+        self.either += int(found.flags.sum()) + int(real.flags.sum())
+        if found.away is not None and real.away is not None:
+            mine, theirs = found.border, real.border
+            self.distance += float(real.away[mine].sum() + found.away[theirs].sum())
+            self.border += int(mine.sum() + theirs.sum())
+        self.false += int((~real.supports(found))[1:].sum())
+        diameters = equivalent_diameters(real.regions, spacing)[1:]
+        counted = diameters >= self.rule.counted
+        seen, diameters = found.supports(real)[1:][counted], diameters[counted]
+        self.missed += int((~seen).sum())
+        for index, (low, high) in enumerate(SIZE_CLASSES_MM):
+            inside = (diameters >= low) & (diameters < high)
+            self.there_by_size[index] += int(inside.sum())
+            self.found_by_size[index] += int((inside & seen).sum())
+
+    def dice(self) -> float:
+        """Dice coefficient over all slices; NaN where there is neither."""
+        return 2 * self.both / self.either if self.either else float("nan")
+
+    def surface_distance(self) -> float:
+        """Mean distance of both borders in mm, both ways; NaN where no slice has both."""
+        return self.distance / self.border if self.border else float("nan")
+
+    def by_size(self) -> dict[str, tuple[int, int]]:
+        """Cross-sections found and labelled by class of equivalent diameter."""
+        return {
+            size_class(index): (int(self.found_by_size[index]), int(self.there_by_size[index]))
+            for index in range(len(SIZE_CLASSES_MM))
+        }
+
+
+def size_class(index: int) -> str:
+    """Name of a class of `SIZE_CLASSES_MM`."""
+    low, high = SIZE_CLASSES_MM[index]
+    if high == float("inf"):
+        return f"{low:g} mm and more"
+    return f"under {high:g} mm" if low == 0 else f"{low:g}–{high:g} mm"
+
+
+class StructureOfImage(Accumulator):
+    """The structure of one name, looked for in an image by the rule of the labelled anatomy."""
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        self._setting = setting
+        self._score = StructureScore(next(rule for rule in setting.rules if rule.name == name))
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        rule, spacing = self._score.rule, self._setting.spacing
+        found = segment(seen.plane, rule, spacing)
+        inside = seen.reference.inside
+        found = found if inside is None else found & inside
+        self._score.add(Marked.of(found, spacing), seen.reference.once(_marked, rule), spacing)
+
+    def dice(self) -> float:
+        """Dice coefficient of found and labelled structure."""
+        return self._score.dice()
+
+    def surface_distance(self) -> float:
+        """Mean distance of both borders in mm."""
+        return self._score.surface_distance()
+
+    def false_per_cm3(self) -> float:
+        """Cross-sections invented by cm³ compared."""
+        return self._score.false / self._setting.volume_cm3
+
+    def missed_per_cm3(self) -> float:
+        """Cross-sections lost by cm³ compared."""
+        return self._score.missed / self._setting.volume_cm3
+
+    def by_size(self) -> dict[str, Any]:
+        """Return cross-sections found and labelled by class of equivalent diameter, under the structure's name."""
+        return {self._score.rule.name: self._score.by_size()}
+
+
+def _marked(reference: Reference, rule: StructureRule) -> Marked:
+    spacing = reference.setting.spacing
+    return Marked.of(labelled(reference.labels_inside, rule, spacing), spacing)
+
+
+def structure_metrics(name: str) -> tuple[Metric, ...]:
+    """Metrics of the structure of that name: how much of it is there, how near, what is invented and what lost."""
+    key = name.replace(" ", "_")
+    metric = partial(
+        Metric,
+        needs=LABELS,
+        has_limit=True,
+        where=lambda setting: name in (rule.name for rule in setting.rules),
+        accumulator=partial(StructureOfImage, name),
+    )
+    return (
+        metric(
+            key=f"{key}_dice",
+            label=f"{name} Dice",
+            unit="",
+            meaning=f"{name}: 2·|A∩B| / (|A|+|B|) of the structure found by the stated rule and the labels, over all "
+            "slices",
+            better="more",
+            question=STRUCTURES_FOUND,
+            read=StructureOfImage.dice,
+        ),
+        metric(
+            key=f"{key}_surface_distance_mm",
+            label=f"{name} surface distance (mm)",
+            unit="mm",
+            meaning=f"{name}: mean in-plane distance between the borders of found and labelled structure, both ways, "
+            "over slices that have both",
+            better="less",
+            question=STRUCTURES_FOUND,
+            in_summary=False,
+            read=StructureOfImage.surface_distance,
+        ),
+        metric(
+            key=f"false_{key}s_per_cm3",
+            label=f"false {name}s (/cm³)",
+            unit="/cm³",
+            meaning=f"{name}: cross-sections found of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of "
+            "a labelled one, by cm³ compared: invented structures",
+            better="less",
+            question=STRUCTURES_INVENTED,
+            read=StructureOfImage.false_per_cm3,
+        ),
+        metric(
+            key=f"missed_{key}s_per_cm3",
+            label=f"missed {name}s (/cm³)",
+            unit="/cm³",
+            meaning=f"{name}: labelled cross-sections of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm "
+            "of a found one, by cm³ compared: lost structures",
+            better="less",
+            question=STRUCTURES_LOST,
+            read=StructureOfImage.missed_per_cm3,
+        ),
+    )
+
+
+_NAMES: Final = tuple(dict.fromkeys(rule.name for anatomy in anatomies() for rule in anatomy.structures))
+
+STRUCTURES: Final = tuple(metric for name in _NAMES for metric in structure_metrics(name))
+"""Metrics of every structure of every anatomy."""

@@ -1,0 +1,1 @@
+"""Named ways to compare: which metrics, of what, in which version."""

@@ -1,0 +1,44 @@
+"""Protocol ``no-truth``: what can be said of a real scan's enhancement, where nobody knows the truth."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.metrics.consistency import CONSISTENCY
+from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
+from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
+from ctloupe.evaluate.protocols.base import Protocol
+from ctloupe.evaluate.protocols.case import compare_case
+from ctloupe.evaluate.slices import Flags
+from ctloupe.volume.volume import Volume
+
+NO_TRUTH: Final = Protocol(
+    "no-truth",
+    2,
+    "the scan itself and, when given, unpaired µCT",
+    (*CONSISTENCY, DECORRELATION_RESOLUTION, *TEXTURE_OF_MICRO),
+)
+
+
+def compare_without_truth(
+    scan: Volume,
+    enhanced: dict[str, Volume],
+    mask: Flags | None = None,
+    unpaired: Unpaired | None = None,
+) -> Comparison:
+    """Compare enhanced volumes with the scan they came from; bicubic is the first row.
+
+    Parameters
+    ----------
+    scan, enhanced, mask, unpaired
+        As in `paired_phantom.compare_with_truth`.
+
+    Raises
+    ------
+    OptionError
+        If nothing is enhanced or the mask is empty.
+    GeometryError
+        If the grids do not belong together.
+    """
+    return compare_case(NO_TRUTH, scan, enhanced, mask, unpaired=unpaired)

@@ -1,0 +1,61 @@
+"""Protocol ``paired-phantom``: enhanced volumes against the truth of the same anatomy, slice by slice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.metrics.airway_walls import WALLS
+from ctloupe.evaluate.metrics.consistency import CONSISTENCY
+from ctloupe.evaluate.metrics.fidelity import FIDELITY
+from ctloupe.evaluate.metrics.resolution import DETAIL
+from ctloupe.evaluate.metrics.spectrum import SPECTRUM_DISTANCE
+from ctloupe.evaluate.metrics.structure import STRUCTURES
+from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
+from ctloupe.evaluate.protocols.base import Protocol
+from ctloupe.evaluate.protocols.case import compare_case
+from ctloupe.evaluate.slices import Flags
+from ctloupe.volume.volume import Volume
+
+PAIRED_PHANTOM: Final = Protocol(
+    "paired-phantom",
+    1,
+    "the truth of the same anatomy",
+    (*FIDELITY, *DETAIL, SPECTRUM_DISTANCE, *CONSISTENCY, *STRUCTURES, *WALLS, *TEXTURE_OF_MICRO),
+)
+"""Numbers that were called ``paired-truth`` before have the same definitions as far as they go."""
+
+
+def compare_with_truth(
+    scan: Volume,
+    enhanced: dict[str, Volume],
+    truth: Volume,
+    mask: Flags | None = None,
+    labels: Volume | None = None,
+    unpaired: Unpaired | None = None,
+) -> Comparison:
+    """Compare enhanced volumes with the truth and with the scan itself; bicubic is the first row.
+
+    Parameters
+    ----------
+    scan
+        The clinical CT that was enhanced, or the same part of it.
+    enhanced
+        Volumes on the s-times finer grid of `scan`, by row name.
+    truth
+        On the same fine grid.
+    mask : bool on the grid of `scan`
+        Where to compare; None: everywhere.
+    labels
+        On the fine grid; adds the structure metrics, and the truth's own as limits.
+    unpaired
+        Texture of a µCT; adds realism.
+
+    Raises
+    ------
+    OptionError
+        If nothing is enhanced or the mask is empty.
+    GeometryError
+        If the grids do not belong together.
+    """
+    return compare_case(PAIRED_PHANTOM, scan, enhanced, mask, truth, labels, unpaired)

@@ -1,0 +1,141 @@
+"""One self-contained HTML page: words, tables and pictures, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.notice import RESEARCH_NOTICE
+
+TextRole = Literal["lead", "warning"]
+"""The sentence that says what was found, or what a reader has to know before anything else."""
+
+
+@dataclass
+class Report:
+    """A page that grows section by section; all text is escaped.
+
+    Parameters
+    ----------
+    title
+        Heading of the page.
+    """
+
+    title: str
+    _sections: list[dict[str, Any]] = field(default_factory=list)
+    _figures: int = 0
+
+    def section(self, heading: str) -> None:
+        """Begin a section; what follows goes into it."""
+        self._sections.append({"heading": heading, "parts": []})
+
+    def text(self, paragraph: str, role: TextRole | None = None) -> None:
+        """Add a paragraph; its role makes it stand out."""
+        self._add({"kind": "text", "text": paragraph, "role": role})
+
+    def figure(self, png: bytes, caption: str, alternative: str) -> None:
+        """Add a PNG picture, which opens in its own size.
+
+        Parameters
+        ----------
+        png
+            File content.
+        caption
+            Text below the picture: what it means and how it was chosen.
+        alternative
+            Text for those who do not see it: what is on the picture, in a few words.
+        """
+        self._figures += 1
+        self._add(
+            {
+                "kind": "figure",
+                "name": f"picture-{self._figures}",
+                "png": base64.b64encode(png).decode("ascii"),
+                "caption": caption,
+                "alternative": alternative,
+            }
+        )
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Add a table of texts; the first column is the row's name."""
+        self._add({"kind": "table", "head": list(head), "rows": [list(row) for row in rows]})
+
+    def terms(self, meanings: dict[str, str]) -> None:
+        """Add a list of terms and what they mean."""
+        self._add({"kind": "terms", "terms": list(meanings.items())})
+
+    def comparison(self, comparison: Comparison) -> None:
+        """Add the table of a comparison, its protocol and the definition of every metric."""
+        self.table(*table_of(comparison))
+        self.text(f"Protocol: {comparison.protocol}. Numbers of other protocols must not be compared with these.")
+        for rule in comparison.facts.get("rules", []):
+            self.text(f"Segmentation rule, the same for every row and for the truth: {rule}.")
+        self.terms(comparison.definitions)
+
+    def html(self) -> str:
+        """Return the page."""
+        environment = Environment(
+            loader=PackageLoader("ctloupe", "evaluate/report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        return environment.get_template("report.html.j2").render(
+            title=self.title,
+            notice=RESEARCH_NOTICE,
+            sections=self._sections,
+            footer=f"Made by ctloupe {version('ctloupe')}.",
+        )
+
+    def write(self, path: Path, overwrite: bool = True) -> None:
+        """Write the page to `path`.
+
+        Raises
+        ------
+        FileError
+            If it exists without `overwrite` or cannot be written.
+        """
+        with replacing(path, overwrite) as temporary:
+            temporary.write_text(self.html(), encoding="utf-8")
+
+    def write_pdf(self, path: Path, overwrite: bool = True) -> None:
+        """Write the page as PDF; see `ctloupe.evaluate.report.pdf.write_pdf`."""
+        from ctloupe.evaluate.report.pdf import write_pdf
+
+        write_pdf(self.title, RESEARCH_NOTICE, self._sections, path, overwrite)
+
+    def _add(self, part: dict[str, Any]) -> None:
+        if not self._sections:
+            raise ValueError("begin a section first")
+        self._sections[-1]["parts"].append(part)
+
+
+def table_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a comparison as texts: a line a metric, a column a way of enhancing.
+
+    Where a stated rule sets a limit, a last column says what the truth itself reaches.
+    """
+    names = list(comparison.rows)
+    head = ["", *names, *(["truth by the same rule"] if comparison.limits else []), "better"]
+    rows = []
+    for metric in comparison.definitions:
+        cells = [number(comparison.rows[name].get(metric)) for name in names]
+        cells += [number(comparison.limits.get(metric))] if comparison.limits else []
+        rows.append([metric, *cells, comparison.better.get(metric, "")])
+    return head, rows
+
+
+def number(value: float | None) -> str:
+    """A number of a table: three digits that count, a dash for what could not be measured."""
+    if value is None or value != value:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

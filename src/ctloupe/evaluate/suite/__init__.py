@@ -1,0 +1,1 @@
+"""Benchmarks that others can run, and the leaderboards that results are gathered in."""

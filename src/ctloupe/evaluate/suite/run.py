@@ -1,0 +1,213 @@
+"""A benchmark that others can run: the same phantoms, models of their own, one leaderboard a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ctloupe.enhance.job import model_record, weights_digest
+from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
+from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
+from ctloupe.evaluate.suite.definition import CaseSpec, PhantomSpec, Suite
+from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
+from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
+from ctloupe.evaluate.warnings import warnings_for
+from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.records import read_plain, save_record
+from ctloupe.images.windows import IntensityWindow
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.volume.formats import read
+from ctloupe.volume.volume import Volume
+
+_BY_ROW: Final = ("warnings", "by size", "slice by slice")
+"""Facts that have an entry a row."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trained model of a row: the row's name, the number of its seed, and the model."""
+
+    row: str
+    seed: int
+    resolver: SuperResolver
+
+    @property
+    def key(self) -> str:
+        """Name of its own row in the results of a case."""
+        return f"{self.row} seed {self.seed}"
+
+    @cached_property
+    def weights(self) -> str:
+        """Digest of the model's weights; asked for in every case."""
+        return weights_digest(self.resolver)
+
+
+def measure_suite(
+    suite: Suite,
+    models: Sequence[tuple[str, Path]],
+    out: Path,
+    data: Path,
+    controls: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Leaderboard]:
+    """Measure models on every case of a suite, and write results, leaderboards and a page into `out`.
+
+    What was measured with the same weights before is taken from ``out/cases``, so that an interrupted run goes on
+    and a further model costs its own time only.
+
+    Parameters
+    ----------
+    suite
+        From `load_suite`.
+    models
+        Row name and model package; several of one name are seeds of one method and are averaged.
+    out
+        For ``cases/*.json``, ``leaderboard.md``, ``leaderboard.csv`` and ``report.html``.
+    data
+        Where the phantoms are kept; they are made when they are not there.
+    controls
+        Add deliberately bad enhancers as rows.
+    say
+        Told what is being done.
+
+    Returns
+    -------
+    dict
+        A leaderboard by group.
+
+    Raises
+    ------
+    OptionError
+        If a model has another scale or a row's name is taken.
+    """
+    entries = _entries(suite, models)
+    found: dict[str, Comparison] = {}
+    textures: dict[str, Unpaired] = {}
+    for case in suite.cases:
+        path = out / "cases" / f"{case.key}.json"
+        known = _known(path, case)
+        missing = [entry for entry in entries if not _is_known(entry, known)]
+        wants_controls = controls and (known is None or not set(CONTROLS) <= set(known.rows))
+        if known is None or missing or wants_controls:
+            say(f"{case.key}: {', '.join(entry.key for entry in missing) or 'bicubic'}")
+            if case.group not in textures:
+                textures[case.group] = _unpaired(suite, case.group, data)
+            known = _measured(suite, case, missing, known, textures[case.group], wants_controls, data, out)
+            known.save(path)
+        found[case.key] = known
+    boards = {}
+    for group in suite.groups:
+        cases = {case.key: _averaged(found[case.key], entries, controls) for case in suite.cases if case.group == group}
+        boards[group] = leaderboard(cases)
+    write_tables(boards, f"Suite {suite.name}: {suite.title}", out)
+    write_suite_report(suite, boards, found, {entry.key: entry.row for entry in entries if entry.seed == 0}, out)
+    return boards
+
+
+def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
+    entries: list[Entry] = []
+    for name, path in models:
+        if name == BASELINE:
+            raise OptionError(f"`model` {name}: bicubic is always a row; choose another name")
+        resolver = load_model(path, suite.scale)
+        seed = sum(entry.row == name for entry in entries)
+        entries.append(Entry(name, seed, replace(resolver, name=name)))
+    return entries
+
+
+def _known(path: Path, case: CaseSpec) -> Comparison | None:
+    """What was measured before, by this version of the protocol on this very phantom."""
+    if not path.is_file():
+        return None
+    known = load_comparison(path)
+    same = known.protocol == PAIRED_PHANTOM.title and known.facts.get("case") == case.model_dump(mode="json")
+    return known if same else None
+
+
+def _is_known(entry: Entry, known: Comparison | None) -> bool:
+    return known is not None and known.models.get(entry.key, {}).get("weights") == entry.weights
+
+
+def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
+    """Folder of a phantom, made unless it is there with the same specification."""
+    record = folder / "spec.json"
+    wanted = spec.model_dump(mode="json", exclude={"key", "group"}) | {"scale": scale}
+    if not (record.is_file() and read_plain(record, "specification of a phantom", "delete its folder") == wanted):
+        spec.make(scale).write(folder, overwrite=True)
+        save_record(record, wanted)
+    return folder
+
+
+def _unpaired(suite: Suite, group: str, data: Path) -> Unpaired:
+    spec, windows = suite.specimens[group], suite.windows[group]
+    folder = _phantom(spec, suite.scale, data / f"specimen-{group.replace(' ', '-')}")
+    micro = read(folder / "micro.nii.gz")
+    spacing = micro.spacing[1], micro.spacing[2]
+    return Unpaired(texture_of(micro, IntensityWindow(*windows.micro), spacing), IntensityWindow(*windows.clinical))
+
+
+def _measured(
+    suite: Suite,
+    case: CaseSpec,
+    entries: list[Entry],
+    known: Comparison | None,
+    unpaired: Unpaired,
+    controls: bool,
+    data: Path,
+    out: Path,
+) -> Comparison:
+    """Measure what is missing of a case, and join it to what is known."""
+    folder = _phantom(case, suite.scale, data / case.key)
+    scan = read(folder / "clinical.nii.gz")
+    truth, labels = (
+        _held(on_slices(read(folder / f"{name}.nii.gz"), scan))
+        for name, on_slices in (("truth", truth_on_clinical_slices), ("labels", labels_on_clinical_slices))
+    )
+    rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
+    plain = interpolated(scan, suite.scale)
+    wanted = rows | (control_rows(truth, suite.scale) if controls else {})
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired)
+    models: dict[str, dict[str, Any]] = {
+        entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
+    }
+    keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: plain, **rows})
+    warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
+    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
+    found = replace(found, models=models, facts=found.facts | origin)
+    return found if known is None else _joined(known, found)
+
+
+def _joined(known: Comparison, found: Comparison) -> Comparison:
+    """Rows of one case that were measured at different times."""
+    facts = {key: known.facts.get(key, {}) | found.facts[key] for key in _BY_ROW if key in found.facts}
+    return replace(
+        found,
+        rows=known.rows | found.rows,
+        models=known.models | found.models,
+        curves={figure: known.curves.get(figure, {}) | lines for figure, lines in found.curves.items()},
+        facts=found.facts | facts,
+    )
+
+
+def _held(volume: Volume) -> Volume:
+    """The volume with its voxels in memory: every row reads them."""
+    return volume.with_data(np.asarray(volume.data))
+
+
+def _averaged(found: Comparison, entries: list[Entry], controls: bool) -> Comparison:
+    """Rows that were asked for, the seeds of a method averaged."""
+    rows = {BASELINE: found.rows[BASELINE]}
+    for name in dict.fromkeys(entry.row for entry in entries):
+        rows[name] = mean_of_seeds([found.rows[entry.key] for entry in entries if entry.row == name])
+    if controls:
+        rows |= {name: found.rows[name] for name in CONTROLS}
+    return replace(found, rows=rows)

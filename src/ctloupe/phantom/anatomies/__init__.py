@@ -1,0 +1,1 @@
+"""What a phantom can be of: one file an anatomy, and the registry that lists them."""

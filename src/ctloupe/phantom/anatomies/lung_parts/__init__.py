@@ -1,0 +1,1 @@
+"""What a block of lung is grown from: trees, septa, foam and a nodule."""

@@ -1,0 +1,100 @@
+"""Which anatomies there are, and where.
+
+Listing names imports none of them. A package outside this one adds an anatomy by an entry point of the group
+``ctloupe.anatomies`` whose value is ``module:OBJECT``, an `Anatomy` of the entry point's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Final
+
+from ctloupe.foundation.errors import OptionError
+
+if TYPE_CHECKING:
+    from ctloupe.phantom.anatomies.base import Anatomy
+
+GROUP: Final = "ctloupe.anatomies"
+
+BUILT_IN: Final = {
+    "lung": "ctloupe.phantom.anatomies.lung:LUNG",
+    "temporal-bone": "ctloupe.phantom.anatomies.temporal_bone:TEMPORAL_BONE",
+}
+"""Where the anatomies of this package are, by name."""
+
+DEFAULT: Final = next(iter(BUILT_IN))
+"""Name of the anatomy that is meant where none is named."""
+
+
+@cache
+def _outside() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in BUILT_IN}
+
+
+def names() -> list[str]:
+    """Names of all anatomies, this package's first."""
+    return [*BUILT_IN, *sorted(_outside())]
+
+
+@cache
+def get(name: str) -> Anatomy:
+    """Return the anatomy called `name`.
+
+    Raises
+    ------
+    OptionError
+        If there is none of that name, a plug-in cannot be imported, or its labels are another anatomy's.
+    """
+    if name in BUILT_IN:
+        module, attribute = BUILT_IN[name].split(":")
+        built_in: Anatomy = getattr(import_module(module), attribute)
+        return built_in
+    outside = _outside()
+    if name not in outside:
+        raise OptionError(f"no anatomy is called '{name}'; there are: {', '.join(names())}")
+    try:
+        loaded: Anatomy = outside[name].load()
+    except (ImportError, AttributeError) as error:
+        raise OptionError(f"anatomy '{name}' ({outside[name].value}) cannot be imported: {error}") from error
+    _require_own_labels(loaded, names()[: names().index(name)])
+    return loaded
+
+
+def _require_own_labels(anatomy: Anatomy, earlier: Iterable[str]) -> None:
+    for name in earlier:
+        shared = set(anatomy.tissues()) & set(get(name).tissues()) - {0}
+        if shared:
+            raise OptionError(
+                f"anatomy '{anatomy.name}' has label {min(shared)}, which is of '{name}'; give its labels other numbers"
+            )
+
+
+def anatomies() -> tuple[Anatomy, ...]:
+    """All anatomies in the order of `names`."""
+    return tuple(get(name) for name in names())
+
+
+def of_labels(numbers: Iterable[int]) -> Anatomy:
+    """Return the anatomy that label numbers are of: the one that has most of them.
+
+    Labels of no anatomy are taken for those of the first one, `DEFAULT`.
+    """
+    present = {int(number) for number in numbers} - {0}
+    return max(anatomies(), key=lambda one: len(present & set(one.tissues())))
+
+
+def of_value(hu: float) -> Anatomy:
+    """Return the anatomy that suits images whose middle value is `hu`: the narrowest display window that holds it.
+
+    A value outside of all windows is taken for one of the first anatomy, `DEFAULT`.
+    """
+    holding = [one for one in anatomies() if one.display[0] <= hu <= one.display[1]]
+    return min(holding, key=lambda one: one.display[1] - one.display[0], default=get(DEFAULT))
+
+
+def tissue_names() -> dict[int, str]:
+    """Name of the tissue of each label number of any anatomy."""
+    return {number: tissue for one in anatomies() for number, tissue in one.tissues().items()}

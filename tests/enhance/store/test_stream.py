@@ -1,0 +1,281 @@
+"""Streaming to OME-Zarr: what is written, what memory and disk allow, and what survives a kill."""
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from ctloupe.enhance.exact import EngineOptions
+from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.store.journal import Journal
+from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
+from ctloupe.images.windows import IntensityWindow
+from ctloupe.volume.formats import read
+from ctloupe.volume.volume import Volume
+from small_enhancers import small_enhancer
+
+SLICES = 9
+
+
+def scan(slices=SLICES, side=24):
+    values = np.random.default_rng(0).normal(-800, 150, (slices, side, side + 4)).round().astype(np.int16)
+    return Volume(values, (2.0, 0.8, 0.6), (3.0, -4.0, 5.0), modality="clinical", units="HU")
+
+
+def resolver(name="sr-cyclegan", scale=4, **options):
+    network = small_enhancer(name, scale, fixed=False)
+    return SuperResolver(name, network, scale, IntensityWindow(-1000, 500), None, 8, **options)
+
+
+def files(store):
+    return {path.relative_to(store): path.read_bytes() for path in sorted(Path(store).rglob("*")) if path.is_file()}
+
+
+def enhance(path, overrides=None, **options):
+    resolver(**(overrides or {})).enhance_to(scan(), path, slab=2, **options)
+
+
+def test_the_store_holds_the_volume_and_levels_down_to_the_scans_size(tmp_path):
+    path = tmp_path / "fine.ome.zarr"
+    enhance(path)
+    expected = resolver().enhance(scan())
+    found = read(path)
+    assert np.array_equal(found.array(), expected.data)
+    assert np.allclose(found.affine, expected.affine)
+    group = zarr.open_group(path, mode="r")
+    fine = group["0"][:].astype(float)
+    for level, shape in ((1, (SLICES, 48, 56)), (2, (SLICES, 24, 28))):
+        coarse = group[str(level)][:]
+        assert coarse.shape == shape and coarse.dtype == np.int16
+        side = 2**level
+        means = fine.reshape(SLICES, shape[1], side, shape[2], side).mean((2, 4))
+        assert np.abs(coarse - means).max() <= 1
+    assert set(group.array_keys()) == {"0", "1", "2"}
+
+
+def test_the_levels_metadata_place_every_voxel_where_it_is(tmp_path):
+    path = tmp_path / "fine.ome.zarr"
+    enhance(path)
+    ome = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]
+    assert ome["version"] == "0.5"
+    for level, dataset in enumerate(ome["multiscales"][0]["datasets"]):
+        scale, translation = (step for step in dataset["coordinateTransformations"])
+        spacing = np.array([2.0, 0.8 / 4, 0.6 / 4]) * [1, 2**level, 2**level]
+        assert np.allclose(scale["scale"], spacing)
+        # The corner of the image, half a voxel before the first centre, is the same at every level.
+        corner = np.array(translation["translation"]) - [0, spacing[1] / 2, spacing[2] / 2]
+        assert np.allclose(corner, [5.0, -4.0 - 0.4, 3.0 - 0.3])
+
+
+def test_samples_make_two_stores_on_one_grid(tmp_path):
+    path, spread = tmp_path / "mean.ome.zarr", tmp_path / "sd.ome.zarr"
+    options = {"name": "bayes-cyclegan", "samples": 3}
+    enhance(path, options, uncertainty=spread)
+    mean, deviation = read(path), read(spread)
+    assert mean.shape == deviation.shape and np.allclose(mean.affine, deviation.affine)
+    assert deviation.array().min() >= 0 and deviation.array().mean() > 0.1
+    said = []
+    enhance(tmp_path / "again.ome.zarr", options, tell=said.append)
+    told = [float(line.split()[2]) for line in said if line.startswith("precision")]
+    assert not told or told[0] < 20
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["again.ome.zarr", "mean.ome.zarr", "sd.ome.zarr"]
+
+
+def test_the_summary_tells_consistency_and_the_share_skipped(tmp_path):
+    mask = np.zeros(scan().shape, bool)
+    mask[:4, 4:12, 4:12] = True
+    options = EngineOptions(tile=8)
+    summary = resolver(options=options).enhance_to(scan(), tmp_path / "fine.ome.zarr", mask)
+    assert summary.voxels == mask.sum() and summary.skipped > summary.tiles / 2
+    assert [line.split(":")[0] for line in summary.lines()] == ["consistency", "skipped"]
+    corrected = resolver(options=options, consistent=True).enhance_to(scan(), tmp_path / "same.ome.zarr", mask)
+    assert (corrected.squares / corrected.voxels) ** 0.5 < 1 < (summary.squares / summary.voxels) ** 0.5
+
+
+def test_the_plan_is_told_before_the_work(tmp_path):
+    said = []
+    enhance(tmp_path / "fine.ome.zarr", tell=said.append)
+    assert said[0].startswith("precision: bf16, ") or said[0].startswith("plan: ")
+    assert "9 slices to 112×96 pixels, 2 at a time" in said[-2]
+    assert "memory about" in said[-1] and "disk up to" in said[-1] and "time about" in said[-1]
+
+
+def test_too_little_disk_is_an_error_before_the_work(tmp_path, monkeypatch):
+    import shutil
+
+    free = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(FileError, match="are free; free some space"):
+        enhance(tmp_path / "fine.ome.zarr")
+    assert not (tmp_path / "fine.ome.zarr").exists()
+
+
+def test_what_exists_is_not_replaced_and_a_finished_store_needs_no_resuming(tmp_path):
+    path = tmp_path / "fine.ome.zarr"
+    enhance(path)
+    before = files(path)
+    with pytest.raises(FileError, match="`overwrite`"):
+        enhance(path)
+    said = []
+    enhance(path, resume=True, tell=said.append)
+    assert said == [f"{path} is finished already, nothing was written"] and files(path) == before
+    enhance(path, overwrite=True)
+    assert files(path) == before
+
+
+@pytest.mark.parametrize("slab", [1, 3, 100])
+def test_slabs_change_no_byte(tmp_path, slab):
+    enhance(tmp_path / "a.ome.zarr")
+    resolver().enhance_to(scan(), tmp_path / "b.ome.zarr", slab=slab)
+    assert files(tmp_path / "a.ome.zarr") == files(tmp_path / "b.ome.zarr")
+
+
+def stopped_after(path, slices, **changes):
+    """Enhance until so many slices are done, then be interrupted as by Ctrl-C."""
+
+    def stop(done):
+        if done >= slices:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="the same command with `resume` goes on"):
+        enhance(path, progress=stop, **changes)
+
+
+def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on_where_it_was(tmp_path):
+    whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
+    enhance(whole)
+    stopped_after(path, 4)
+    assert not path.exists() and Journal(path).exists
+    told, said = [], []
+    enhance(path, resume=True, progress=told.append, tell=said.append)
+    assert "resuming: 4 of 9 slices are done" in said and told == [6, 8, 9]
+    assert files(path) == files(whole)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.ome.zarr", "whole.ome.zarr"]
+
+
+def test_stopped_before_anything_was_done_nothing_is_left(tmp_path):
+    def stop(text):
+        if text.startswith("plan: memory"):
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
+        enhance(tmp_path / "fine.ome.zarr", tell=stop)
+    enhance(tmp_path / "fine.ome.zarr", resume=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["fine.ome.zarr"]
+
+
+def test_resuming_something_else_is_refused_and_starting_over_is_possible(tmp_path):
+    path = tmp_path / "fine.ome.zarr"
+    stopped_after(path, 4)
+    with pytest.raises(OptionError, match="begun with another options"):
+        enhance(path, {"seed": 5}, resume=True)
+    other = resolver()
+    with pytest.raises(OptionError, match="begun with another scan"):
+        other.enhance_to(scan().with_data(scan().data + 1), path, resume=True)
+    enhance(path, {"seed": 5})
+    assert path.is_dir()
+
+
+def test_a_journal_cut_off_in_the_middle_of_a_line_costs_one_slab(tmp_path):
+    whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
+    enhance(whole)
+    stopped_after(path, 6)
+    lines = Journal(path).folder / "journal.jsonl"
+    os.truncate(lines, lines.stat().st_size - 7)
+    said = []
+    enhance(path, resume=True, tell=said.append)
+    assert "resuming: 4 of 9 slices are done" in said
+    assert files(path) == files(whole)
+
+
+def test_a_store_that_was_placed_before_the_crash_is_left_there(tmp_path):
+    path, spread = tmp_path / "mean.ome.zarr", tmp_path / "sd.ome.zarr"
+    options = {"name": "bayes-cyclegan", "samples": 2}
+    enhance(tmp_path / "a.ome.zarr", options, uncertainty=tmp_path / "b.ome.zarr")
+    stopped_after(path, 9, overrides=options, uncertainty=spread)
+    (Journal(path).folder / "deviation.ome.zarr").rename(spread)
+    enhance(path, options, uncertainty=spread, resume=True)
+    assert files(path) == files(tmp_path / "a.ome.zarr") and files(spread) == files(tmp_path / "b.ome.zarr")
+
+
+def test_formats_that_cannot_be_streamed_refuse_to_resume_and_to_hold_too_much(tmp_path):
+    with pytest.raises(OptionError, match=r"name it \*\.ome\.zarr"):
+        enhance(tmp_path / "fine.nii.gz", resume=True)
+    small = resolver(options=EngineOptions(memory=50_000))
+    with pytest.raises(OptionError, match=r"name the output \*\.ome\.zarr"):
+        small.enhance_to(scan(), tmp_path / "fine.mha")
+    assert not list(tmp_path.iterdir())
+
+
+def _child(path, limit=None):
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        resolver().enhance_to(scan(), path, slab=1, resume=True)
+    except CtLoupeError as error:
+        path.with_suffix(".told").write_text(str(error)[:limit])
+        os._exit(2)
+
+
+@pytest.fixture
+def spawn():
+    """Start a fresh process for a run; a server that has PyTorch loaded already makes it quick."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ctloupe.enhance.job", "ctloupe.volume.formats.ome_zarr.reader", "small_enhancers"])
+
+    def start(*arguments):
+        process = context.Process(target=_child, args=arguments)
+        process.start()
+        return process
+
+    return start
+
+
+def test_a_full_disk_stops_cleanly_and_can_be_resumed(tmp_path, spawn):
+    path = tmp_path / "fine.ome.zarr"
+    process = spawn(path, 6000)
+    process.join()
+    assert process.exitcode == 2 and not path.exists()
+    assert "cannot be written" in path.with_suffix(".told").read_text()
+    enhance(path, resume=True)
+    enhance(tmp_path / "whole.ome.zarr")
+    assert files(path) == files(tmp_path / "whole.ome.zarr")
+
+
+def _killed(process, after):
+    """Whether the process was still at work when it was killed."""
+    time.sleep(after)
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(tmp_path, spawn):
+    for name in ("first", "whole"):
+        begun = time.monotonic()
+        spawn(tmp_path / f"{name}.ome.zarr").join()
+        lasts = time.monotonic() - begun
+    expected = files(tmp_path / "whole.ome.zarr")
+    moments = random.Random(0)
+    kills = 0
+    for attempt in range(100):
+        path = tmp_path / f"fine{attempt}.ome.zarr"
+        for _ in range(moments.randrange(1, 4)):
+            kills += _killed(spawn(path), moments.uniform(0, lasts))
+        process = spawn(path)
+        process.join()
+        assert process.exitcode == 0
+        assert files(path) == expected
+        assert not Journal(path).folder.exists()
+        if kills >= 25:
+            break
+    assert kills >= 25

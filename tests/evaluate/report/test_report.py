@@ -1,0 +1,175 @@
+"""Pages and pictures: self-contained, escaped, readable."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.page import (
+    Shown,
+    add_curves,
+    add_details,
+    add_overview,
+    add_result,
+    chosen_box,
+    chosen_slice,
+)
+from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, loss_curves, panel, signed_map
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import in_words, tissues_in_words
+from ctloupe.evaluate.tissues import TissueError
+from ctloupe.foundation.errors import FileError
+from ctloupe.volume.volume import Volume
+
+
+def decoded(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+
+
+def view(name="a", shape=(16, 16), spacing=(1.0, 1.0)):
+    values = np.random.default_rng(len(name)).normal(-600, 300, shape)
+    return View(name, values, spacing, (-1000, 200))
+
+
+def test_panels_are_pictures_with_content():
+    views = [view("scan"), view("enhanced", (64, 64), (0.25, 0.25))]
+    for png in (panel(views), panel(views, zoom=Box(2, 3, 5)), panel(views * 2, rows=2)):
+        assert decoded(png).std() > 20
+    assert decoded(difference_panel([view("a")], view("truth"), 400)).std() > 5
+
+
+def test_loss_curves_take_constants_negatives_and_short_runs():
+    columns = {"constant": [1.0] * 30, "negative": list(np.linspace(-2, 2, 30)), "steep": list(10.0 ** -np.arange(30))}
+    assert decoded(loss_curves(range(30), columns)).std() > 5
+    assert decoded(loss_curves([1], {"one": [0.5]})).size
+
+
+def test_the_page_loads_nothing_and_escapes_everything(tmp_path):
+    report = Report("A <script>alert(1)</script> title")
+    report.section("<b>Heading</b>")
+    report.text("5 < 6 & <img src=x>")
+    report.table(["", "<i>"], [["row", "<u>"]])
+    report.figure(panel([view()]), 'caption "quoted" <em>', 'what "is" seen <em>')
+    report.terms({"<dt>": "<dd>"})
+    report.write(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<img src=x>" not in page
+    for text in ("&lt;b&gt;Heading", "5 &lt; 6 &amp;", "&lt;u&gt;"):
+        assert text in page
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', page))
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page))
+    assert 'alt="what &#34;is&#34; seen &lt;em&gt;"' in page
+    assert page.count("Research use only") == 2
+    picture = re.search(r'base64,([^"]+)"', page).group(1)
+    assert decoded(base64.b64decode(picture)).size
+
+
+def test_every_picture_opens_in_its_own_size_and_says_what_it_shows():
+    report = Report("x")
+    report.section("Pictures")
+    for name in ("one", "two"):
+        report.figure(panel([view(name)]), "a caption", f"a picture of {name}")
+    page = report.html()
+    for number, name in enumerate(("one", "two"), 1):
+        assert f'<figure id="picture-{number}">' in page
+        assert f'href="#picture-{number}" aria-label="Show large: a picture of {name}"' in page
+    assert page.count("figure:target img { max-width: none; }") == 1
+
+
+def test_a_page_needs_a_section_and_does_not_replace_a_file_unasked(tmp_path):
+    with pytest.raises(ValueError, match="section"):
+        Report("x").text("too early")
+    (tmp_path / "page.html").write_text("mine")
+    with pytest.raises(FileError, match="overwrite"):
+        Report("x").write(tmp_path / "page.html", overwrite=False)
+
+
+def test_line_figures_and_maps_have_content():
+    lines = {"bicubic": ([0, 1], [1, 0.5]), "mine": ([0, 1], [1, 0.1]), "truth": ([0, 1], [1, 1])}
+    assert decoded(curves(lines, Axes2D("x", "y", log=True, lines={"1/7": 1 / 7}, diagonal=True))).std() > 5
+    assert decoded(signed_map(view("map"), 100)).std() > 5
+
+
+def test_a_comparison_shows_every_number_with_its_definition():
+    scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
+    truth = interpolated(scan, 2)
+    found = compare_with_truth(scan, {"mine": interpolated(scan, 2)}, truth)
+    report = Report("x")
+    rows = {"bicubic": interpolated(scan, 2), "mine": interpolated(scan, 2)}
+    shown = Shown(scan, rows, truth, warnings=("the spacing is <odd>",))
+    add_overview(report, shown)
+    add_result(report, found)
+    add_details(report, shown)
+    add_curves(report, found)
+    page = report.html()
+    for metric in found.definitions:
+        assert page.count(metric) >= 2
+    for wanted in (
+        "must not be compared",
+        "the spacing is &lt;odd&gt;",
+        "The best of",
+        "The median of",
+        "The worst of",
+    ):
+        assert wanted in page
+    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", "What was found", "<table")]
+    assert order == sorted(order), "warnings, pictures, words, tables"
+    # A slice, differences, three crops, the consistency map, and two figures of curves.
+    assert page.count("data:image/png") == 8
+
+
+def test_the_page_is_a_pdf_on_request(tmp_path):
+    pytest.importorskip("reportlab")
+    report = Report("A page with µ, σ and −1 < 0")
+    report.section("Numbers")
+    report.text("5 < 6 & more")
+    report.table(["", "mine"], [["PSNR", "17.1"]])
+    report.terms({"PSNR": "definition"})
+    report.figure(panel([view()]), "a picture", "a square")
+    report.write_pdf(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+    with pytest.raises(FileError, match="overwrite"):
+        report.write_pdf(tmp_path / "page.pdf", overwrite=False)
+
+
+def test_words_say_better_and_worse_in_the_right_direction():
+    definitions = {"PSNR (dB)": "", "MAE (HU)": "", "consistency bias (HU)": "", "SSIM": ""}
+    better = {"PSNR (dB)": "more", "MAE (HU)": "less", "consistency bias (HU)": "near 0", "SSIM": "more"}
+    rows = {
+        "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5},
+        "mine": {"PSNR (dB)": 21, "MAE (HU)": 120, "consistency bias (HU)": 0.5, "SSIM": 0.5},
+    }
+    text = " ".join(in_words(Comparison("p", rows, definitions, better=better), "mine"))
+    assert "PSNR (dB) 21, better than bicubic" in text
+    assert "MAE (HU) 120, worse than bicubic" in text
+    assert "consistency bias (HU) 0.5, better than" in text
+    assert "SSIM 0.5, as good as" in text
+
+
+def test_the_slice_and_the_region_shown_follow_a_rule():
+    values = np.full((3, 40, 40), -850, np.int16)
+    values[1, 25:29, 10:14] = 100
+    scan = Volume(values, (1, 0.5, 0.5))
+    mask = np.zeros(values.shape, bool)
+    mask[1] = True
+    assert chosen_slice(scan, mask) == 1
+    assert chosen_slice(scan, None) == 1
+    box = chosen_box(values[1].astype(np.float32), (0.5, 0.5), None)
+    assert box.top <= 25 * 0.5
+    assert box.top + box.side >= 29 * 0.5
+    assert box.left <= 10 * 0.5
+    assert box.left + box.side >= 14 * 0.5
+
+
+def test_words_on_tissues_name_those_that_gain_and_those_that_lose():
+    one = TissueError(10, 0.0, {}, {"bicubic": 5.0, "mine": 3.0})
+    other = TissueError(10, 0.0, {}, {"bicubic": 5.0, "mine": 8.0})
+    text = tissues_in_words({"artery": one, "parenchyma": other}, "mine")
+    assert "smaller in artery; larger in parenchyma" in text

@@ -1,0 +1,104 @@
+"""Results meet only when their numbers mean the same."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ctloupe.evaluate.comparison import load_comparison
+from ctloupe.evaluate.protocols.jmi import JMI
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
+from ctloupe.evaluate.protocols.registry import PROTOCOLS
+from ctloupe.evaluate.suite.intervals import mean_interval
+from ctloupe.evaluate.suite.leaderboard import by_case, leaderboard, mean_of_seeds
+from ctloupe.foundation.errors import FileError, OptionError
+
+
+def result(mine=17.0, plain=16.0, scan="a", **more):
+    rows = {"bicubic": {"PSNR (dB)": plain, "consistency bias (HU)": -4.0}}
+    rows["mine"] = {"PSNR (dB)": mine, "consistency bias (HU)": 1.0}
+    return PAIRED_PHANTOM.comparison(rows | more, data={"scan": scan})
+
+
+def test_a_result_survives_the_disk_with_what_is_not_finite(tmp_path):
+    found = result(float("inf"), truth={"PSNR (dB)": float("nan")})
+    found.save(tmp_path / "metrics.json")
+    text = (tmp_path / "metrics.json").read_text()
+    assert "Infinity" not in text and "NaN" not in text
+    again = load_comparison(tmp_path / "metrics.json")
+    assert again.rows["mine"] == found.rows["mine"] and np.isnan(again.rows["truth"]["PSNR (dB)"])
+    assert (again.protocol, again.data, again.better) == (found.protocol, found.data, found.better)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"rows": {"mine": {}}, "protocol": "x", "definitions": {}}'])
+def test_what_is_no_result_is_refused(tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(FileError, match="not a valid result"):
+        load_comparison(tmp_path / "metrics.json")
+
+
+def test_results_of_different_protocols_or_versions_are_refused():
+    jmi = JMI.comparison({"bicubic": {"PSNR peak 1 (dB)": 20.0}, "mine": {"PSNR peak 1 (dB)": 21.0}})
+    newer = replace(result(), protocol="paired-phantom, version 2")
+    for other in (jmi, newer):
+        for gather in (leaderboard, by_case):
+            with pytest.raises(OptionError, match="must not be compared"):
+                gather({"one": result(), "two": other})
+
+
+def test_every_protocol_has_a_version_and_states_every_metric():
+    assert set(PROTOCOLS) == {"paired-phantom", "jmi", "synth", "isbi", "no-truth"}
+    for protocol in PROTOCOLS.values():
+        assert protocol.version >= 1 and protocol.compares
+        assert all(len(metric.meaning) > 10 for metric in protocol.metrics)
+
+
+def test_the_mean_over_cases_has_an_interval_and_is_marked_where_it_differs_from_bicubic():
+    cases = {f"case {k}": result(17 + 0.1 * k, 16 + 0.1 * k, str(k)) for k in range(6)}
+    board = leaderboard(cases)
+    value, difference = board.rows["mine"]["PSNR (dB)"]
+    assert value.mean == pytest.approx(17.25) and value.low < 17.25 < value.high and value.cases == 6
+    assert difference.mean == pytest.approx(1) and difference.excludes_zero
+    head, body = board.texts()
+    assert [row[0] for row in body] == ["bicubic", "mine"]
+    assert body[1][head.index("PSNR (dB)")].endswith("▲")
+    # Nearer to 0 is better, whatever the sign.
+    assert body[1][head.index("consistency bias (HU)")].endswith("▲")
+    assert "▲" in board.markdown() and board.csv().startswith("protocol,row,metric")
+
+
+def test_fewer_than_three_cases_have_no_interval():
+    value, difference = leaderboard({"only": result()}).rows["mine"]["PSNR (dB)"]
+    assert np.isnan(value.low) and not difference.excludes_zero
+
+
+def test_a_row_that_a_case_lacks_is_not_averaged_over_the_others():
+    with pytest.raises(OptionError, match="no row 'further'"):
+        leaderboard({"one": result(), "two": result(further={"PSNR (dB)": 18.0})})
+
+
+def test_models_measured_apart_on_one_scan_stand_in_one_table():
+    joined = by_case({"one": result(), "two": replace(result(), rows={**result().rows, "other": {"PSNR (dB)": 15.0}})})
+    assert list(joined) == ["one"] and set(joined["one"].rows) == {"bicubic", "mine", "other"}
+    with pytest.raises(OptionError, match="name one of them otherwise"):
+        by_case({"one": result(17), "two": result(18)})
+    assert list(by_case({"one": result(17), "two": result(18, scan="b")})) == ["one", "two"]
+
+
+def test_seeds_are_averaged_within_a_case():
+    assert mean_of_seeds([{"a": 1.0, "b": float("nan")}, {"a": 3.0, "b": 5.0}]) == {"a": 2.0, "b": 5.0}
+
+
+def test_the_bootstrap_interval_of_six_cases_covers_the_mean_about_as_often_as_its_docstring_says():
+    random = np.random.default_rng(0)
+    inside = [(one := mean_interval(random.normal(size=6), seed=k)).low < 0 < one.high for k in range(200)]
+    assert 0.82 < np.mean(inside) < 0.93
+
+
+def test_the_interval_of_many_values_is_that_of_the_normal_approximation():
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    found = mean_interval(values)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.05)
+    assert mean_interval([1.0, 1.0, 1.0, float("nan")]).low == 1.0
+    assert json.loads(json.dumps(mean_interval([]).cases)) == 0

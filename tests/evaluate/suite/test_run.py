@@ -1,0 +1,122 @@
+"""A suite: fixed phantoms, every model, one leaderboard a group."""
+
+import numpy as np
+import pytest
+
+from ctloupe.evaluate.comparison import load_comparison
+from ctloupe.evaluate.suite.definition import PhantomSpec, load_suite, suite_names
+from ctloupe.evaluate.suite.run import measure_suite
+from ctloupe.foundation.errors import FileError, ModelError, OptionError
+
+SMALL = """
+title: small
+scale: 4
+windows: {lung: {clinical: [-1000, 400], micro: [2500, 15000]}}
+specimens: {lung: {anatomy: lung, seed: 9, size: [8, 96, 96]}}
+cases:
+  - {key: one, group: lung, anatomy: lung, seed: 1, size: [8, 96, 96]}
+  - {key: two, group: lung, anatomy: lung, seed: 2, size: [8, 96, 96], kernel: sharp, noise_hu: 45}
+  - {key: three, group: lung, anatomy: lung, seed: 3, size: [8, 96, 96], nodule: true}
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    return load_suite(str(tmp_path / "mine.yaml"))
+
+
+def test_the_published_suite_has_the_cases_that_it_promises():
+    suite = load_suite("lung-v1")
+    assert {"lung-v1", "smoke-v1"} <= set(suite_names())
+    lungs = [case for case in suite.cases if case.anatomy == "lung"]
+    assert len({case.seed for case in lungs}) == len(lungs) >= 5
+    assert len({case.kernel for case in lungs}) == 2
+    assert len({case.noise_hu for case in lungs}) == 2
+    assert sum(case.nodule for case in lungs) == 1
+    assert sum(case.anatomy == "temporal-bone" for case in suite.cases) == 1
+    assert not {case.seed for case in suite.cases} & {spec.seed for spec in suite.specimens.values()}
+
+
+def test_a_phantom_of_a_suite_is_decided_by_its_specification():
+    spec = PhantomSpec(anatomy="lung", seed=4, size=(8, 48, 48), kernel="sharp", noise_hu=30)
+    one, same = spec.make(4), spec.make(4)
+    assert np.array_equal(one.clinical.data, same.clinical.data) and np.array_equal(one.truth.data, same.truth.data)
+    assert one.config.kernel == "sharp" and one.config.noise_hu == 30
+
+
+def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_path):
+    said = []
+    models = [("mine", tiny_model), ("mine", tiny_model)]
+    boards = measure_suite(small, models, tmp_path / "out", tmp_path / "data", controls=True, say=said.append)
+    board = boards["lung"]
+    assert list(board.rows)[:2] == ["bicubic", "mine"] and "texture in the wrong place" in board.rows
+    assert board.cases == ("one", "two", "three") and board.rows["mine"]["PSNR (dB)"][0].cases == 3
+    found = load_comparison(tmp_path / "out" / "cases" / "two.json")
+    assert found.facts["case"]["kernel"] == "sharp" and found.models["mine seed 0"]["weights"]
+    assert {"mine seed 0", "mine seed 1", "bicubic"} <= set(found.rows)
+    for name in ("leaderboard.md", "leaderboard.csv", "report.html"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "mine" in text and (name.endswith("csv") or "Research use only" in text)
+    assert (tmp_path / "out" / "report.html").read_text().count("data:image/png") >= 5
+    assert len(said) == 3
+    # What is known already is not measured again; a further model is all that costs.
+    measure_suite(small, models, tmp_path / "out", tmp_path / "data", say=said.append)
+    assert len(said) == 3
+    again = measure_suite(
+        small, [*models, ("lanczos", "lanczos")], tmp_path / "out", tmp_path / "data", say=said.append
+    )
+    assert said[3:] == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
+    assert list(again["lung"].rows) == ["bicubic", "mine", "lanczos"]
+    assert [line for line in again["lung"].csv().splitlines() if ",mine," in line] == [
+        line for line in board.csv().splitlines() if ",mine," in line
+    ]
+
+
+def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(small, tiny_model, tmp_path):
+    said = []
+    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    (tmp_path / "mine.yaml").write_text(SMALL.replace("seed: 2,", "seed: 5,"))
+    path = tmp_path / "out" / "cases" / "three.json"
+    path.write_text(path.read_text().replace("paired-phantom, version 1", "paired-phantom, version 0"))
+    changed = load_suite(str(tmp_path / "mine.yaml"))
+    measure_suite(changed, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    assert said[3:] == ["two: mine seed 0", "three: mine seed 0"]
+
+
+def test_models_are_warned_of_cases_unlike_their_training_data(small, tiny_model, tmp_path):
+    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+    found = load_comparison(tmp_path / "out" / "cases" / "one.json")
+    assert found.facts["warnings"]["mine seed 0"]
+    assert "⚠ mine: " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):
+    with pytest.raises(OptionError, match="bicubic is always a row"):
+        measure_suite(small, [("bicubic", tiny_model)], tmp_path / "out", tmp_path / "data")
+    with pytest.raises(ModelError, match="scale"):
+        measure_suite(load_suite("smoke-v1"), [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("key: two", "key: one", "must differ"),
+        ("group: lung, anatomy: lung, seed: 2", "group: ear, anatomy: lung, seed: 2", "has no windows"),
+        ("scale: 4", "scale: 5", "key 'scale'"),
+        ("cases:", "further: 1\ncases:", "key 'further'"),
+        ("title: small", "- [", "YAML"),
+    ],
+)
+def test_a_suite_that_is_none_is_refused_by_the_key_that_is_wrong(tmp_path, old, new, match):
+    (tmp_path / "mine.yaml").write_text(SMALL.replace(old, new, 1))
+    with pytest.raises(FileError, match=match):
+        load_suite(str(tmp_path / "mine.yaml"))
+
+
+def test_a_suite_of_another_name_is_not_guessed():
+    with pytest.raises(OptionError, match="lung-v1"):
+        load_suite("lung-v2")
+    with pytest.raises(FileError, match="cannot be read"):
+        load_suite("nowhere.yaml")
