@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
+from ctloupe.prepare.masks import kind_of, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
-from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import LazyArray, Volume
 
 Mask = NDArray[np.bool_]
@@ -145,6 +145,7 @@ def _bank(
         seed=request.seed,
         stride=stride,
         thickness_mm=thickness,
+        mask_kind=kind_of(request.clinical_mask if clinical else request.micro_mask),
     )
     bank.save(out / f"{modality}.bank")
     return float(bank.spacing[0]), float(bank.spacing[1])
@@ -208,25 +209,9 @@ def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
 
 def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Mask | None:
     asked = request.clinical_mask if modality == "clinical" else request.micro_mask
-    if asked == "none":
-        return None
-    if asked == "lungs" and modality == "clinical":
-        from ctloupe.prepare.lungs import lung_mask
-
-        return lung_mask(volume)
-    if asked == "specimen" and modality == "micro":
-        from ctloupe.prepare.specimen import specimen_mask
-
-        return specimen_mask(volume)
-    if asked == "box":
-        from ctloupe.prepare.specimen import threshold_box
-
-        box = np.zeros(volume.shape, bool)
-        box[threshold_box(volume)] = True
-        return box
-    if count > 1:
+    if count > 1 and kind_of(asked) == "file":
         raise OptionError(f"`{modality}_mask` {asked}: a mask file goes with a single volume, {count} were given")
-    return read_mask(asked, volume, f"{modality}_mask")
+    return mask_of(asked, volume, f"{modality}_mask")
 
 
 def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:

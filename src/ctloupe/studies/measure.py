@@ -15,8 +15,9 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
+from ctloupe.evaluate.protocols.jmi import compare_by_jmi
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi, compare_synthesised
+from ctloupe.evaluate.protocols.synth import compare_synthesised
 from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import Method
