@@ -72,7 +72,7 @@ def prepare(
         voxel_size=as_voxel_size(voxel_size),
         series=series,
         stride=stride,
-        thick=not no_thick,
+        slice_averages=not no_thick,
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")

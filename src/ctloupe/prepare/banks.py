@@ -65,7 +65,7 @@ class BankRequest:
     micro_window: WindowRequest = MICRO_WINDOW
     stride: int | None = None
     """Step of a grid of µCT patches in fine pixels, instead of random places; clinical patches are on the same grid."""
-    thick: bool = True
+    slice_averages: bool = True
     """Whether µCT patches averaged over the clinical slice thickness are kept too."""
     voxel_size: Triple | None = None
     """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
@@ -134,7 +134,7 @@ def _bank(
     window = _bank_window(request, modality, say)
     size = request.patch_size * (1 if clinical else request.scale)
     stride = None if request.stride is None else request.stride // (request.scale if clinical else 1)
-    thickness = float(np.mean(slices.distances)) if not clinical and request.thick else None
+    thickness = float(np.mean(slices.distances)) if not clinical and request.slice_averages else None
     cases = _cases(request, modality, window, out, say, slices)
     bank = PatchBank.sample(
         cases,
