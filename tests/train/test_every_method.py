@@ -52,7 +52,7 @@ def test_a_resumed_training_is_the_uninterrupted_one_and_its_model_enhances(name
     rebuilt = load_method(cut.out).enhancer()
     low = torch.rand(1, 1, 12, 12) - 0.5
     with torch.no_grad():
-        assert torch.equal(rebuilt(low), load_model(model).enhancer(low))
+        assert torch.equal(rebuilt(low), load_model(model).model.network(low))
 
 
 def test_thick_patches_are_loaded_for_methods_that_read_them_only():
