@@ -85,3 +85,11 @@ def test_what_is_no_direction_is_refused(matrix, told):
 def test_an_affine_without_a_size_is_refused():
     with pytest.raises(GeometryError, match="voxel size cannot be known"):
         geometry.from_affine_lps(np.diag([1.0, 0.0, 1.0, 1.0]))
+
+
+def test_spacings_differ_by_the_largest_share_along_any_axis_in_either_direction():
+    assert geometry.relative_difference((0.6, 0.6), (0.6, 0.6)) == 0
+    assert geometry.relative_difference((0.66, 0.6), (0.6, 0.6)) == pytest.approx(0.1)
+    assert geometry.relative_difference((0.6, 0.3), (0.6, 0.6)) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="shorter"):
+        geometry.relative_difference((1.0, 1.0, 1.0), (1.0, 1.0))
