@@ -119,7 +119,7 @@ class ExactSliceEnhancer:
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
         total = len(self.network.tiles(shape, self._tile, None))
-        if how.consistent:
+        if self.options.consistent:
             make_consistent(plane, scan, mask, self.scale)
         off = difference(plane, scan, self.scale)[mask]
         return EnhancedSlice.of(plane, deviation, off, total, total - len(tiles))

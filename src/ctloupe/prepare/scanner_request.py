@@ -181,9 +181,11 @@ def _with_micro(
             "least 16 are needed; prepare larger ones"
         )
     every = max(1, len(micro) // request.patches)
-    bank = replace(micro, patches=micro.patches if micro.thick is None else micro.thick)
-    fine = replace(bank, patches=bank.patches[::every][: request.patches, : side * scale, : side * scale], thick=None)
-    if micro.thick is None and scan.spacing[0] > 1.01 * micro.spacing[0]:
+    bank = replace(micro, patches=micro.patches if micro.slice_averages is None else micro.slice_averages)
+    fine = replace(
+        bank, patches=bank.patches[::every][: request.patches, : side * scale, : side * scale], slice_averages=None
+    )
+    if micro.slice_averages is None and scan.spacing[0] > 1.01 * micro.spacing[0]:
         said.append(
             "the bank holds no µCT averaged over the slice thickness: the scan will seem more blurred than it is"
         )
