@@ -9,18 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from ctloupe.enhance.exact import Engine
+from ctloupe.enhance.network.tiles import TiledNetwork
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-method.md"
 
 
+def examples():
+    """The code of the method, and that of the network which could take its network's place."""
+    method, network = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+    return method, network
+
+
 @pytest.fixture(scope="module")
 def ctloupe(tmp_path_factory):
     """A function that runs the command line where the example is installed."""
     site = tmp_path_factory.mktemp("site")
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+    code, _ = examples()
     (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
     name, target = re.search(r'(\S+) = "([^"]+)"', toml).groups()
     module = site.joinpath(*target.split(":")[0].split(".")).with_suffix(".py")
@@ -63,3 +73,19 @@ def test_the_example_trains_resumes_enhances_and_is_evaluated(ctloupe, small_ban
     assert read(paths[1]).shape == (2, 80, 80)
     found = json.loads(ctloupe("evaluate", "--input", paths[0], "--output", paths[1], "--json"))
     assert list(found["rows"]) == ["bicubic", "enhanced"]
+
+
+def test_the_split_network_is_rendered_in_tiles_that_overlap_less_and_equal_the_whole():
+    names = {}
+    for code in examples():
+        exec(compile(code, str(PAGE), "exec"), names)
+    torch.manual_seed(0)
+    network = names["SplitRefiner"](4, 8).eval().requires_grad_(False)
+    tiled = TiledNetwork(network, network, 4)
+    assert tiled.is_split and tiled.of_tile.halo < tiled.whole.halo
+    hu = np.random.default_rng(0).normal(-700, 100, (24, 20)).astype(np.float32)
+    small, whole = (
+        Engine(network, 4, IntensityWindow(-1000, 500), precision=torch.float32, tile=tile).enhance(hu, None, 0).values
+        for tile in ((7, 6), (24, 20))
+    )
+    assert np.abs(small.astype(int) - whole).max() <= 1
