@@ -1,4 +1,4 @@
-# Two commands for a newcomer: make demo, make test.
+# Two commands for a newcomer: make demo, make test. CONTRIBUTING.md tells of the others.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,18 @@ STAMP := $(VENV)/.installed
 
 STUDY ?= study-all
 
-.PHONY: demo test lint leaderboard clean
+# Other Pythons, and the rooms that can be tested without torch, whose builds for them are of gigabytes.
+PYTHONS ?= python3.12 python3.13
+WITHOUT_TORCH := numpy scipy nibabel SimpleITK pydicom tifffile zarr numcodecs psutil pydantic PyYAML python-gdcm \
+	imagecodecs hypothesis pytest
+TESTS_WITHOUT_TORCH := tests/foundation tests/volume tests/images/test_windows.py
+
+# The build of torch is each user's choice, so the lock leaves it out with what only its CUDA builds bring.
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+.PHONY: demo test test-fast test-pythons wheel-test lint hooks lock leaderboard clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,10 +35,41 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# What takes longer than a few seconds is left out.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# Builds the wheel, installs it where nothing else of this folder is seen, and runs its commands.
+wheel-test: $(STAMP)
+	$(BIN)/python -m pytest tests/repository/test_wheel.py
+
+test-pythons:
+	@for python in $(PYTHONS); do \
+		if ! $$python -c "" 2>/dev/null; then echo "$$python is not here"; continue; fi; \
+		test -x $(VENV)-$$python/bin/python || $$python -m venv $(VENV)-$$python || exit 1; \
+		$(VENV)-$$python/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+			$(WITHOUT_TORCH) || exit 1; \
+		echo "$$python, without torch:"; \
+		PYTHONPATH=src $(VENV)-$$python/bin/python -m pytest $(TESTS_WITHOUT_TORCH) || exit 1; \
+	done
+
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
+
+# The hashes are those of the package index; constraints.txt says which versions.
+lock:
+	test -x $(VENV)-lock/bin/uv || $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lock/bin/uv pip compile --quiet --no-config --no-header --annotation-style line --generate-hashes \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra dev --constraint constraints.txt \
+		$(UNLOCKED:%=--no-emit-package %) pyproject.toml > requirements.lock.new
+	cat .ci/lock-header.txt requirements.lock.new > requirements.lock
+	rm requirements.lock.new
+
 # Trains what the study lacks (three quarters of an hour on two cores), runs the suite, and writes it into the docs.
 leaderboard: $(STAMP)
 	$(BIN)/ctloupe study run all --scale tiny --out $(STUDY) --resume
 	$(BIN)/python benchmarks/leaderboard.py --study $(STUDY) --page docs/results.md
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,10 +13,10 @@ import time
 
 import numpy as np
 
+from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU
 from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.recipes import DATA_RANGE_HU
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.config import PhantomConfig

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ctloupe import methods
 from ctloupe.images.windows import IntensityWindow
@@ -20,6 +19,8 @@ pytest_plugins = ["dicom_series"]
 def pytest_configure() -> None:
     """One thread for each worker: more threads than cores wait for each other most of the time."""
     if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
         os.environ["OMP_NUM_THREADS"] = "1"
         torch.set_num_threads(1)
 

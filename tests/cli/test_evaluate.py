@@ -37,7 +37,7 @@ def test_an_uncertainty_is_judged_by_the_truth(case, ctloupe):
 
 def refused(arguments, monkeypatch, capsys):
     """The one line that a command is refused with."""
-    monkeypatch.setattr("sys.argv", ["ctloupe", "evaluate", *map(str, arguments)])
+    monkeypatch.setattr("sys.argv", ["ctloupe", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2
@@ -100,10 +100,11 @@ def test_results_are_gathered_into_a_leaderboard_unless_their_protocols_differ(c
         *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--out", case / "other"),
     )
     one, other = case / "out" / "metrics.json", case / "other" / "metrics.json"
-    said = ctloupe("evaluate", "--compare", one, "--compare", one, "--out", case / "board")
+    said = ctloupe("compare", one, one, "--out", case / "board")
     assert "PSNR (dB)" in said and (case / "board" / "leaderboard.csv").is_file()
-    said = refused(["--compare", one, "--compare", other], monkeypatch, capsys)
+    said = refused(["compare", one, other], monkeypatch, capsys)
     assert "must not be compared" in said and "no-truth" in said and "paired-phantom" in said
+    assert "exists already; give --overwrite" in refused(["compare", one, "--out", case / "board"], monkeypatch, capsys)
 
 
 def test_the_hu_moment_protocol_compares_with_micro_ct(case, ctloupe):
@@ -127,18 +128,54 @@ def test_the_hu_moment_protocol_compares_with_micro_ct(case, ctloupe):
         (["--protocol", "guess"], "expected one of"),
         (["--protocol", "isbi"], "needs --micro"),
         (["--pdf"], "--pdf needs --out"),
-        (["--suite", "lung-v9", "--out", "suite"], "lung-v1"),
-        (["--suite", "smoke-v1"], "--suite needs --out"),
-        (["--compare", "nowhere.json"], "metrics.json"),
+        (["--resample"], "--resample needs the --model"),
         (["--mask", "truth.nii.gz"], "--mask"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(case, arguments, match, monkeypatch, capsys):
     monkeypatch.chdir(case)
     plain = ["--input", "scan.nii.gz", *([] if "--output" in arguments else ["--output", "fine.nii.gz"])]
-    said = refused([*plain, *arguments], monkeypatch, capsys)
+    said = refused(["evaluate", *plain, *arguments], monkeypatch, capsys)
     assert match in said and said.count("\n") == 1
-    assert not (case / "suite").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["suite", "lung-v9", "--out", "out"], "lung-v1"),
+        (["suite", "smoke-v1", "--out", "out", "--study", "nowhere"], "--study nowhere"),
+        (["compare", "nowhere.json", "--out", "out"], "metrics.json"),
+    ],
+)
+def test_benchmarks_and_records_that_are_not_there_are_refused_in_one_line(case, arguments, match, monkeypatch, capsys):
+    monkeypatch.chdir(case)
+    said = refused(arguments, monkeypatch, capsys)
+    assert match in said and said.count("\n") == 1
+    assert not (case / "out").exists()
+
+
+def test_python_and_the_command_line_do_the_same(case, ctloupe, tiny_model):
+    from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
+
+    write(read(case / "scan.nii.gz").with_data(np.tri(24, dtype=np.int16)[None].repeat(2, 0)), case / "mask.nii.gz")
+    options = {name: case / f"{name}.nii.gz" for name in ("truth", "mask")} | {"uncertainty": case / "sigma.nii.gz"}
+    flags = [text for name, path in options.items() for text in (f"--{name}", path)]
+    ctloupe(
+        *("evaluate", "--input", case / "scan.nii.gz", "--output", f"mine={case / 'fine.nii.gz'}", *flags),
+        *("--model", f"tiny={tiny_model}", "--slices", "0:2", "--out", case / "out"),
+    )
+    request = EvaluateRequest(
+        input=case / "scan.nii.gz",
+        output=(("mine", case / "fine.nii.gz"),),
+        model=(("tiny", tiny_model),),
+        slices="0:2",
+        out=case / "again",
+        **options,
+    )
+    found, _ = evaluate_files(request)
+    for name in ("metrics.json", "report.html"):
+        assert (case / "again" / name).read_bytes() == (case / "out" / name).read_bytes()
+    assert list(found.rows) == ["bicubic", "mine"] and found.facts["warnings"]
 
 
 def test_a_mask_elsewhere_in_space_is_refused_although_its_shape_fits(case, monkeypatch, capsys):

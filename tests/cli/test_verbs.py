@@ -10,7 +10,19 @@ import pytest
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
-VERBS = ["demo", "doctor", "inspect", "phantom", "prepare", "train", "enhance", "evaluate", "models"]
+VERBS = [
+    "demo",
+    "doctor",
+    "inspect",
+    "phantom",
+    "prepare",
+    "train",
+    "enhance",
+    "evaluate",
+    "suite",
+    "compare",
+    "models",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

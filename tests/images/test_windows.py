@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +44,7 @@ def test_the_ends_map_to_minus_one_and_one_and_beyond_is_clipped():
 
 def test_tensors_give_the_same_as_arrays_and_neither_input_changes():
     values = np.random.default_rng(0).normal(0, 1500, (4, 5)).astype(np.float32)
+    torch = pytest.importorskip("torch")
     kept, tensor = values.copy(), torch.from_numpy(values.copy())
     assert np.allclose(CLINICAL.to_unit(tensor).numpy(), CLINICAL.to_unit(values))
     assert np.allclose(CLINICAL.from_unit(tensor).numpy(), CLINICAL.from_unit(values))
@@ -52,9 +52,10 @@ def test_tensors_give_the_same_as_arrays_and_neither_input_changes():
     assert np.array_equal(tensor.numpy(), kept)
 
 
-@pytest.mark.parametrize("kind", [torch.int16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["int16", "float16", "float32", "float64"])
 def test_tensors_of_any_type_become_float32(kind):
-    unit = MICRO.to_unit(torch.tensor([0, 7500, 15000], dtype=kind))
+    torch = pytest.importorskip("torch")
+    unit = MICRO.to_unit(torch.tensor([0, 7500, 15000], dtype=getattr(torch, kind)))
     assert unit.dtype == torch.float32
     assert unit.tolist() == pytest.approx([-1, 0, 1])
 
@@ -94,12 +95,6 @@ def test_percentiles_that_meet_or_are_out_of_order_are_refused():
         IntensityWindow.from_percentiles(np.zeros((2, 3, 4)), 1, 99)
     with pytest.raises(OptionError):
         IntensityWindow.from_percentiles(np.arange(24.0).reshape(2, 3, 4), 99, 1)
-
-
-def test_a_window_survives_json_and_unknown_keys_are_refused():
-    assert IntensityWindow.from_dict(MICRO.to_dict()) == MICRO
-    with pytest.raises(OptionError):
-        IntensityWindow.from_dict({"low": 0, "hihg": 1})
 
 
 @pytest.mark.parametrize("ends", [(None, 1), ("low", 1), (0, [2])])

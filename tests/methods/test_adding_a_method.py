@@ -1,11 +1,6 @@
 """The worked example of docs/adding-a-method.md, taken from the page and used as somebody's own package."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,40 +11,15 @@ from ctloupe.enhance.network.tiles import TiledNetwork
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
+from example_package import code_of, installed
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-method.md"
-
-
-def examples():
-    """The code of the method, and that of the network which could take its network's place."""
-    method, network = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
-    return method, network
+PAGE = "adding-a-method.md"
 
 
 @pytest.fixture(scope="module")
 def ctloupe(tmp_path_factory):
     """A function that runs the command line where the example is installed."""
-    site = tmp_path_factory.mktemp("site")
-    code, _ = examples()
-    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
-    name, target = re.search(r'(\S+) = "([^"]+)"', toml).groups()
-    module = site.joinpath(*target.split(":")[0].split(".")).with_suffix(".py")
-    module.parent.mkdir(parents=True)
-    (module.parent / "__init__.py").touch()
-    module.write_text(code, encoding="utf-8")
-    record = site / "my_package-1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text(f"[ctloupe.methods]\n{name} = {target}\n")
-    environment = os.environ | {"PYTHONPATH": str(site)}
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "ctloupe.cli.main", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
+    return installed(PAGE, tmp_path_factory.mktemp("site"))
 
 
 def test_the_example_is_listed_and_costed(ctloupe):
@@ -77,8 +47,7 @@ def test_the_example_trains_resumes_enhances_and_is_evaluated(ctloupe, small_ban
 
 def test_the_split_network_is_rendered_in_tiles_that_overlap_less_and_equal_the_whole():
     names = {}
-    for code in examples():
-        exec(compile(code, str(PAGE), "exec"), names)
+    exec(compile(code_of(PAGE), PAGE, "exec"), names)
     torch.manual_seed(0)
     network = names["SplitRefiner"](4, 8).eval().requires_grad_(False)
     tiled = TiledNetwork(network, network, 4)

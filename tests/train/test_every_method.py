@@ -9,7 +9,7 @@ from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train import checkpoint
-from ctloupe.train.banks import device_bank
+from ctloupe.train.bank_pair import device_bank
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.stages import load_method

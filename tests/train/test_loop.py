@@ -231,3 +231,20 @@ def test_training_in_bf16_is_finite_and_close_to_float32(settings, tmp_path):
     train(half)
     for a, b in zip(rows(exact.out), rows(half.out), strict=True):
         assert float(b["total"]) == pytest.approx(float(a["total"]), rel=0.1)
+
+
+def test_a_checkpoint_without_its_optimisers_a_damaged_manifest_and_an_unknown_setting_are_named(settings):
+    made = settings(steps=1)
+    train(made)
+    run = RunFolder(made.out)
+    newest = checkpoint.found(run.checkpoints)[-1]
+    state = checkpoint.read(newest)
+    torch.save({key: value for key, value in state.items() if key != "optimisers"}, newest)
+    with pytest.raises(FileError, match=r"step-00000001\.ckpt.*'optimisers'"):
+        train(run.settings(), resume=True)
+    run.manifest.write_text("{")
+    with pytest.raises(FileError, match=r"manifest\.json: not a valid manifest"):
+        run.facts()
+    run.config.write_text(run.config.read_text() + "sees: 1\n")
+    with pytest.raises(OptionError, match=r"config\.yaml: key 'sees'.*keys are: method, preset"):
+        run.settings()

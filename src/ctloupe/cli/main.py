@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli import demo, doctor, enhance, evaluate, inspect, models, pairs, phantom, prepare, rate, study, train
+from ctloupe.cli import (
+    compare,
+    demo,
+    doctor,
+    enhance,
+    evaluate,
+    inspect,
+    models,
+    pairs,
+    phantom,
+    prepare,
+    rate,
+    study,
+    suite,
+    train,
+)
 from ctloupe.cli.flags import as_flags
 from ctloupe.foundation.errors import CtLoupeError, Interrupted
 from ctloupe.foundation.notice import RESEARCH_NOTICE
@@ -43,7 +58,22 @@ def _options(
         os.environ["CTLOUPE_DEBUG"] = "1"
 
 
-for verb in (demo, doctor, inspect, phantom, prepare, train, pairs, enhance, evaluate, models, study, rate):
+for verb in (
+    demo,
+    doctor,
+    inspect,
+    phantom,
+    prepare,
+    train,
+    pairs,
+    enhance,
+    evaluate,
+    suite,
+    compare,
+    models,
+    study,
+    rate,
+):
     verb.register(app)
 
 

@@ -52,11 +52,11 @@ def analyse(
     """
     import json
 
-    from ctloupe.rate.analysis import plain, write_analysis
+    from ctloupe.rate.analysis import write_analysis
     from ctloupe.rate.design import DESIGN, read_design
     from ctloupe.rate.ratings import read_ratings
 
     made = read_design(study / DESIGN)
     found = read_ratings(made, study, ratings)
     content = write_analysis(made, found, out, overwrite)
-    print(json.dumps(plain(content), indent=2) if as_json else (out / "analysis.md").read_text("utf-8"))
+    print(json.dumps(content, indent=2) if as_json else (out / "analysis.md").read_text("utf-8"))

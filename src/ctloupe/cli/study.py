@@ -75,11 +75,8 @@ def report(out: Annotated[Path, typer.Argument(help="Folder of a study, finished
 
     Example: ctloupe study report studies/table3
     """
-    from ctloupe.studies.definition import Study
     from ctloupe.studies.report import write_report
-    from ctloupe.studies.results import load_results
+    from ctloupe.studies.results import load_study_record
 
-    load_results(out)
-    study = Study.model_validate(json.loads((out / "study.json").read_text(encoding="utf-8"))["study"])
-    write_report(study, out)
+    write_report(load_study_record(out).study, out)
     print((out / "table.md").read_text(encoding="utf-8"), end="")

@@ -93,17 +93,17 @@ def _fresh(
     deterministic: bool,
 ) -> Any:
     from ctloupe import methods
-    from ctloupe.train.settings import read_yaml, validated
+    from ctloupe.train.settings import read_mapping, settings_of
 
     if bank is None or out is None:
         raise OptionError("--bank and --out are needed (or --resume RUN to continue a run)")
     kind = methods.get(method)
     if not kind.trainable:
         raise OptionError(f"--method {method}: there is nothing to train; 'ctloupe enhance --model {method}' uses it")
-    changes = (read_yaml(config) if config else {}) | assigned(set_ or [], "weights.cycle=2")
+    changes = (read_mapping(config) if config else {}) | assigned(set_ or [], "weights.cycle=2")
     chosen = preset or next(iter(kind.presets))
     resolved = kind.configure(chosen, changes)
-    return validated(
+    return settings_of(
         {
             "method": method,
             "preset": chosen,
@@ -117,7 +117,7 @@ def _fresh(
 
 
 def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
-    from ctloupe.train.settings import validated
+    from ctloupe.train.settings import settings_of
 
     if any(value is not None for value in fixed):
         raise OptionError(
@@ -126,4 +126,4 @@ def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
         )
     if "seed" in changed:
         raise OptionError("--resume continues with the seed of the run; leave --seed out")
-    return validated(settings.model_dump() | changed)
+    return settings_of(settings.model_dump() | changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.records import finite, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, tissue_names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
@@ -49,7 +49,7 @@ ROW = "SR-CycleGAN (tiny)"
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """What the demo does; the defaults take about five minutes on two cores."""
+    """How much the demo makes and trains; the defaults take about five minutes on two cores."""
 
     size: tuple[int, int, int] = (64, 768, 768)
     minutes: float = 3.0
@@ -94,7 +94,7 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
 
 
 def _phantoms(out: Path, request: DemoRequest) -> None:
-    """Two anatomies scanned clinically, two others by µCT, and one by both for the comparison."""
+    """Scan two anatomies clinically, two others by µCT, and one by both for the comparison."""
     for number in range(2):
         case = make_phantom(DEFAULT, request.size, request.seed * 100 + 1 + number)
         write(case.clinical, out / "clinical" / f"case-{number + 1}.nii.gz")
@@ -204,4 +204,4 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
         "training_steps": steps,
         "final_losses": {name: float(np.mean(values[-50:])) for name, values in curves.items()},
     }
-    (out / "metrics.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    save_record(out / "metrics.json", finite(facts))

@@ -18,7 +18,8 @@ class Stages:
 
     Attributes
     ----------
-    rows : list of (name, seconds, peak resident memory in MB or None)
+    rows : list of (name, seconds, peak resident memory in MB)
+        One row for each finished stage; the memory is None where the system does not tell.
     """
 
     rows: list[tuple[str, float, float | None]] = field(default_factory=list)

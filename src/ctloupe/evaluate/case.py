@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ctloupe.evaluate.alignment import with_baseline
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.metrics.calibration import Judgement, sample_errors
+from ctloupe.evaluate.metrics.calibration import Judgement
 from ctloupe.evaluate.metrics.texture import Unpaired
 from ctloupe.evaluate.protocols.no_truth import compare_without_truth
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
@@ -28,6 +28,7 @@ from ctloupe.evaluate.report.page import (
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import tissue_errors
+from ctloupe.evaluate.uncertainty import sample_errors
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import tissue_names
 from ctloupe.volume.volume import Volume

@@ -1,66 +1,23 @@
-"""What a comparison found, and by which recipe: a record that can be saved, read and checked before it is used."""
+"""What a comparison found, and by which protocol: a record that can be saved, read and checked before it is used."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import FileError, OptionError
+from pydantic import RootModel, model_validator
+
+from ctloupe.evaluate.metrics.base import Better
+from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.records import load_record, save_record
 
-Better = Literal["more", "less", "near 0"]
 BASELINE: Final = "bicubic"
 """First row of every table."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a number means, in one sentence, and which direction is better."""
-
-    meaning: str
-    better: Better
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A named way to compare. Change anything that changes a number, and the version goes up.
-
-    Attributes
-    ----------
-    name, version
-        Only results with both equal may stand in one table.
-    compares
-        With what, in a few words.
-    metrics
-        All that it can find; those that need labels, µCT or several slices appear when these are given.
-    """
-
-    name: str
-    version: int
-    compares: str
-    metrics: Mapping[str, Metric]
-
-    @property
-    def title(self) -> str:
-        """Name and version."""
-        return f"{self.name}, version {self.version}"
-
-    def comparison(self, rows: dict[str, dict[str, float]], **more: Any) -> Comparison:
-        """Make the record of rows that were found by this recipe."""
-        there = [metric for metric in self.metrics if any(metric in row for row in rows.values())]
-        return Comparison(
-            self.title,
-            rows,
-            {metric: self.metrics[metric].meaning for metric in there},
-            better={metric: self.metrics[metric].better for metric in there},
-            **more,
-        )
 
 
 @dataclass(frozen=True)
@@ -114,8 +71,17 @@ class Comparison:
         FileError
             If it exists without `overwrite` or cannot be written.
         """
-        with replacing(path, overwrite) as temporary:
-            temporary.write_text(json.dumps(self.plain(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        save_record(path, self.plain(), overwrite)
+
+
+class _Record(RootModel[Comparison]):
+    """Schema of a record on disk; infinity and what is no number stand there as text."""
+
+    @model_validator(mode="after")
+    def _has_baseline(self) -> _Record:
+        if BASELINE not in self.root.rows:
+            raise ValueError(f"it has no {BASELINE} row")
+        return self
 
 
 def load_comparison(path: Path) -> Comparison:
@@ -126,17 +92,7 @@ def load_comparison(path: Path) -> Comparison:
     FileError
         If it is missing or is no such record.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        rows = {str(name): {key: float(value) for key, value in row.items()} for name, row in content["rows"].items()}
-        known = {key: content[key] for key in Comparison.__dataclass_fields__ if key in content}
-        found = Comparison(**{**known, "rows": rows})
-        if not isinstance(found.protocol, str) or BASELINE not in rows:
-            raise ValueError("it has no protocol or no bicubic row")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise FileError(f"{path}: no result of 'ctloupe evaluate' ({why}); give its metrics.json") from error
-    return found
+    return load_record(path, _Record, "result of 'ctloupe evaluate'", "give its metrics.json").root
 
 
 def require_one_protocol(found: Mapping[str, Comparison]) -> None:

@@ -93,7 +93,7 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
     Raises
     ------
     FileError
-        As `replacing`.
+        If a file could not be replaced, as in `replacing`.
     """
     finals = [_through_link(Path(path)) for path in paths]
     last = finals[-1]

@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def definition_names(package: str, folder: str) -> list[str]:
-    """Names of the definitions in a folder of a package."""
+    """Return the names of the definitions in a folder of a package."""
     found = files(package) / folder
     return sorted(one.name.removesuffix(".yaml") for one in found.iterdir() if one.name.endswith(".yaml"))
 
@@ -27,13 +27,13 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
     Parameters
     ----------
     name
-        Name or path.
+        Name of a definition, or path of a file.
     kind
         Model that it has to satisfy.
     what
-        What it is called in messages.
+        Word that messages call it by.
     package, folder
-        Where the named ones are.
+        Package and folder that hold the named definitions.
 
     Raises
     ------

@@ -14,14 +14,14 @@ _OWN_CGROUPS: Final = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of memory.
+    """Memory in bytes.
 
     Attributes
     ----------
     total
-        Of the machine, or the limit of the container where that is smaller.
+        Memory of the machine, or the limit of the container where that is smaller.
     available
-        That can be had without swapping; the cache of files, which the system gives up on demand, counts as available.
+        Memory that can be had without swapping; the cache of files, which the system gives up on demand, counts.
     """
 
     total: int
@@ -34,7 +34,7 @@ def memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> Memory:
     Parameters
     ----------
     cgroups, own
-        Where Linux tells of control groups, and which of them this process is in.
+        Places where Linux tells of control groups, and of those that this process is in.
     """
     machine = psutil.virtual_memory()
     total, available = int(machine.total), int(machine.available)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def fault(error: ValidationError) -> str:
-    """The first thing wrong with a record, in words: key, what was expected, and what was found."""
+    """Return the first thing wrong with a record in words: key, what was expected, and what was found."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
@@ -44,7 +45,7 @@ def validated(
     Raises
     ------
     CtLoupeError
-        Of the type `refusal`, if they are not valid: one line with `where` and the key.
+        If they are not valid; the error is a `refusal` and says `where` and the key in one line.
     """
     try:
         return kind.model_validate(values)
@@ -60,7 +61,7 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
     Parameters
     ----------
     path
-        The suffix ``.yaml`` or ``.yml`` says YAML.
+        File; one with the suffix ``.json`` or none is read as JSON, any other as YAML.
     kind
         Model of the content.
     what
@@ -77,12 +78,12 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
 
 
 def read_plain(path: Path, what: str, advice: str) -> Any:
-    """Content of a JSON or YAML file as plain data.
+    """Read a JSON or YAML file as plain data.
 
     Parameters
     ----------
     path, what, advice
-        As in `load_record`.
+        File, what it should be, and what to do when it is not, as in `load_record`.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        return yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else json.loads(text)
+        return json.loads(text) if path.suffix in (".json", "") else yaml.safe_load(text)
     except FileNotFoundError as error:
         raise FileError(f"{path}: no {what} is here; {advice}") from error
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -102,7 +103,7 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
 def save_record(path: Path, record: BaseModel | dict[str, Any] | list[Any], overwrite: bool = True) -> None:
     """Write a record as indented JSON; the file appears whole or not at all.
 
-    Numbers that are not finite are refused, since JSON has none.
+    Numbers that are not finite are refused, since JSON has none; `finite` takes them out.
 
     Raises
     ------
@@ -112,6 +113,15 @@ def save_record(path: Path, record: BaseModel | dict[str, Any] | list[Any], over
     values = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
     with replacing(path, overwrite) as temporary:
         temporary.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def finite(values: Any) -> Any:
+    """Return plain data with None in place of each number that is not finite."""
+    if isinstance(values, dict):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def _short(value: Any) -> str:

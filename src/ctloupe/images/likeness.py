@@ -1,4 +1,4 @@
-"""Is a scan like the data a model was trained on? Intensity, noise, reconstruction kernel and spacing, in words.
+"""Whether a scan is like the data a model was trained on: intensity, noise, kernel and spacing, in words.
 
 A network says something for every input. What it says of a scan that was reconstructed with another kernel, or that
 shows no lung, is worth little, and looks as convincing as ever.
@@ -24,7 +24,6 @@ PATCHES: Final = 512
 QUIET: Final = 20
 """Percentile over patches at which power is read, low because noise shows where there is little anatomy."""
 
-
 INTENSITY_HU: Final = 80.0
 NOISE_DB: Final = 3.0
 KERNEL_DB: Final = 3.0
@@ -32,7 +31,7 @@ SPACING: Final = 0.10
 """Differences that are always allowed: 3 dB are twice or half the noise power."""
 
 BETWEEN_VOLUMES: Final = 1.5
-"""Training volumes that differ more among themselves allow so many times their largest difference."""
+"""Factor by which the largest difference among the training volumes may be exceeded, where that allows more."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,13 @@ class ImageStatistics:
 
     Attributes
     ----------
-    spacing : (y, x) in mm
+    spacing : (y, x)
+        In-plane spacing in mm.
     percentiles
-        HU by percent.
-    power : (8,) in dB of HU²
-        Lower fifth over patches of the power in rings of spatial frequency up to Nyquist; empty when unknown.
+        Intensities in HU by percent.
+    power : (8,)
+        Lower fifth over patches of the power in rings of spatial frequency up to Nyquist, in dB of HU²; empty when it
+        is unknown.
     """
 
     spacing: tuple[float, float]
@@ -55,7 +56,7 @@ class ImageStatistics:
 
 @dataclass(frozen=True)
 class Spread:
-    """Largest difference among training volumes: HU, dB of noise, dB of fineness."""
+    """Largest differences among training volumes: in HU, in dB of noise, and in dB of fineness."""
 
     intensity: float = 0.0
     noise: float = 0.0
@@ -75,7 +76,7 @@ def image_statistics_of(patches: NDArray[Any], spacing: tuple[float, float]) -> 
 
 
 def _differences(one: ImageStatistics, other: ImageStatistics) -> tuple[float, float, float]:
-    """Mean difference of percentiles (HU, absolute), of fine power and of its rise with frequency (dB, signed)."""
+    """Return the mean difference of percentiles (HU, absolute), of fine power and of its rise (dB, signed)."""
     intensity = float(np.mean([abs(one.percentiles[at] - other.percentiles[at]) for at in COMPARED]))
     if not (one.power and other.power):
         return intensity, 0.0, 0.0
@@ -87,9 +88,9 @@ def _differences(one: ImageStatistics, other: ImageStatistics) -> tuple[float, f
     )
 
 
-def spread_of(looks: Sequence[ImageStatistics]) -> Spread:
-    """Largest differences between any two training volumes."""
-    pairs = [_differences(one, other) for at, one in enumerate(looks) for other in looks[at + 1 :]]
+def spread_of(volumes: Sequence[ImageStatistics]) -> Spread:
+    """Return the largest differences between any two training volumes."""
+    pairs = [_differences(one, other) for at, one in enumerate(volumes) for other in volumes[at + 1 :]]
     if not pairs:
         return Spread()
     return Spread(*(float(value) for value in np.abs(pairs).max(0)))
@@ -102,9 +103,9 @@ class Unlikeness:
     Attributes
     ----------
     intensity, noise, kernel, spacing
-        Each difference over what is allowed.
+        Ratio of each difference to what is allowed.
     lines
-        What is unlike, in words; empty for a scan like the training data.
+        Sentences that say what is unlike; none for a scan like the training data.
     """
 
     intensity: float
@@ -115,25 +116,25 @@ class Unlikeness:
 
     @property
     def score(self) -> float:
-        """The largest of them."""
+        """The largest of the four ratios."""
         return max(self.intensity, self.noise, self.kernel, self.spacing)
 
     def in_words(self) -> str:
-        """One line with the score."""
+        """Return one line with the score."""
         if not self.lines:
             return f"likeness: the scan is like the training data (score {self.score:.2f}; above 1 is unlike)"
         return f"warning: the scan is unlike the training data (score {self.score:.2f}): {'; '.join(self.lines)}"
 
 
 def unlikeness(scan: ImageStatistics, trained: ImageStatistics, spread: Spread | None = None) -> Unlikeness:
-    """Compare the look of a scan with that of the training data.
+    """Compare the statistics of a scan with those of the training data.
 
     Parameters
     ----------
     scan, trained
-        From patches of one size.
+        Statistics from patches of one size.
     spread
-        Of the training volumes among themselves; None: unknown.
+        Differences of the training volumes among themselves; None where they are unknown.
     """
     spread = spread or Spread()
     intensity, noise, kernel = _differences(scan, trained)

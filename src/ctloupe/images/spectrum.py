@@ -1,4 +1,4 @@
-"""Power by spatial frequency."""
+"""Power of an image by spatial frequency."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 def radial_power(plane: NDArray[Any], rings: int = 64) -> NDArray[np.float64]:
-    """Power spectrum averaged over directions: `rings` values from the lowest frequency to Nyquist, in HU².
+    """Average the power spectrum over directions: `rings` values from the lowest frequency to Nyquist, in HU².
 
-    The mean is taken off and a Hann window applied.
+    The mean is taken off and a Hann window applied before.
     """
     height, width = plane.shape
     window = np.hanning(height)[:, None] * np.hanning(width)[None]

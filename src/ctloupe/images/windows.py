@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -46,7 +45,7 @@ class IntensityWindow:
         Parameters
         ----------
         values : NumPy array or torch tensor of any shape
-            HU or raw values.
+            Intensities in HU or raw units.
 
         Returns
         -------
@@ -62,41 +61,19 @@ class IntensityWindow:
         return cast(Values, result)
 
     def from_unit(self, values: Values) -> Values:
-        """The inverse of `to_unit` on [−1, 1], float32; values beyond are continued linearly."""
+        """Invert `to_unit` on [−1, 1], in float32; values beyond are continued linearly."""
         result = _as_float32(values)
         result *= (self.high - self.low) / 2
         result += (self.low + self.high) / 2
         return result
 
     def clipped_fraction(self, values: NDArray[Any]) -> float:
-        """Share of `values` outside the window, 0 to 1; 0 for an empty array."""
+        """Return the share of `values` outside the window, 0 to 1; 0 for an empty array."""
         array = np.asarray(values)
         if array.size == 0:
             return 0.0
         inside = np.count_nonzero((array >= self.low) & (array <= self.high))
         return 1.0 - inside / array.size
-
-    def to_dict(self) -> dict[str, float]:
-        """``{"low": ..., "high": ...}``, for JSON."""
-        return {"low": self.low, "high": self.high}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> IntensityWindow:
-        """The window that `to_dict` described.
-
-        Raises
-        ------
-        OptionError
-            If the keys are not exactly ``low`` and ``high`` or a value is no number.
-        """
-        if set(values) != {"low", "high"}:
-            raise OptionError(f"intensity window: expected the keys low and high, found {sorted(map(str, values))}")
-        try:
-            return cls(float(values["low"]), float(values["high"]))
-        except (TypeError, ValueError):
-            raise OptionError(
-                f"intensity window: low and high must be numbers, found {values['low']!r} and {values['high']!r}"
-            ) from None
 
     @classmethod
     def from_zscore(
@@ -107,12 +84,12 @@ class IntensityWindow:
         *,
         seed: int = 0,
     ) -> IntensityWindow:
-        """The window of mean ± so many standard deviations: z-score normalisation brought to a fixed range (ISBI 2021).
+        """Return the window of mean ± so many standard deviations: z-score normalisation as a window (ISBI 2021).
 
         Parameters
         ----------
         source, mask, seed
-            As in `from_percentiles`.
+            Intensities, voxels that count and seed of the choice, as in `from_percentiles`.
         deviations
             Half-width of the window in standard deviations.
 
@@ -141,15 +118,16 @@ class IntensityWindow:
         *,
         seed: int = 0,
     ) -> IntensityWindow:
-        """The window between two percentiles of `source`, taken once.
+        """Return the window between two percentiles of `source`, taken once.
 
         Parameters
         ----------
         source : Volume or array
-            A large one is subsampled (about four million values, seeded); read slab by slab.
-        low_pct, high_pct : percentiles, 0 to 100
+            Intensities, read slab by slab; of a large source about four million values are drawn with `seed`.
+        low_pct, high_pct
+            Percentiles, 0 to 100.
         mask : bool array of the shape of `source`, optional
-            Only these voxels count.
+            Voxels that count; all of them where it is not given.
 
         Raises
         ------

@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.losses.ssim import SSIMKind, ssim_loss
+from ctloupe.scanner.tensor_operator import block_mean
 
 DistanceKind = Literal["l1", "l2"]
 
 
 def f_down(image: Tensor, scale: int) -> Tensor:
     """Average pooling of ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
-    return F.avg_pool2d(image, scale)
+    return block_mean(image, scale)
 
 
 def f_up(image: Tensor, scale: int) -> Tensor:

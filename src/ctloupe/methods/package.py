@@ -21,6 +21,7 @@ from ctloupe.images.likeness import ImageStatistics
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.registry import get
+from ctloupe.prepare.masks import MaskKind
 
 CARD_NAME: Final = "model.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -64,6 +65,8 @@ class ModelCard(BaseModel):
     clinical_window: tuple[float, float]
     micro_window: tuple[float, float]
     fingerprint: Fingerprint
+    mask: MaskKind = "lungs"
+    """Kind of the mask that the clinical patches were drawn in; older packages, which do not say, are of lungs."""
     training: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     software: dict[str, str] = Field(default_factory=dict)

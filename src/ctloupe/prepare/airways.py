@@ -24,15 +24,16 @@ _WALL_MM = 2.5
 
 
 def central_airways(air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
-    """Trachea and main bronchi with their walls; nothing where no trachea is in view.
+    """Find trachea and main bronchi with their walls; nothing where no trachea is in view.
 
     Parameters
     ----------
     air : bool array in the order (inferior to superior, anterior to posterior, right to left)
-        Air inside the body.
+        Voxels of air inside the body.
     values : array of the same shape
-        HU.
-    spacing : of that array, in its order, in mm
+        Intensities in HU.
+    spacing
+        Spacing of that array in mm, in its order.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def central_airways(air: Mask, values: NDArray[np.float32], spacing: Triple) -> 
 
 
 def _trachea(air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
-    """The longest column of round sections of air that reaches the upper half of the view."""
+    """Find the longest column of round sections of air that reaches the upper half of the view."""
     labels, count = ndimage.label(air, structure=_IN_PLANE)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     dark = np.bincount(labels[air & (values < _LUMEN_HU)], minlength=count + 1) / np.maximum(sizes, 1)
@@ -75,7 +76,7 @@ def _trachea(air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
 
 
 def _grown(trachea: Mask, air: Mask, values: NDArray[np.float32], spacing: Triple) -> Mask:
-    """Region growing from the trachea at rising thresholds, the last before it leaks into parenchyma."""
+    """Grow a region from the trachea at rising thresholds; the last before it leaks into parenchyma is taken."""
     lowest = int(np.flatnonzero(trachea.any(axis=(1, 2)))[0])
     bottom = max(0, lowest - round(_BELOW_CARINA_MM / spacing[0]))
     voxel_ml = float(np.prod(spacing)) / 1000

@@ -16,7 +16,7 @@ Edges = NDArray[np.intp]
 
 
 def block_edges(length: int, stride: int, *, from_end: bool = False) -> Edges:
-    """First indices of consecutive blocks of `stride`; the odd block is the last, or the first if `from_end`."""
+    """Return the first indices of consecutive blocks of `stride`; the odd one is last, or first if `from_end`."""
     if not from_end:
         return np.arange(0, length, stride, dtype=np.intp)
     ends = np.arange(length, 0, -stride, dtype=np.intp)[::-1]
@@ -24,12 +24,13 @@ def block_edges(length: int, stride: int, *, from_end: bool = False) -> Edges:
 
 
 def block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.float32]:
-    """Mean of each block of `data` (z, y, x), read one row of blocks at a time.
+    """Average each block of `data` (z, y, x), which is read one row of blocks at a time.
 
     Parameters
     ----------
     data : array or lazily read array of shape (z, y, x)
-    edges : first indices of the blocks along z, y and x, as `block_edges` gives them
+    edges
+        First indices of the blocks along z, y and x, as `block_edges` gives them.
 
     Returns
     -------
@@ -47,14 +48,14 @@ def block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.floa
 
 
 def expanded(blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int]) -> NDArray[Any]:
-    """Each block's value repeated over the voxels of the block: the inverse of `block_means` on constant blocks."""
+    """Repeat the value of each block over its voxels: the inverse of `block_means` on constant blocks."""
     for axis, (one, length) in enumerate(zip(edges, shape, strict=True)):
         blocks = np.repeat(blocks, np.diff(one, append=length), axis=axis)
     return blocks
 
 
 def distance_inside(mask: Mask, spacing: Triple) -> NDArray[np.float32]:
-    """Distance in mm of each voxel of `mask` to the nearest voxel outside it, 0 outside.
+    """Measure the distance in mm of each voxel of `mask` to the nearest voxel outside it; it is 0 outside.
 
     The edge of the array is no boundary. Where the whole array is mask, the distance is infinite.
     """
@@ -73,20 +74,20 @@ def _maurer(image: sitk.Image) -> sitk.Image:
 
 
 def dilated(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
-    """Voxels within `radius_mm` of a voxel of `mask`; `spacing` is (z, y, x) in mm."""
+    """Return the voxels within `radius_mm` of a voxel of `mask`; `spacing` is (z, y, x) in mm."""
     if not mask.any():
         return mask.copy()
     return distance_inside(~mask, spacing) <= radius_mm
 
 
 def closed(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
-    """`mask` with gaps closed into which a ball of `radius_mm` does not fit; the array's edge closes nothing off."""
+    """Close the gaps of `mask` that a ball of `radius_mm` does not fit into; the array's edge closes nothing off."""
     if not mask.any():
         return mask.copy()
     return (distance_inside(dilated(mask, radius_mm, spacing), spacing) > radius_mm) | mask
 
 
 def opened(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
-    """The part of `mask` that balls of `radius_mm` inside it cover."""
+    """Return the part of `mask` that balls of `radius_mm` inside it cover."""
     core = distance_inside(mask, spacing) > radius_mm
     return dilated(core, radius_mm, spacing) & mask

@@ -25,14 +25,15 @@ def mask_overlay_png(
     Parameters
     ----------
     volume
-        Greyscale.
-    mask : bool, same shape
+        Volume to show.
+    mask : bool array of the shape of `volume`
+        Mask to draw.
     path
-        Of the PNG.
+        PNG to write.
     window
-        Grey scale: black to white.
+        Values that are drawn black and white.
     slices
-        How many to show.
+        Number of slices to show.
 
     Raises
     ------

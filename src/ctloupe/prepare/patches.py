@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
-from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, OptionError
+from ctloupe.foundation.records import load_record, save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.prepare.bank_record import BankRecord, WindowRecord
+from ctloupe.prepare.masks import MaskKind
 from ctloupe.prepare.slice_average import SliceAverages
 from ctloupe.volume.volume import Volume
 
@@ -26,8 +27,9 @@ Case = tuple[str, Volume, Mask | None]
 PATCHES_NAME: Final = "patches.npy"
 THICK_NAME: Final = "thick.npy"
 RECORD_NAME: Final = "bank.json"
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, CtLoupeError)
-"""What reading a damaged bank can raise."""
+_DAMAGE = (OSError, ValueError, EOFError, BadZipFile)
+"""Errors that NumPy raises for a damaged array."""
+_ADVICE: Final = "make the bank again with 'ctloupe prepare'"
 _INT16 = np.iinfo(np.int16)
 _COARSEST_WINDOW = 500.0
 """A window at least this wide is resolved well enough by whole numbers."""
@@ -40,17 +42,21 @@ class PatchBank:
     Attributes
     ----------
     patches : int16 (n, p, p)
-        As stored; the value is ``slope * stored + intercept``.
+        Patches as stored; the value is ``slope * stored + intercept``.
     window
-        Between values and [−1, 1].
-    spacing : (y, x) in mm
-    modality : str
+        Window that takes values to [−1, 1].
+    spacing : (y, x)
+        In-plane spacing in mm.
+    modality
+        Modality of the volumes, ``"clinical"``, ``"micro"`` or ``"unknown"``.
     slope, intercept
-        From stored integers to values.
+        Line from stored integers to values.
     provenance : list of dict
         For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
     thick : int16 (n, p, p), optional
-        The same places averaged over the thickness of a clinical slice.
+        Patches of the same places averaged over the thickness of a clinical slice.
+    mask
+        Kind of the masks that the patches were drawn in; None: not known, as in older banks.
     """
 
     patches: NDArray[np.int16]
@@ -61,6 +67,7 @@ class PatchBank:
     intercept: float = 0.0
     provenance: list[dict[str, Any]] = field(default_factory=list)
     thick: NDArray[np.int16] | None = None
+    mask: MaskKind | None = None
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -71,16 +78,16 @@ class PatchBank:
         return int(self.patches.shape[-1])
 
     def values(self, index: int) -> NDArray[np.float32]:
-        """Patch `index` in the units of its volume, ``(p, p)``."""
+        """Return patch `index` in the units of its volume, ``(p, p)``."""
         return self.patches[index].astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
 
     def unit_line(self) -> tuple[float, float]:
-        """Gain and offset that take stored integers to [−1, 1] (before clipping)."""
+        """Return gain and offset that take stored integers to [−1, 1] (before clipping)."""
         width = self.window.high - self.window.low
         return 2 * self.slope / width, 2 * (self.intercept - self.window.low) / width - 1
 
     def unit(self) -> NDArray[np.float32]:
-        """All patches in [−1, 1], ``(n, 1, p, p)``."""
+        """Return all patches in [−1, 1], ``(n, 1, p, p)``."""
         gain, offset = self.unit_line()
         result = self.patches.astype(np.float32)[:, None]
         result *= gain
@@ -98,6 +105,7 @@ class PatchBank:
         *,
         stride: int | None = None,
         thickness_mm: float | None = None,
+        mask_kind: MaskKind | None = None,
     ) -> PatchBank:
         """Draw patches uniformly over all places where one lies wholly inside the mask.
 
@@ -106,19 +114,22 @@ class PatchBank:
         volumes
             Name, volume and mask (None: everywhere); taken one at a time, each read slab by slab.
         patch_size
-            Side in pixels.
+            Side of a patch in pixels.
         per_volume
-            Patches a volume (METHODS: 2,000 a case). Drawn without replacement where there are enough places.
+            Number of patches from each volume (2,000 in JMI 2022), drawn without replacement where there are enough
+            places.
         window
-            Kept with the bank.
+            Window that is kept with the bank.
         seed
-            Of the choice; volume k of the list uses ``(seed, k)``.
+            Seed of the choice; volume k of the list uses ``(seed, k)``.
         stride
-            Only places on a grid of so many pixels from the corner of the mask's bounding box, each once, at most
-            `per_volume` of them (ISBI 2021).
+            Step in pixels of a grid from the corner of the mask's bounding box: patches are cut at places of the grid
+            only, each once, at most `per_volume` of them (ISBI 2021).
         thickness_mm
-            Of a clinical slice: the same places averaged over it are kept too. Without effect where the slices of a
-            volume are no thinner.
+            Thickness of a clinical slice: the same places averaged over it are kept too. It has no effect where the
+            slices of a volume are no thinner.
+        mask_kind
+            Kind of the masks, which is kept with the bank.
 
         Raises
         ------
@@ -165,7 +176,7 @@ class PatchBank:
             raise OptionError("no volume was given to cut patches from")
         found = [thick for thick in thick_parts if thick is not None]
         together = np.concatenate(found) if len(found) == len(parts) else None
-        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together)
+        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together, mask_kind)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -175,22 +186,21 @@ class PatchBank:
         FileError
             If the folder exists without `overwrite` or cannot be written.
         """
-        record = {
-            "format_version": 1,
-            "modality": self.modality,
-            "spacing": list(self.spacing),
-            "window": self.window.to_dict(),
-            "slope": self.slope,
-            "intercept": self.intercept,
-            "provenance": self.provenance,
-            "notice": RESEARCH_NOTICE,
-        }
+        record = BankRecord(
+            modality=self.modality,
+            spacing=self.spacing,
+            window=WindowRecord(low=self.window.low, high=self.window.high),
+            mask=self.mask,
+            slope=self.slope,
+            intercept=self.intercept,
+            provenance=self.provenance,
+        )
         with replacing(path, overwrite) as temporary:
             temporary.mkdir()
             np.save(temporary / PATCHES_NAME, self.patches, allow_pickle=False)
             if self.thick is not None:
                 np.save(temporary / THICK_NAME, self.thick, allow_pickle=False)
-            (temporary / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            save_record(temporary / RECORD_NAME, record)
 
     @classmethod
     def load(cls, path: Path) -> PatchBank:
@@ -205,36 +215,28 @@ class PatchBank:
         for file in (record_file, patches_file):
             if not file.is_file():
                 raise FileError(f"{path}: no patch bank here ({file.name} is missing); make one with 'ctloupe prepare'")
+        record = load_record(record_file, BankRecord, "description of a patch bank", _ADVICE)
+        thick_file = path / THICK_NAME
         try:
-            record = json.loads(record_file.read_text(encoding="utf-8"))
             patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
-            thick_file = path / THICK_NAME
             thick = np.load(thick_file, mmap_mode="r", allow_pickle=False) if thick_file.is_file() else None
-            window = IntensityWindow.from_dict(record["window"])
-            y, x = (float(value) for value in record["spacing"])
-            bank = cls(
-                patches,
-                window,
-                (y, x),
-                str(record["modality"]),
-                float(record["slope"]),
-                float(record["intercept"]),
-                list(record["provenance"]),
-                thick,
-            )
         except _DAMAGE as error:
-            raise FileError(f"{path}: damaged patch bank ({error}); make it again with 'ctloupe prepare'") from error
+            raise FileError(f"{path}: damaged patch bank ({error}); {_ADVICE}") from error
         if patches.dtype != np.int16 or patches.ndim != 3 or patches.shape[1] != patches.shape[2] or not len(patches):
             raise FileError(f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}")
         if thick is not None and (thick.dtype != np.int16 or thick.shape != patches.shape):
             raise FileError(f"{thick_file}: expected int16 {patches.shape}, found {thick.dtype} {thick.shape}")
-        bad = [value for value in (*bank.spacing, bank.slope) if not (np.isfinite(value) and value > 0)]
-        if bad or not np.isfinite(bank.intercept):
-            raise FileError(
-                f"{record_file}: spacing {bank.spacing} mm, slope {bank.slope:g}, intercept {bank.intercept:g}: "
-                "expected positive numbers; make the bank again with 'ctloupe prepare'"
-            )
-        return bank
+        return cls(
+            patches,
+            IntensityWindow(record.window.low, record.window.high),
+            record.spacing,
+            record.modality,
+            record.slope,
+            record.intercept,
+            record.provenance,
+            thick,
+            record.mask,
+        )
 
 
 def _storage(window: IntensityWindow) -> tuple[float, float]:

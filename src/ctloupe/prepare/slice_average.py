@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.scanner.slice_profile import slab_share
 from ctloupe.volume.volume import Volume
 
 
@@ -14,9 +15,9 @@ class SliceAverages:
     Parameters
     ----------
     volume
-        µCT, read slice by slice.
+        µCT that is read slice by slice.
     thickness_mm
-        Of the slab. Where it leaves the volume, the part inside counts.
+        Thickness of the slab. Where it leaves the volume, the part inside counts.
     """
 
     def __init__(self, volume: Volume, thickness_mm: float) -> None:
@@ -25,7 +26,7 @@ class SliceAverages:
         self._read: dict[int, NDArray[np.float32]] = {}
 
     def plane(self, z: int) -> NDArray[np.float32]:
-        """Mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
+        """Return the mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
         last = self._volume.shape[0] - 1
         first, end = max(0, round(z - self._half)), min(last, round(z + self._half))
         weights = {index: self._share(index - z) for index in range(first, end + 1)}
@@ -39,7 +40,7 @@ class SliceAverages:
         return total
 
     def _share(self, offset: int) -> float:
-        return max(0.0, min(offset + 0.5, self._half) - max(offset - 0.5, -self._half))
+        return float(slab_share(offset, self._half))
 
     def _slice(self, index: int) -> NDArray[np.float32]:
         if index not in self._read:

@@ -45,7 +45,7 @@ def specimen_mask(volume: Volume) -> Mask:
     Parameters
     ----------
     volume
-        µCT, any units in which air is darkest.
+        µCT in any units in which air is darkest.
 
     Returns
     -------
@@ -78,14 +78,14 @@ def specimen_mask(volume: Volume) -> Mask:
 
 
 def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice, slice, slice]:
-    """Bounding box of what is brighter than `threshold` (ISBI 2021: background cropped by threshold and box).
+    """Find the bounding box of what is brighter than `threshold`, as ISBI 2021 crops the background.
 
     Parameters
     ----------
     volume
-        Any modality.
+        Volume of any modality.
     threshold
-        In the units of the volume; None: Otsu's.
+        Threshold in the units of the volume; None takes Otsu's.
 
     Raises
     ------
@@ -129,7 +129,7 @@ class _Blocks:
 
 
 def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each block; one layer of blocks is read at a time."""
+    """Return mean and standard deviation of each block; one layer of blocks is read at a time."""
     means, spreads = [], []
     _, rows, columns = edges
     area = np.multiply.outer(np.diff(rows, append=data.shape[1]), np.diff(columns, append=data.shape[2]))
@@ -146,7 +146,7 @@ def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDA
 
 
 def _noise(data: Any) -> float:
-    """Standard deviation of the noise, from the quietest of the smallest blocks: those within one pore or wall."""
+    """Estimate the standard deviation of the noise from the quietest blocks, those within one pore or wall."""
     deviations = []
     for z in np.unique(np.linspace(0, max(0, data.shape[0] - 2), 8).astype(int)):
         slab = np.asarray(data[int(z) : int(z) + 2], dtype=np.float32)
@@ -174,7 +174,7 @@ def _lateral_border(shape: tuple[int, ...]) -> Mask:
 
 
 def _reaching(region: Mask, start: Mask, share: float) -> Mask:
-    """Parts of `region` connected to `start`, if they cover at least `share` of it."""
+    """Return the parts of `region` connected to `start`, if they cover at least `share` of it."""
     seeds = region & start
     if not seeds.any() or seeds.sum() < share * start.sum():
         return np.zeros_like(region)
@@ -182,7 +182,7 @@ def _reaching(region: Mask, start: Mask, share: float) -> Mask:
 
 
 def _outside(air: Mask) -> Mask:
-    """Air around a specimen that stands free, without the hollows of a specimen that the view cuts."""
+    """Return the air around a specimen that stands free, without the hollows of a specimen that the view cuts."""
     reaching = _reaching(_without_narrow(air), _lateral_border(air.shape), _BORDER_SHARE)
     labels, count = ndimage.label(reaching)
     if count == 0:
@@ -196,7 +196,7 @@ def _outside(air: Mask) -> Mask:
 
 
 def _within(plastic: Mask, air: Mask) -> Mask:
-    """What a plastic wall holds, without the air next to the wall."""
+    """Return what a plastic wall holds, without the air next to the wall."""
     inside = _holes_filled(plastic) & ~plastic
     gap = _reaching(_without_narrow(air & inside), ndimage.binary_dilation(plastic, iterations=2), 0.0)
     # What is thinner than a disc between specimen and wall is noise in the gap.
@@ -212,7 +212,7 @@ def _largest(region: Mask) -> Mask:
 
 
 def _without_narrow(air: Mask) -> Mask:
-    """Air that a disc of `_NARROW` blocks fits into, slice by slice; the edge of the view closes nothing."""
+    """Return the air that a disc of `_NARROW` blocks fits into, slice by slice; the view's edge closes nothing."""
     padded = np.pad(air, ((0, 0), (_NARROW, _NARROW), (_NARROW, _NARROW)), mode="edge")
     return ndimage.binary_opening(padded, _disc())[:, _NARROW:-_NARROW, _NARROW:-_NARROW]
 
@@ -236,14 +236,14 @@ def _is_cylinder(solid: Mask) -> bool:
 
 
 def _cylinder(blocks: _Blocks) -> Mask:
-    """What stands in the air, filled slice by slice, if that is a cylinder; nothing otherwise."""
+    """Return what stands in the air, filled slice by slice, if that is a cylinder; nothing otherwise."""
     air = _reaching(blocks.air, _lateral_border(blocks.air.shape), _BORDER_SHARE)
     solid = _holes_filled(_largest(~air))
     return solid if _is_cylinder(solid) else np.zeros_like(solid)
 
 
 def _plastic_shells(solid: Mask, blocks: _Blocks) -> Mask:
-    """Outermost shells of a cylinder that are flat and of one intensity, as a moulded wall is."""
+    """Return the outermost shells of a cylinder that are flat and of one intensity, as a moulded wall is."""
     plastic = np.zeros_like(solid)
     depth = np.stack([ndimage.distance_transform_cdt(np.pad(plane, 1), "chessboard")[1:-1, 1:-1] for plane in solid])
     # The outermost shell is half air; the wall's own intensity shows in the second.

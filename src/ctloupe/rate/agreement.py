@@ -19,14 +19,14 @@ def krippendorff_alpha(marks: NDArray[np.float64], scale: Scale = "ordinal") -> 
     Parameters
     ----------
     marks : (raters, items)
-        NaN where a rater gave none; items with fewer than two marks are left out.
+        Marks, NaN where a rater gave none; items with fewer than two marks are left out.
     scale
-        What differences count: any (``nominal``), by rank (``ordinal``), or by size (``interval``).
+        Which differences count: any (``nominal``), by rank (``ordinal``), or by size (``interval``).
 
     Returns
     -------
     float
-        NaN when no item has two marks, or all marks are equal.
+        At most 1; NaN when no item has two marks, or all marks are equal.
     """
     values = np.unique(marks[np.isfinite(marks)])
     coincidences = np.zeros((values.size, values.size))
@@ -66,12 +66,12 @@ def intraclass_correlation(marks: NDArray[np.float64]) -> float:
     Parameters
     ----------
     marks : (raters, items)
-        Items that somebody did not mark are left out.
+        Marks, NaN where a rater gave none; items that somebody did not mark are left out.
 
     Returns
     -------
     float
-        NaN with fewer than two raters or two complete items, or when all marks are equal.
+        At most 1; NaN with fewer than two raters or two complete items, or when all marks are equal.
     """
     whole = marks[:, np.isfinite(marks).all(0)].T
     n, k = whole.shape

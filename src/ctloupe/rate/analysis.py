@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.records import finite, save_record
 from ctloupe.rate.agreement import intraclass_correlation, krippendorff_alpha
 from ctloupe.rate.design import Design
 from ctloupe.rate.ratings import Marks
@@ -21,20 +21,20 @@ from ctloupe.rate.significance import PairedTest, compare, holm
 
 @dataclass(frozen=True)
 class CriterionResult:
-    """One criterion.
+    """What was found for one criterion.
 
     Attributes
     ----------
     quartiles
         Lower quartile, median and upper quartile of the marks of each method, and their number.
     comparisons
-        Every pair of methods.
+        Test of every pair of methods.
     rank_sum_holm, signed_rank_holm
-        Their p values after Holm's correction for all pairs and criteria.
+        p values of these tests after Holm's correction for all pairs and criteria.
     alpha, icc
         Agreement between raters: Krippendorff's α (ordinal) and ICC(2,1), over all items.
     intra_rater
-        α (ordinal) of first and second showing, for each rater; NaN without repeats.
+        Agreement of each rater with himself: α (ordinal) of first and second showing; NaN without repeats.
     """
 
     quartiles: dict[str, tuple[float, float, float, int]]
@@ -93,7 +93,7 @@ def _with_oneself(marks: Marks, rater: int) -> float:
 
 
 def as_markdown(design: Design, results: dict[str, CriterionResult]) -> str:
-    """Tables for people."""
+    """Return the tables for people, with what the tests mean."""
     lines = [f"# {design.name}", "", RESEARCH_NOTICE, ""]
     for name, result in results.items():
         low, high = design.criteria[name]
@@ -132,26 +132,18 @@ def write_analysis(design: Design, ratings: dict[str, Marks], folder: Path, over
     Returns
     -------
     dict
-        What the JSON holds.
+        Content of the JSON file.
     """
     results = analyse(design, ratings)
-    content = {"study": design.name, "notice": RESEARCH_NOTICE, "criteria": {k: asdict(v) for k, v in results.items()}}
+    criteria = {name: asdict(result) for name, result in results.items()}
+    content: dict[str, Any] = finite({"study": design.name, "notice": RESEARCH_NOTICE, "criteria": criteria})
     with replacing(folder, overwrite) as temporary:
         temporary.mkdir()
         (temporary / "analysis.md").write_text(as_markdown(design, results), "utf-8")
-        (temporary / "analysis.json").write_text(json.dumps(plain(content), indent=2) + "\n", "utf-8")
+        save_record(temporary / "analysis.json", content)
         for number, (name, marks) in enumerate(ratings.items(), 1):
             _box_plot(design, name, marks.first, temporary / f"criterion-{number}.png")
     return content
-
-
-def plain(tree: Any) -> Any:
-    """The same without NaN, which JSON does not know."""
-    if isinstance(tree, dict):
-        return {key: plain(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [plain(value) for value in tree]
-    return None if isinstance(tree, float) and not np.isfinite(tree) else tree
 
 
 def _box_plot(design: Design, name: str, marks: NDArray[np.float64], path: Path) -> None:

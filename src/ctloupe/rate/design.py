@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.records import read_plain, validated
 
 KEY: Final = "key.csv"
 DESIGN: Final = "design.yaml"
@@ -24,15 +24,15 @@ class Design(BaseModel):
 
     name: str
     methods: list[str] = Field(min_length=2)
-    """What is compared; every rater sees every patch by every method."""
+    """Names of what is compared; every rater sees every patch by every method."""
     patches: list[str] | int
     """Names of the patches, or how many there are."""
     criteria: dict[str, tuple[int, int]] = Field(min_length=1)
-    """Lowest and highest mark of each, higher being better."""
+    """Lowest and highest mark of each criterion; higher is better."""
     raters: list[str] = Field(min_length=1)
-    """Codes, not names of people."""
+    """Codes of the raters, not names of people."""
     repeats: int = Field(0, ge=0)
-    """Items shown a second time to each rater, for the agreement of raters with themselves."""
+    """Number of items shown a second time to each rater, for the agreement of raters with themselves."""
     seed: int = 0
 
     @model_validator(mode="after")
@@ -50,7 +50,7 @@ class Design(BaseModel):
 
     @property
     def patch_names(self) -> list[str]:
-        """Names of the patches."""
+        """Names of the patches, made up where only their number is given."""
         if isinstance(self.patches, int):
             return [f"patch-{number + 1:0{len(str(self.patches))}d}" for number in range(self.patches)]
         return self.patches
@@ -62,20 +62,12 @@ def read_design(path: Path) -> Design:
     Raises
     ------
     FileError
-        If it is not there or not YAML.
+        If the file is missing or not YAML.
     OptionError
         If a key is missing, unknown or makes no sense.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise FileError(f"{path}: unreadable as a design ({str(error).splitlines()[0]})") from error
-    try:
-        return Design.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "design"
-        raise OptionError(f"{path}: {key}: {first['msg']}") from error
+    advice = "give the design of a rating study in YAML"
+    return validated(Design, read_plain(path, "design", advice), str(path), advice=advice)
 
 
 def presentation(design: Design) -> list[dict[str, str]]:

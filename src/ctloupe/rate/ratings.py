@@ -21,7 +21,7 @@ class Marks:
     Attributes
     ----------
     first, second : (raters, patches, methods)
-        Of the first and the second showing; NaN where there is none.
+        Marks of the first and the second showing; NaN where there is none.
     """
 
     first: NDArray[np.float64]
@@ -34,16 +34,17 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
     Parameters
     ----------
     design
-        Of the study.
+        Design of the study.
     folder
-        Where `write_study` put the key.
+        Folder that `write_study` put the key into.
     files
-        CSV with the columns rater, label and one for each criterion; others are ignored. An empty cell is no mark.
+        CSV files with the columns rater, label and one for each criterion; other columns are ignored, and an empty
+        cell is no mark.
 
     Returns
     -------
     dict
-        By criterion.
+        Marks by criterion.
 
     Raises
     ------

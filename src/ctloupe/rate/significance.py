@@ -1,4 +1,4 @@
-"""Is one method marked better than another, or is it chance?"""
+"""Whether one method is marked better than another, or whether that is chance."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from scipy.stats import mannwhitneyu, wilcoxon
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two methods on one criterion.
+    """Tests of two methods on one criterion.
 
     Attributes
     ----------
     one, other
-        The methods.
+        Names of the methods.
     pairs
-        Patches that both were marked on, by the same rater.
+        Number of patches that both were marked on, by the same rater.
     difference
         Median of the paired differences, one − other.
     rank_sum
-        p of the two-sided Wilcoxon rank-sum test, as ISBI 2021 uses it; it ignores that marks are paired.
+        p value of the two-sided Wilcoxon rank-sum test, as ISBI 2021 uses it; it ignores that marks are paired.
     signed_rank
-        p of the two-sided Wilcoxon signed-rank test, which suits the design; 1 when no pair differs.
+        p value of the two-sided Wilcoxon signed-rank test, which suits the design; 1 when no pair differs.
     effect
         Matched-pairs rank-biserial correlation of the latter (Kerby 2014): 1 when one is better in every pair, −1 when
         worse, 0 when neither.
@@ -58,7 +58,7 @@ def compare(one: str, other: str, marks: NDArray[np.float64], others: NDArray[np
 
 
 def rank_biserial(differences: NDArray[np.float64]) -> float:
-    """Sum of ranks in favour minus sum against, over all ranks; equal pairs are left out (Kerby 2014)."""
+    """Return the sum of ranks in favour minus the sum against, over all; equal pairs are left out (Kerby 2014)."""
     from scipy.stats import rankdata
 
     differ = differences[differences != 0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, get
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
@@ -21,6 +20,8 @@ CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
 MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
 HELD_OUT_SEED = 9001
 _DONE = "data.json"
+_WHAT = "record of study data"
+_ADVICE = "delete the folder, and the study makes its data again"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class StudyData:
     Attributes
     ----------
     folder
-        Of everything.
+        Folder that holds the phantoms and the banks.
     """
 
     folder: Path
@@ -41,28 +42,37 @@ class StudyData:
         return self.folder / "bank"
 
     def scan(self) -> Volume:
-        """Clinical scan of the held-out anatomy."""
+        """Read the clinical scan of the held-out anatomy."""
         return read(self.folder / "held-out" / "clinical.nii.gz")
 
     def truth(self, scan: Volume) -> Volume:
-        """Its truth on the slices of the scan."""
+        """Read the truth of the held-out anatomy, on the slices of its `scan`."""
         return truth_on_clinical_slices(read(self.folder / "held-out" / "truth.nii.gz"), scan)
 
     def labels(self, scan: Volume) -> Volume:
-        """Its labels on the slices of the scan."""
+        """Read the labels of the held-out anatomy, on the slices of its `scan`."""
         return labels_on_clinical_slices(read(self.folder / "held-out" / "labels.nii.gz"), scan)
 
     def micro(self) -> Volume:
-        """µCT of the held-out anatomy, which no training has seen."""
+        """Read the µCT of the held-out anatomy, which no training has seen."""
         return read(self.folder / "held-out" / "micro.nii.gz")
 
     def specimen(self) -> Volume:
-        """µCT of a training anatomy."""
+        """Read the µCT of a training anatomy."""
         return read(self.folder / "micro" / "specimen-1.nii.gz")
 
     def facts(self) -> dict[str, object]:
-        """What the data were made with."""
-        found: dict[str, object] = json.loads((self.folder / _DONE).read_text(encoding="utf-8"))
+        """Read what the data were made with.
+
+        Raises
+        ------
+        FileError
+            If the record is missing or damaged.
+        """
+        path = self.folder / _DONE
+        found = read_plain(path, _WHAT, _ADVICE)
+        if not isinstance(found, dict):
+            raise FileError(f"{path}: not a valid {_WHAT}: expected keys and values; {_ADVICE}")
         return found
 
 
@@ -90,7 +100,7 @@ def prepare_data(
     }
     record = folder / _DONE
     if record.is_file():
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = StudyData(folder).facts()
         differing = [key for key, value in wanted.items() if found.get(key) != value]
         if differing:
             raise FileError(
@@ -99,8 +109,7 @@ def prepare_data(
             )
         return StudyData(folder)
     _make(folder, budget, enlargement, patch_size, say)
-    with replacing(record, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    save_record(record, wanted)
     return StudyData(folder)
 
 

@@ -14,23 +14,28 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 Protocol = Literal["paired-phantom", "jmi", "synth", "isbi", "cost"]
 
 
-class Budget(BaseModel):
-    """How much data and training a study takes at one of its scales."""
+class Effort(BaseModel):
+    """How much data and training each row of a study takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: tuple[int, int, int]
     """Voxels (z, y, x) of the fine grid of each phantom."""
     cases: int = Field(ge=1)
-    """Training phantoms of each modality."""
+    """Number of training phantoms of each modality."""
     per_case: int = Field(ge=1)
-    """Patches a phantom."""
-    seeds: int = Field(ge=1)
-    """Trainings of each row."""
+    """Number of patches from each phantom."""
     minutes: float | None = Field(None, gt=0)
-    """Of each training; None: the method's own epochs."""
+    """Minutes of each training; None leaves it to the method's own epochs."""
     steps: int | None = Field(None, ge=1)
-    """Of each training, instead of minutes."""
+    """Steps of each training, instead of minutes."""
+
+
+class Budget(Effort):
+    """How much data and training a study takes at one of its scales, and how often each row is trained."""
+
+    seeds: int = Field(ge=1)
+    """Number of trainings of each row."""
 
 
 BUDGETS: dict[Scale, Budget] = {
@@ -46,13 +51,13 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
-    """Short name, for ``only`` and folders."""
+    """Short name that ``only`` and the folders use."""
     label: str
     method: str = ""
     preset: dict[Scale, str] = Field(default_factory=dict)
-    """Where it is not ``tiny`` at scale tiny and ``paper`` at the others."""
+    """Preset at each scale where it is not ``tiny`` at scale tiny and ``paper`` at the others."""
     changes: dict[str, Any] = Field(default_factory=dict)
-    """Of the configuration, by dotted key, at every scale."""
+    """Changes of the configuration by dotted key, at every scale."""
     paper: dict[str, float] = Field(default_factory=dict)
     """Numbers of the paper by metric; they are shown, never computed with, and never mixed with ours."""
     same_as: str | None = None
@@ -79,7 +84,7 @@ class Study(BaseModel):
     enlargement: Literal[2, 4, 8, 16] = 8
     protocols: tuple[Protocol, ...]
     changes: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
-    """Of every row's configuration at a scale, before the row's own."""
+    """Changes of the configuration of every row at a scale, made before those of the row itself."""
     rows: tuple[Row, ...]
     note: str = ""
     """What a reader must know to compare with the paper."""
@@ -108,22 +113,22 @@ class Study(BaseModel):
         raise OptionError(f"study {self.name} has no row '{key}'; there are: {', '.join(row.key for row in self.rows)}")
 
     def trained(self, only: tuple[str, ...] = ()) -> list[Row]:
-        """Rows that are run, those of `only` or all; a row that equals another stands for it."""
+        """Return the rows that are run, those of `only` or all; a row that others equal stands for them."""
         chosen = [self.row(key) for key in only] or list(self.rows)
         keys = dict.fromkeys(row.same_as or row.key for row in chosen)
         return [self.row(key) for key in keys]
 
     def preset(self, row: Row, scale: Scale) -> str:
-        """Name of the row's preset at a scale."""
+        """Return the name of the row's preset at a scale."""
         return row.preset.get(scale, "tiny" if scale == "tiny" else "paper")
 
     def configuration(self, row: Row, scale: Scale) -> dict[str, Any]:
-        """Changes of the preset's configuration that make the row."""
+        """Return the changes of the preset's configuration that make the row."""
         return {"scale": self.enlargement, **self.changes.get(scale, {}), **row.changes}
 
 
 def names() -> list[str]:
-    """Names of the studies that come with the package."""
+    """Return the names of the studies that come with the package."""
     return definition_names("ctloupe.studies", "definitions")
 
 

@@ -15,8 +15,9 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
+from ctloupe.evaluate.protocols.jmi import compare_by_jmi
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.pseudo_paired import compare_by_jmi, compare_synthesised
+from ctloupe.evaluate.protocols.synth import compare_synthesised
 from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import Method
@@ -26,7 +27,7 @@ from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.phantom.anatomies.registry import tissue_names
 from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, StudyData
 from ctloupe.studies.definition import Protocol
-from ctloupe.train.banks import device_bank, load_banks
+from ctloupe.train.bank_pair import device_bank, load_banks
 from ctloupe.train.fabric import FabricBackend, make_fabric
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings
@@ -46,15 +47,15 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
     Parameters
     ----------
     protocol
-        Not ``cost``, which trains nothing: see `measure_cost`.
+        Any but ``cost``, which trains nothing: see `measure_cost`.
     resolver
         The trained model, or one without weights.
     enhanced
-        The held-out scan enhanced with it.
+        The held-out scan as the model enhanced it.
     data
-        Of the study.
+        Data of the study.
     run
-        Its run folder; None for a method without training.
+        Run folder of the row; None for a method without training.
 
     Returns
     -------
@@ -85,7 +86,7 @@ def _paired(name: str, enhanced: Volume, data: StudyData) -> dict[str, Any]:
 
 
 def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
-    """Parameters, and measured time of training and enhancing, of an untrained method on this machine.
+    """Count the parameters of an untrained method, and time its training and enhancing on this machine.
 
     Returns
     -------
@@ -134,7 +135,7 @@ def _seconds_a_step(method: Method, stage: str, fabric: Fabric, sampler: Unpaire
 
 
 def facts_of(settings: TrainSettings) -> dict[str, Any]:
-    """Parameters and arithmetic of a row's method."""
+    """Return the number of parameters of a row's method, and its arithmetic in GFLOP."""
     kind = methods.get(settings.method)
     config = kind.Config.model_validate(settings.config)
     with torch.device("meta"):

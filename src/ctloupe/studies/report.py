@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,17 @@ from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.records import read_plain
 from ctloupe.studies.definition import Study
-from ctloupe.studies.results import Line, Table, load_results, order_in_words, tables
+from ctloupe.studies.results import (
+    Line,
+    StudyRecord,
+    Table,
+    load_results,
+    load_study_record,
+    order_in_words,
+    tables,
+)
 
 NOT_COMPARABLE = (
     "Our numbers were measured on simulated phantoms with a short training, the paper's on its own patients and "
@@ -31,7 +39,7 @@ def write_report(study: Study, out: Path) -> Path:
     Returns
     -------
     Path
-        Of the page.
+        The page.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def write_report(study: Study, out: Path) -> Path:
         If there is no study, or it cannot be written.
     """
     results = load_results(out)
-    record = json.loads((out / "study.json").read_text(encoding="utf-8"))
+    record = load_study_record(out)
     found = tables(study, results)
     _write(out / "table.csv", _csv(found))
     _write(out / "table.md", _markdown(study, record, found, results))
@@ -58,11 +66,11 @@ def write_report(study: Study, out: Path) -> Path:
     return out / "report.html"
 
 
-def _introduction(study: Study, record: dict[str, Any], results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
-    budget = record["budget"]
-    given = f"{budget['steps']} steps" if budget["steps"] else f"{budget['minutes']:g} minutes"
-    if not budget["steps"] and not budget["minutes"]:
-        given = "the epochs of its preset"
+def _introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
+    budget = record.budget
+    given = "the epochs of its preset"
+    if budget.steps or budget.minutes:
+        given = f"{budget.steps} steps" if budget.steps else f"{budget.minutes:g} minutes"
     trained = [one for one in results.values() if one.get("machine")]
     machines = {
         f"{one['machine']['cores']} cores, {one['machine']['threads']} threads, device {one['device']}, "
@@ -70,9 +78,9 @@ def _introduction(study: Study, record: dict[str, Any], results: dict[tuple[str,
         for one in trained
     }
     lines = [
-        f"{study.title} ({study.reference}), scale {record['scale']}: ×{study.enlargement}, {budget['cases']} clinical "
-        f"and {budget['cases']} other µCT phantoms of {'×'.join(map(str, budget['size']))} fine voxels, "
-        f"{budget['per_case']} patches each; one held-out phantom. Each training took {given}. Machine: "
+        f"{study.title} ({study.reference}), scale {record.scale}: ×{study.enlargement}, {budget.cases} clinical "
+        f"and {budget.cases} other µCT phantoms of {'×'.join(map(str, budget.size))} fine voxels, "
+        f"{budget.per_case} patches each; one held-out phantom. Each training took {given}. Machine: "
         f"{'; '.join(sorted(machines)) or 'not recorded'}.",
         NOT_COMPARABLE if any(row.paper for row in study.rows) else "The paper has no numbers for these rows.",
     ]
@@ -117,7 +125,7 @@ def _orders(table: Table) -> list[str]:
 
 
 def _markdown(
-    study: Study, record: dict[str, Any], found: list[Table], results: dict[tuple[str, int], dict[str, Any]]
+    study: Study, record: StudyRecord, found: list[Table], results: dict[tuple[str, int], dict[str, Any]]
 ) -> str:
     parts = [f"# {study.name}: {study.title}", *_introduction(study, record, results)]
     for table in found:
@@ -151,7 +159,8 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     if not (folder / "_truth.npy").is_file():
         return
     scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
-    y, x = json.loads((folder / "_spacing.json").read_text(encoding="utf-8"))["clinical_mm"]
+    advice = "delete the folder of pictures to have a report without them"
+    y, x = read_plain(folder / "_spacing.json", "record of pictures", advice)["clinical_mm"]
     scale = truth.shape[0] // scan.shape[0]
     window = display_of(scan)
     views = [View("scan", scan, (y, x), window)]

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 from scipy.stats import kendalltau
 
 from ctloupe.foundation.errors import FileError
-from ctloupe.studies.definition import Study
+from ctloupe.foundation.records import load_record, read_plain
+from ctloupe.studies.definition import Effort, Scale, Study
 
 RESULTS = "results"
+_ADVICE = "give the folder of a 'ctloupe study run'"
+_DAMAGED = "delete it and run the study with `resume`"
+
+
+class StudyRecord(BaseModel):
+    """What a study's folder was begun with: the content of ``study.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: Study
+    scale: Scale
+    budget: Effort
+
+
+def study_path(out: Path) -> Path:
+    """Return the file that says which study the folder `out` holds."""
+    return out / "study.json"
+
+
+def load_study_record(out: Path) -> StudyRecord:
+    """Read what the study in the folder `out` was begun with.
+
+    Raises
+    ------
+    FileError
+        If there is no study, or its record is damaged.
+    """
+    return load_record(study_path(out), StudyRecord, "study", _ADVICE)
 
 
 def result_path(out: Path, key: str, seed: int) -> Path:
-    """File of one row and seed."""
+    """Return the file of one row and seed."""
     return out / RESULTS / f"{key}-seed-{seed}.json"
 
 
@@ -28,15 +57,15 @@ class Line:
     Attributes
     ----------
     key, label
-        Of the row.
+        Short and long name of the row.
     values
-        By metric, one number a seed.
+        Numbers by metric, one for each seed.
     paper
         The paper's numbers by metric.
     failed
-        Message of the first seed that failed, or empty.
+        Message of the first seed that failed, or nothing.
     steps, seconds
-        Of the training, mean over seeds; None without.
+        Steps and seconds of the training, as means over the seeds; None where nothing was trained.
     """
 
     key: str
@@ -55,11 +84,11 @@ class Table:
     Attributes
     ----------
     protocol
-        Name and version.
+        Name and version of the protocol.
     definitions
         One sentence for each metric.
     lines
-        Bicubic first.
+        Rows of the table, bicubic first.
     """
 
     protocol: str
@@ -83,15 +112,14 @@ def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
     FileError
         If there is no study, or a result is damaged.
     """
-    if not (out / "study.json").is_file():
-        raise FileError(f"{out}: no study here (study.json is missing); give the folder of a 'ctloupe study run'")
+    load_study_record(out)
     found = {}
     for path in sorted((out / RESULTS).glob("*.json")):
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            found[str(result["row"]), int(result["seed"])] = result
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{path}: damaged result; delete it and run the study with `resume`") from error
+        result = read_plain(path, "result of a study", _DAMAGED)
+        missing = [key for key in ("row", "seed", "state") if not isinstance(result, dict) or key not in result]
+        if missing:
+            raise FileError(f"{path}: not a valid result of a study: key '{missing[0]}' is missing; {_DAMAGED}")
+        found[str(result["row"]), int(result["seed"])] = result
     return found
 
 
@@ -143,7 +171,8 @@ def _line(key: str, label: str, paper: dict[str, float], results: list[dict[str,
             failed = failed or result["message"]
             continue
         for metric, value in (read(result) or {}).items():
-            values.setdefault(metric, []).append(float(value))
+            # JSON has no NaN: what could not be measured was kept as null.
+            values.setdefault(metric, []).append(float("nan") if value is None else float(value))
     done = [result for result in results if result["state"] == "done" and "steps" in result]
     steps = float(np.mean([one["steps"] for one in done])) if done else None
     seconds = float(np.mean([one["seconds"] for one in done])) if done else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import traceback
 from collections.abc import Callable
@@ -15,22 +14,22 @@ import numpy as np
 from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.report.page import square_of, varied_square
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.data import StudyData, prepare_data
 from ctloupe.studies.definition import BUDGETS, Budget, Row, Scale, Study
 from ctloupe.studies.measure import facts_of, measure, measure_cost
 from ctloupe.studies.report import write_report
-from ctloupe.studies.results import result_path
+from ctloupe.studies.results import load_study_record, result_path, study_path
 from ctloupe.train.loop import Progress, Silent, train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume
 
 CROP_SIDE = 32
-"""Of the pictured square, in clinical voxels."""
+"""Side of the pictured square in clinical voxels."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def run_study(
     Returns
     -------
     Path
-        Of the report.
+        The report.
 
     Raises
     ------
@@ -101,7 +100,7 @@ def run_study(
             say(f"seed {seed}, row {row.key}: {row.label}")
             result = _attempt(study, row, seed, out, request, budget, data, progress or Silent())
             say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
-            _write(result_path(out, row.key, seed), result)
+            save_record(result_path(out, row.key, seed), finite(result))
             write_report(study, out)
     return write_report(study, out)
 
@@ -111,7 +110,7 @@ _BICUBIC = Row(key="bicubic", label="bicubic", method="bicubic")
 
 def _open(study: Study, out: Path, request: StudyRequest, budget: Budget) -> None:
     """Make the study's folder, or check that it is the one to be continued."""
-    record = out / "study.json"
+    record = study_path(out)
     wanted = {
         "study": study.model_dump(mode="json"),
         "scale": request.scale,
@@ -120,14 +119,14 @@ def _open(study: Study, out: Path, request: StudyRequest, budget: Budget) -> Non
     if record.is_file():
         if not request.resume:
             raise FileError(f"{out}: holds a study already; continue it with `resume`, or give another `out`")
-        found = json.loads(record.read_text(encoding="utf-8"))
-        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        found = load_study_record(out).model_dump(mode="json")
+        differing = [key for key in wanted if found[key] != wanted[key]]
         if differing:
             raise FileError(f"{out}: was begun with another {differing[0]}; give the same options, or another `out`")
         return
     if out.exists() and any(path.name != "data" for path in out.iterdir()):
         raise FileError(f"{out}: is not empty and holds no study; give another `out`")
-    _write(record, wanted)
+    save_record(record, wanted)
 
 
 def _config(study: Study, row: Row, scale: Scale) -> Any:
@@ -219,12 +218,9 @@ def _run_row(
 def _trained(settings: TrainSettings, run: Path, progress: Progress) -> dict[str, Any]:
     begun = RunFolder(run).config.is_file()
     train(RunFolder(run).settings() if begun else settings, progress, resume=begun)
-    folders = (
-        [run]
-        if len(methods.get(settings.method).stages) == 1
-        else [run / stage for stage in methods.get(settings.method).stages]
-    )
-    manifests = [json.loads(RunFolder(folder).manifest.read_text(encoding="utf-8")) for folder in folders]
+    stages = methods.get(settings.method).stages
+    folders = [run] if len(stages) == 1 else [run / stage for stage in stages]
+    manifests = [RunFolder(folder).facts() for folder in folders]
     return {
         "steps": sum(one["steps"] for one in manifests),
         "seconds": sum(one["training_seconds"] for one in manifests),
@@ -244,7 +240,8 @@ def _keep_picture(out: Path, key: str, scan: Volume, enhanced: Volume, data: Stu
     if not (folder / "_truth.npy").is_file():
         np.save(folder / "_scan.npy", square_of(scan, scan, corner, side))
         np.save(folder / "_truth.npy", square_of(data.truth(scan), scan, corner, side))
-        _write(folder / "_spacing.json", {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side})
+        facts = {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side}
+        save_record(folder / "_spacing.json", facts)
 
 
 def _keep_model(run: Path, everything: bool) -> None:
@@ -263,8 +260,3 @@ def _in_short(result: dict[str, Any]) -> str:
         parts.append(f"{name}: " + ", ".join(f"{metric} {float(value):.3g}" for metric, value in values.items()))
     parts += [f"{metric} {value:.4g}" for metric, value in result.get("cost", {}).items()]
     return "; ".join(parts)
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    with replacing(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from ctloupe.methods.base import Method
 from ctloupe.train.fabric import FabricBackend
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
+_KEYS = frozenset({"step", "elapsed", "method", "optimisers", "ranks"})
 
 
 def _random_states() -> dict[str, torch.Tensor]:
@@ -37,7 +38,7 @@ def save(folder: Path, step: int, elapsed: float, method: Method, backend: Fabri
     Returns
     -------
     Path
-        Of the checkpoint.
+        The file of the checkpoint.
     """
     path = folder / f"step-{step:08d}.ckpt"
     fabric = backend.fabric
@@ -82,6 +83,11 @@ def read(path: Path) -> dict[str, Any]:
         raise FileError(f"{path}: not a readable checkpoint; delete it to resume from the one before") from error
     if not isinstance(state, dict) or state.get("format_version") != 1:
         raise FileError(f"{path}: not a checkpoint of this version of ctloupe")
+    missing = sorted(_KEYS - state.keys())
+    if missing:
+        raise FileError(
+            f"{path}: damaged checkpoint: key '{missing[0]}' is missing; delete it to resume from an older one"
+        )
     return state
 
 

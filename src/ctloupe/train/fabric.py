@@ -58,11 +58,11 @@ class FabricBackend:
     Parameters
     ----------
     fabric
-        Already launched.
+        Fabric that is launched already.
     method
-        Its trainables and their optimisers are set up on the fabric's device.
+        Method whose trainables and optimisers are set up on the device of the fabric.
     channels_last
-        Memory format of convolution weights.
+        Whether the weights of convolutions are kept with their channels last, which is faster in bf16.
     """
 
     def __init__(self, fabric: Fabric, method: Method, channels_last: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,9 @@ from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, Tr
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
 from ctloupe.train import checkpoint
-from ctloupe.train.banks import BankPair, device_bank, load_banks, model_card
+from ctloupe.train.bank_pair import BankPair, device_bank, load_banks
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
+from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
@@ -30,7 +31,7 @@ from ctloupe.train.stages import StagePlan, plan_of, start_with
 
 PREVIEW_PATCHES = 4
 SAMPLE_PATCHES = 128
-"""Patches of each modality that a method may look at before the first step."""
+"""Number of patches of each modality that a method may look at before the first step."""
 
 
 class Progress(Protocol):
@@ -75,16 +76,16 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     settings
         Resolved settings; with `resume`, those of the run folder.
     progress
-        Told after every step.
+        Object that is told after every step.
     resume
-        Continue from the newest checkpoint of ``settings.out`` (from the start when there is none yet).
+        Whether to continue from the newest checkpoint of ``settings.out`` (from the start when there is none yet).
 
     Raises
     ------
     TrainingError
         If a loss term is no longer finite.
     CtLoupeError
-        For anything wrong with settings, banks or the run folder.
+        If anything is wrong with settings, banks or the run folder.
     """
     run = RunFolder(settings.out)
     kind = methods.get(settings.method)
@@ -129,7 +130,7 @@ def _rank(
 
 
 class _Training:
-    """One rank of one stage of a run."""
+    """One rank at work on one stage of a run."""
 
     def __init__(self, fabric: Fabric, settings: TrainSettings, plan: StagePlan, progress: Progress) -> None:
         self.fabric, self.settings, self.plan, self.progress = fabric, settings, plan, progress
@@ -321,7 +322,7 @@ def _sampler(banks: BankPair, method: Method, seed: int, device: torch.device) -
 
 
 @contextmanager
-def _interrupt(stop: Any) -> Iterator[None]:
+def _interrupt(stop: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C finish the step that is under way; a second one stops at once."""
     if threading.current_thread() is not threading.main_thread():
         yield

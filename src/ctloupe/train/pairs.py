@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.methods.base import Method
 from ctloupe.prepare.patches import PatchBank
-from ctloupe.train.banks import CLINICAL_NAME, MICRO_NAME, load_banks
+from ctloupe.train.bank_pair import CLINICAL_NAME, MICRO_NAME, load_banks
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.stages import load_method
 
@@ -33,11 +33,11 @@ def write_pairs(
     out
         Bank folder to make, as ``ctloupe prepare`` writes them.
     progress
-        Told the number of finished patches.
+        Function that is told the number of finished patches.
     overwrite
-        Replace what is there.
+        Whether to replace what is there.
     seed
-        Of methods that add noise.
+        Seed of methods that add noise.
 
     Returns
     -------

@@ -25,13 +25,13 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
     Parameters
     ----------
     path
-        Of the PNG.
+        The PNG to write.
     batch
-        The patches shown.
+        The patches that are shown.
     images
-        From `Method.preview`.
+        Images of the method by caption, as `Method.preview` returns them.
     step
-        Printed in the first caption.
+        Number of the step, which the first caption says.
     """
     scale = batch.micro.shape[-1] // batch.clinical.shape[-1]
     columns = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import platform
 import sys
@@ -17,8 +16,9 @@ import yaml
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.methods.package import software_versions
-from ctloupe.train.settings import TrainSettings, read_yaml, validated
+from ctloupe.train.settings import TrainSettings, read_mapping, settings_of
 
 
 class RunFolder:
@@ -27,9 +27,9 @@ class RunFolder:
     Parameters
     ----------
     path
-        Of the folder; `create` makes it, `settings` reads it.
+        The folder; `create` makes it, `settings` reads it.
     model
-        Where the model package goes; default: ``model`` in the folder.
+        Folder that the model package goes to; ``model`` in the run folder when it is not given.
     """
 
     def __init__(self, path: Path, model: Path | None = None) -> None:
@@ -70,10 +70,23 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the training in this folder has reached its end."""
-        return bool(self._manifest().get("finished"))
+        return bool(self.facts().get("finished"))
 
-    def _manifest(self) -> dict[str, Any]:
-        return json.loads(self.manifest.read_text(encoding="utf-8")) if self.manifest.is_file() else {}
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the run so far; nothing before its first step.
+
+        Raises
+        ------
+        FileError
+            If the manifest is damaged.
+        """
+        if not self.manifest.is_file():
+            return {}
+        advice = "delete it; the training goes on from its checkpoints without it"
+        found = read_plain(self.manifest, "manifest", advice)
+        if not isinstance(found, dict):
+            raise FileError(f"{self.manifest}: not a valid manifest: expected a mapping of keys to values; {advice}")
+        return found
 
     def settings(self) -> TrainSettings:
         """Read the configuration back.
@@ -85,11 +98,11 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise FileError(f"{self.path}: no training run here (config.yaml is missing)")
-        return validated(read_yaml(self.config) | {"out": self.path})
+        return settings_of(read_mapping(self.config) | {"out": self.path}, str(self.config))
 
     def write_manifest(self, **facts: Any) -> None:
         """Add `facts` to the manifest: who ran what, where and when."""
-        old = self._manifest()
+        old = self.facts()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         new = {
             "notice": RESEARCH_NOTICE,
@@ -103,8 +116,7 @@ class RunFolder:
                 "threads": torch.get_num_threads(),
             },
         }
-        with replacing(self.manifest, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(old | new | facts, indent=2) + "\n", encoding="utf-8")
+        save_record(self.manifest, old | new | facts)
 
 
 class MetricsLog:
@@ -113,7 +125,7 @@ class MetricsLog:
     Parameters
     ----------
     path
-        Of the file.
+        The file.
     first_step
         Rows of this step and later are dropped: they come from a run that was cut off after its last checkpoint.
     """

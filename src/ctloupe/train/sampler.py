@@ -18,12 +18,13 @@ class DeviceBank:
     Attributes
     ----------
     patches : int16 (n, p, p)
+        Patches as stored.
     gain, offset
-        ``unit = clip(gain * stored + offset)``.
+        Line from stored integers to [−1, 1]: ``unit = clip(gain * stored + offset)``.
     device
-        Where batches go.
+        Device that batches go to.
     thick : int16 (n, p, p), optional
-        The same places averaged over the thickness of a clinical slice.
+        Patches of the same places averaged over the thickness of a clinical slice.
     """
 
     patches: Tensor
@@ -33,7 +34,7 @@ class DeviceBank:
     thick: Tensor | None = None
 
     def unit(self, index: Tensor, size: int, corner: Tensor, thick: bool = False) -> Tensor:
-        """Patches `index` cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
+        """Return patches `index`, cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
         source = self.thick if thick and self.thick is not None else self.patches
         chosen = source[index.to(source.device)]
         if self.patches.shape[-1] != size:
@@ -52,15 +53,15 @@ class UnpairedSampler:
     Parameters
     ----------
     clinical, micro
-        Banks.
+        Banks of the two modalities.
     patch_size, scale
-        Sides are `patch_size` and ``scale * patch_size``; larger stored patches are cut at random.
+        Sides of the patches are `patch_size` and ``scale * patch_size``; larger stored patches are cut at random.
     batch_size
-        Over all ranks.
+        Number of pairs in a step, over all ranks together.
     seed
-        Of orders, cuts and flips.
+        Seed of orders, cuts and flips.
     flips
-        Flip and transpose at random.
+        Whether patches are flipped and transposed at random.
     """
 
     clinical: DeviceBank
@@ -85,7 +86,7 @@ class UnpairedSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that show every patch of the larger bank once."""
+        """Number of steps that show every patch of the larger bank once."""
         return max(1, max(len(self.clinical.patches), len(self.micro.patches)) // self.batch_size)
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.records import read_plain, validated
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16-mixed", "32-true"]
@@ -25,15 +25,17 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str
+    """Name of the method."""
     preset: str = ""
+    """Name of the preset that the configuration started from."""
     config: dict[str, Any] = Field(default_factory=dict)
-    """Resolved configuration of the method."""
+    """Configuration of the method with every key resolved."""
     bank: Path
-    """Folder written by ``ctloupe prepare``."""
+    """Folder that ``ctloupe prepare`` wrote."""
     out: Path
-    """Run folder."""
+    """Folder of the run."""
     stage: str | None = None
-    """Train only this stage of a method that has several."""
+    """The only stage to train, of a method that has several."""
     start_from: Path | None = None
     """Run folder whose networks the training starts with."""
     seed: int = Field(0, ge=0)
@@ -59,32 +61,36 @@ class TrainSettings(BaseModel):
         return self
 
 
-def validated(values: dict[str, Any]) -> TrainSettings:
-    """Return `values` as settings, or raise `OptionError` naming the key."""
-    try:
-        return TrainSettings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise OptionError(f"training option '{key}': {first['msg']} (found {first['input']!r})") from error
+def settings_of(values: dict[str, Any], where: str = "training options") -> TrainSettings:
+    """Return `values` as settings.
+
+    Parameters
+    ----------
+    values
+        Plain data, with the names of the options as keys.
+    where
+        File or record that they are from, for the message.
+
+    Raises
+    ------
+    OptionError
+        If a key is unknown or its value cannot be, which the message names.
+    """
+    return validated(TrainSettings, values, where)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a mapping from a YAML file.
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read the keys and values of a YAML file; an empty file has none.
 
     Raises
     ------
     FileError
         If the file is missing or is not a YAML mapping.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+    advice = "give a YAML file of configuration keys and values"
+    values = read_plain(path, "configuration", advice)
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise FileError(f"{path}: expected a mapping of keys to values")
+        raise FileError(f"{path}: not a valid configuration: expected a mapping of keys to values; {advice}")
     return values

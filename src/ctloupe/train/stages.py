@@ -21,19 +21,19 @@ class StagePlan(NamedTuple):
     Attributes
     ----------
     stage
-        Its name.
+        Name of the stage.
     folder
         Run folder of the stage: that of the run itself where there is only one.
     model
-        Where the model package goes.
+        Folder that the model package goes to.
     ships
         Whether the stage trains what the package holds; only the last one does.
     minutes
-        Its share of the time.
+        Minutes that the stage may take; None where steps or epochs end it.
     start_from
         Run folder of the stage, or of another run, whose networks it starts with.
     finished
-        Stages whose networks are taken from there.
+        Stages whose networks are taken from `start_from`.
     """
 
     stage: str
@@ -46,7 +46,7 @@ class StagePlan(NamedTuple):
 
     @property
     def title(self) -> str:
-        """For the progress bar."""
+        """What the progress bar says."""
         return "training" if self.stage == "whole" else f"training, stage {self.stage}"
 
 

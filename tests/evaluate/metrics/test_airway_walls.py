@@ -57,7 +57,7 @@ def test_an_image_without_a_wall_has_no_thickness_and_no_edge():
     assert np.isnan(wall_thickness(flat, where.along, 0.5)) and np.isnan(edge_width(flat, where.along, 0.5))
     made = WallScore()
     made.add(np.full(SHAPE, -830.0), where)
-    assert made.numbers()["walls found"] == 0 and np.isnan(made.numbers()["wall thickness error (mm)"])
+    assert made.found() == 0 and np.isnan(made.thickness_error())
 
 
 def test_airways_that_are_small_cut_along_or_at_the_border_do_not_count():
@@ -85,5 +85,5 @@ def test_errors_are_gathered_by_size():
         plane, labels = airway(radius=radius, wall=0.4)
         made.add(plane, wall_profiles(labels, SPACING, LUNG.walls))
     assert [count for count, *_ in made.by_size().values()] == [1, 1, 1]
-    assert made.numbers()["wall thickness error (mm)"] < EDGE
-    assert made.numbers()["walls found"] == 1
+    assert made.thickness_error() < EDGE
+    assert made.found() == 1

@@ -11,9 +11,9 @@ from ctloupe.evaluate.metrics.calibration import (
     rank_correlation,
     recalibrated,
     recalibration,
-    sample_errors,
     sparsification,
 )
+from ctloupe.evaluate.uncertainty import sample_errors
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.volume.volume import Volume
 

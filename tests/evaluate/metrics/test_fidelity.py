@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from ctloupe.evaluate.metrics.fidelity import jmi_psnr, jmi_ssim, mae, psnr, ssim_map, ssim_windowed
+from ctloupe.evaluate.metrics.fidelity import mae, psnr, ssim_map, ssim_windowed
+from ctloupe.evaluate.metrics.patch_fidelity import jmi_psnr, jmi_ssim
 
 
 def pair(shape, seed=0, noise=0.3):

@@ -75,17 +75,15 @@ def test_dice_and_surface_distance_are_those_of_brute_force():
 
     one, other = border(real), border(found)
     away = np.concatenate([cKDTree(one).query(other)[0], cKDTree(other).query(one)[0]])
-    numbers = made.numbers(1.0)
-    assert numbers["vessel Dice"] == pytest.approx(dice)
-    assert numbers["vessel surface distance (mm)"] == pytest.approx(away.mean())
+    assert made.dice() == pytest.approx(dice)
+    assert made.surface_distance() == pytest.approx(away.mean())
 
 
-def test_an_invented_vessel_is_false_and_a_lost_one_is_missed_by_cm3():
+def test_an_invented_vessel_is_false_and_a_lost_one_is_missed():
     real = disk((40, 40), 1.0) | disk((120, 40), 1.0)
     found = disk((41, 40), 1.0) | disk((40, 120), 1.0) | disk((120, 120), 0.8)
-    numbers = score(VESSEL, found, real).numbers(0.5)
-    assert numbers["false vessels (/cm³)"] == 2 / 0.5
-    assert numbers["missed vessels (/cm³)"] == 1 / 0.5
+    made = score(VESSEL, found, real)
+    assert (made.false, made.missed) == (2, 1)
 
 
 def test_support_is_a_quarter_of_the_region_within_three_tenths_of_a_millimetre():
@@ -109,9 +107,9 @@ def test_what_is_found_is_counted_by_size_of_the_labelled_cross_section():
 
 def test_empty_slices_have_no_distance_and_no_dice():
     nothing = np.zeros((20, 20), bool)
-    numbers = score(VESSEL, nothing, nothing).numbers(1.0)
-    assert np.isnan(numbers["vessel Dice"]) and np.isnan(numbers["vessel surface distance (mm)"])
-    assert numbers["false vessels (/cm³)"] == numbers["missed vessels (/cm³)"] == 0
+    made = score(VESSEL, nothing, nothing)
+    assert np.isnan(made.dice()) and np.isnan(made.surface_distance())
+    assert made.false == made.missed == 0
 
 
 def test_blur_loses_small_structures_first():

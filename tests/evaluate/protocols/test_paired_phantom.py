@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from ctloupe.evaluate.alignment import interpolated
-from ctloupe.evaluate.metrics.fidelity import mae, psnr, ssim_windowed
+from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU, mae, psnr, ssim_windowed
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
-from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.recipes import DATA_RANGE_HU, PAIRED_PHANTOM
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import misplaced_texture
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import IntensityWindow
@@ -68,7 +67,8 @@ def test_volumes_that_lie_elsewhere_are_refused(case):
 def test_every_number_carries_its_definition_and_direction_and_the_record_names_its_data(case):
     scan, truth = case
     found = compare_with_truth(scan, {"x": interpolated(scan, 8)}, truth)
-    assert set(found.definitions) == set(found.better) == set(found.rows["x"]) <= set(PAIRED_PHANTOM.metrics)
+    labels = {metric.label for metric in PAIRED_PHANTOM.metrics}
+    assert set(found.definitions) == set(found.better) == set(found.rows["x"]) <= labels
     assert set(found.data) == {"scan", "truth"}
     assert compare_with_truth(scan, {"x": interpolated(scan, 8)}, truth).data == found.data
     other = truth.with_data(truth.array() + 1)

@@ -11,7 +11,15 @@ from PIL import Image
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.report.page import Shown, add_curves, add_details, add_overview, add_result, chosen_box, chosen_slice
+from ctloupe.evaluate.report.page import (
+    Shown,
+    add_curves,
+    add_details,
+    add_overview,
+    add_result,
+    chosen_box,
+    chosen_slice,
+)
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, loss_curves, panel, signed_map
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words, tissues_in_words

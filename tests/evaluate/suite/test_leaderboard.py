@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from ctloupe.evaluate.comparison import load_comparison
-from ctloupe.evaluate.protocols.recipes import JMI, PAIRED_PHANTOM, RECIPES
+from ctloupe.evaluate.protocols.jmi import JMI
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
+from ctloupe.evaluate.protocols.registry import PROTOCOLS
 from ctloupe.evaluate.suite.intervals import mean_interval
 from ctloupe.evaluate.suite.leaderboard import by_case, leaderboard, mean_of_seeds
 from ctloupe.foundation.errors import FileError, OptionError
@@ -32,7 +34,7 @@ def test_a_result_survives_the_disk_with_what_is_not_finite(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"rows": {"mine": {}}, "protocol": "x", "definitions": {}}'])
 def test_what_is_no_result_is_refused(tmp_path, content):
     (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(FileError, match="no result"):
+    with pytest.raises(FileError, match="not a valid result"):
         load_comparison(tmp_path / "metrics.json")
 
 
@@ -45,11 +47,11 @@ def test_results_of_different_protocols_or_versions_are_refused():
                 gather({"one": result(), "two": other})
 
 
-def test_every_recipe_has_a_version_and_states_every_metric():
-    assert set(RECIPES) == {"paired-phantom", "jmi", "synth", "isbi", "no-truth"}
-    for recipe in RECIPES.values():
-        assert recipe.version >= 1 and recipe.compares
-        assert all(len(metric.meaning) > 10 for metric in recipe.metrics.values())
+def test_every_protocol_has_a_version_and_states_every_metric():
+    assert set(PROTOCOLS) == {"paired-phantom", "jmi", "synth", "isbi", "no-truth"}
+    for protocol in PROTOCOLS.values():
+        assert protocol.version >= 1 and protocol.compares
+        assert all(len(metric.meaning) > 10 for metric in protocol.metrics)
 
 
 def test_the_mean_over_cases_has_an_interval_and_is_marked_where_it_differs_from_bicubic():

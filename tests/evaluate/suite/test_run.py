@@ -5,7 +5,7 @@ import pytest
 
 from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.suite.definition import PhantomSpec, load_suite, suite_names
-from ctloupe.evaluate.suite.run import run_suite
+from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.errors import FileError, ModelError, OptionError
 
 SMALL = """
@@ -48,7 +48,7 @@ def test_a_phantom_of_a_suite_is_decided_by_its_specification():
 def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_path):
     said = []
     models = [("mine", tiny_model), ("mine", tiny_model)]
-    boards = run_suite(small, models, tmp_path / "out", tmp_path / "data", controls=True, say=said.append)
+    boards = measure_suite(small, models, tmp_path / "out", tmp_path / "data", controls=True, say=said.append)
     board = boards["lung"]
     assert list(board.rows)[:2] == ["bicubic", "mine"] and "texture in the wrong place" in board.rows
     assert board.cases == ("one", "two", "three") and board.rows["mine"]["PSNR (dB)"][0].cases == 3
@@ -61,9 +61,11 @@ def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_pa
     assert (tmp_path / "out" / "report.html").read_text().count("data:image/png") >= 5
     assert len(said) == 3
     # What is known already is not measured again; a further model is all that costs.
-    run_suite(small, models, tmp_path / "out", tmp_path / "data", say=said.append)
+    measure_suite(small, models, tmp_path / "out", tmp_path / "data", say=said.append)
     assert len(said) == 3
-    again = run_suite(small, [*models, ("lanczos", "lanczos")], tmp_path / "out", tmp_path / "data", say=said.append)
+    again = measure_suite(
+        small, [*models, ("lanczos", "lanczos")], tmp_path / "out", tmp_path / "data", say=said.append
+    )
     assert said[3:] == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
     assert list(again["lung"].rows) == ["bicubic", "mine", "lanczos"]
     assert [line for line in again["lung"].csv().splitlines() if ",mine," in line] == [
@@ -73,17 +75,17 @@ def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_pa
 
 def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(small, tiny_model, tmp_path):
     said = []
-    run_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
     (tmp_path / "mine.yaml").write_text(SMALL.replace("seed: 2,", "seed: 5,"))
     path = tmp_path / "out" / "cases" / "three.json"
     path.write_text(path.read_text().replace("paired-phantom, version 1", "paired-phantom, version 0"))
     changed = load_suite(str(tmp_path / "mine.yaml"))
-    run_suite(changed, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
+    measure_suite(changed, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
     assert said[3:] == ["two: mine seed 0", "three: mine seed 0"]
 
 
 def test_models_are_warned_of_cases_unlike_their_training_data(small, tiny_model, tmp_path):
-    run_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
     found = load_comparison(tmp_path / "out" / "cases" / "one.json")
     assert found.facts["warnings"]["mine seed 0"]
     assert "⚠ mine: " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -91,9 +93,9 @@ def test_models_are_warned_of_cases_unlike_their_training_data(small, tiny_model
 
 def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):
     with pytest.raises(OptionError, match="bicubic is always a row"):
-        run_suite(small, [("bicubic", tiny_model)], tmp_path / "out", tmp_path / "data")
+        measure_suite(small, [("bicubic", tiny_model)], tmp_path / "out", tmp_path / "data")
     with pytest.raises(ModelError, match="scale"):
-        run_suite(load_suite("smoke-v1"), [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+        measure_suite(load_suite("smoke-v1"), [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
     assert not (tmp_path / "out").exists()
 
 

@@ -9,16 +9,19 @@ the full width at half maximum of that profile, as clinical airway programs meas
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label, map_coordinates
 
-from ctloupe.evaluate.comparison import Metric
+from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, finite_mean
+from ctloupe.evaluate.metrics.questions import AIRWAY_WALLS
 from ctloupe.evaluate.metrics.structure import SIZE_CLASSES_MM, equivalent_diameters, size_class
-from ctloupe.evaluate.suite.intervals import finite_mean
 from ctloupe.phantom.anatomies.base import WallLabels
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
 
 RAYS: Final = 64
 LEAST_DIAMETER_MM: Final = 0.8
@@ -62,10 +65,8 @@ class WallProfiles:
 def wall_profiles(labels: Plane, spacing: tuple[float, float], numbers: WallLabels) -> WallProfiles:
     """Choose airways and rays from the labels of a slice with pixels of `spacing` (y, x) mm.
 
-    `numbers` are the labels of lumen, wall and what has to follow the wall.
-
     An airway counts when its lumen is at least 0.8 mm wide, not cut along, and off the slice's border; a ray counts
-    when its wall is followed by a quarter of a millimetre of parenchyma.
+    when its wall is followed by a quarter of a millimetre of the tissue that `numbers` names after lumen and wall.
     """
     step = 0.25 * min(spacing)
     along = np.arange(-BEFORE_MM, AFTER_MM + step / 2, step)
@@ -193,14 +194,17 @@ class WallScore:
             self.labelled.append(float(labelled))
             self.diameter.append(float(diameter))
 
-    def numbers(self) -> dict[str, float]:
-        """Metrics over all airways in which a wall was found; see `WALL_MEANINGS`."""
-        off = np.abs(np.subtract(self.thickness, self.labelled))
-        return {
-            "wall thickness error (mm)": finite_mean(off),
-            "walls found": float(np.mean(np.isfinite(off))) if off.size else float("nan"),
-            "edge width (mm)": finite_mean(self.edges),
-        }
+    def thickness_error(self) -> float:
+        """Mean absolute error of the thickness in mm, over the walls that were found."""
+        return finite_mean(np.abs(np.subtract(self.thickness, self.labelled)))
+
+    def found(self) -> float:
+        """Share of the labelled walls that were found; NaN without any."""
+        return float(np.mean(np.isfinite(self.thickness))) if self.thickness else float("nan")
+
+    def edge_width(self) -> float:
+        """Mean width of the inner edges in mm."""
+        return finite_mean(self.edges)
 
     def by_size(self) -> dict[str, tuple[int, float, float]]:
         """By class of lumen diameter: airways, mean labelled thickness, mean absolute error, in mm."""
@@ -213,13 +217,83 @@ class WallScore:
         return found
 
 
-WALL_MEANINGS: Final = {
-    "wall thickness error (mm)": Metric(
-        "mean of |full width at half maximum of the airway wall − labelled thickness| over cross-sections of at least "
-        f"{LEAST_DIAMETER_MM:g} mm",
-        "less",
-    ),
-    "walls found": Metric(f"share of these cross-sections whose wall rises at least {LEAST_RISE_HU:g} HU", "more"),
-    "edge width (mm)": Metric("mean 10–90% width of the inner edge of airway walls; read it with walls found", "less"),
-}
-"""Meaning of each number, and which direction is better."""
+class WallsOfImage(Accumulator):
+    """Labelled airway walls, measured in an image."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._score = WallScore()
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        self._score.add(seen.plane, seen.reference.once(_profiles_of_labels))
+
+    def thickness_error(self) -> float:
+        """Mean absolute error of the thickness in mm."""
+        return self._score.thickness_error()
+
+    def found(self) -> float:
+        """Share of the labelled walls that were found."""
+        return self._score.found()
+
+    def edge_width(self) -> float:
+        """Mean width of the inner edges in mm."""
+        return self._score.edge_width()
+
+    def by_size(self) -> dict[str, Any]:
+        """Return number, labelled thickness and error by class of lumen diameter, under the name ``wall``."""
+        return {"wall": self._score.by_size()}
+
+
+def _profiles_of_labels(reference: Reference) -> WallProfiles:
+    anatomy = reference.setting.anatomy
+    if anatomy is None or anatomy.walls is None:
+        raise ValueError("the labels are of no anatomy with a measurable wall")
+    return wall_profiles(reference.labels_inside, reference.setting.spacing, anatomy.walls)
+
+
+def _has_walls(setting: Setting) -> bool:
+    return setting.anatomy is not None and setting.anatomy.walls is not None
+
+
+WALL_THICKNESS_ERROR: Final = Metric(
+    key="wall_thickness_error_mm",
+    label="wall thickness error (mm)",
+    unit="mm",
+    meaning="mean of |full width at half maximum of the airway wall − labelled thickness| over cross-sections of at "
+    f"least {LEAST_DIAMETER_MM:g} mm",
+    better="less",
+    question=AIRWAY_WALLS,
+    needs=LABELS,
+    has_limit=True,
+    where=_has_walls,
+    accumulator=WallsOfImage,
+    read=WallsOfImage.thickness_error,
+)
+WALLS_FOUND: Final = Metric(
+    key="walls_found",
+    label="walls found",
+    unit="",
+    meaning=f"share of these cross-sections whose wall rises at least {LEAST_RISE_HU:g} HU",
+    better="more",
+    question=AIRWAY_WALLS,
+    needs=LABELS,
+    has_limit=True,
+    where=_has_walls,
+    accumulator=WallsOfImage,
+    read=WallsOfImage.found,
+)
+EDGE_WIDTH: Final = Metric(
+    key="edge_width_mm",
+    label="edge width (mm)",
+    unit="mm",
+    meaning="mean 10–90% width of the inner edge of airway walls; read it with walls found",
+    better="less",
+    question=AIRWAY_WALLS,
+    needs=LABELS,
+    has_limit=True,
+    where=_has_walls,
+    accumulator=WallsOfImage,
+    read=WallsOfImage.edge_width,
+)
+WALLS: Final = (WALL_THICKNESS_ERROR, WALLS_FOUND, EDGE_WIDTH)
+"""Airway walls."""

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from ctloupe.foundation.errors import GeometryError, OptionError
-from ctloupe.volume.volume import Volume
+from ctloupe.evaluate.metrics.base import UNCERTAINTY, Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import HONEST_UNCERTAINTY
+from ctloupe.foundation.errors import OptionError
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Setting
 
 LEVELS: Final = (0.5, 0.8, 0.95)
 SAMPLED_VOXELS: Final = 2_000_000
 LEVELS_DRAWN: Final = 20
 ONE_SIGMA: Final = 0.6826894921370859
 """Share of Gaussian errors within one standard deviation."""
-
-MEANINGS: Final = {
-    **{
-        f"coverage {100 * level:.0f}%": f"share of errors inside the central {100 * level:.0f}% interval of N(0, σ²)"
-        for level in LEVELS
-    },
-    "calibration error": "mean of |coverage − level| over 20 levels; 0 is best",
-    "AUSE": "area between the sparsification curves by σ and by the error itself; 0 is best",
-    "Spearman": "rank correlation of σ and |error|, −1 to 1",
-    "factor": "what σ has to be multiplied by so that 68% of these errors lie within one σ",
-}
-"""What the numbers of a `Judgement` mean."""
 
 Values = NDArray[Any]
 
@@ -134,7 +128,7 @@ class Judgement:
     Attributes
     ----------
     numbers
-        See `MEANINGS`.
+        By label of the metrics of `CALIBRATION`.
     asked, covered : (20,)
         Levels, and the share of errors inside the central interval of each: the reliability diagram.
     sparsification
@@ -167,81 +161,136 @@ class ErrorSample:
     tissue: NDArray[np.int64]
 
     def recalibrated(self, factors: dict[int, float]) -> ErrorSample:
-        """The same with σ multiplied by the factor of its tissue."""
+        """Return the same with σ multiplied by the factor of its tissue."""
         return ErrorSample(self.error, recalibrated(self.deviation, self.tissue, factors), self.tissue)
+
+    def coverage(self, level: float) -> float:
+        """Share of the errors inside the central interval of probability `level`."""
+        return coverage(self.error, self.deviation, level)
+
+    @cached_property
+    def reliability(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Levels, and the share of errors inside the central interval of each."""
+        return reliability(self.error, self.deviation)
+
+    def calibration_error(self) -> float:
+        """Mean of |coverage − level|."""
+        asked, covered = self.reliability
+        return float(np.mean(np.abs(covered - asked)))
+
+    @cached_property
+    def sparsification(self) -> Sparsification:
+        """Sparsification curves by σ and by the error itself."""
+        return sparsification(self.error, self.deviation)
+
+    def rank_correlation(self) -> float:
+        """Spearman's ρ of σ and |error|."""
+        return rank_correlation(self.error, self.deviation)
+
+    def factor(self) -> float:
+        """Factor for σ over all voxels together."""
+        return recalibration(self.error, self.deviation, np.zeros(self.error.size))[0]
 
     def judged(self) -> Judgement:
         """Judge the uncertainty by the errors."""
-        asked, covered = reliability(self.error, self.deviation)
-        curves = sparsification(self.error, self.deviation)
-        numbers = {f"coverage {100 * level:.0f}%": coverage(self.error, self.deviation, level) for level in LEVELS}
-        numbers |= {
-            "calibration error": float(np.mean(np.abs(covered - asked))),
-            "AUSE": curves.area,
-            "Spearman": rank_correlation(self.error, self.deviation),
-            "factor": recalibration(self.error, self.deviation, np.zeros(self.error.size))[0],
-        }
-        return Judgement(numbers, asked, covered, curves, recalibration(self.error, self.deviation, self.tissue))
+        numbers = {metric.label: metric.read(self) for metric in CALIBRATION}
+        factors = recalibration(self.error, self.deviation, self.tissue)
+        return Judgement(numbers, *self.reliability, self.sparsification, factors)
 
 
-def sample_errors(
-    enhanced: Volume,
-    deviation: Volume,
-    truth: Volume,
-    mask: NDArray[np.bool_] | None,
-    scale: int,
-    labels: Volume | None = None,
-    seed: int = 0,
-) -> ErrorSample:
-    """Draw at most two million voxels from the mask, with their error and predicted σ.
+class SampledErrors(Accumulator):
+    """Draws at most about two million voxels that have an uncertainty from the mask, an equal share of each slice.
 
     Parameters
     ----------
-    enhanced, deviation, truth
-        On one grid, in HU; voxels without σ, as outside the mask of the enhancement, are left out.
-    mask : bool, on the coarse grid
-        Where to compare; None: everywhere.
-    scale
-        Fine voxels per coarse voxel in y and x.
-    labels
-        On the same grid; None: all voxels are tissue 0.
+    setting
+        What is compared where.
     seed
-        Of the draw.
-
-    Raises
-    ------
-    GeometryError
-        If the grids differ.
-    OptionError
-        If no voxel has an uncertainty.
+        Seed of the draw.
     """
-    if not enhanced.shape == deviation.shape == truth.shape:
-        raise GeometryError(
-            f"`uncertainty` has shape {deviation.shape}, the enhanced volume {enhanced.shape}; give the uncertainty "
-            "that was written with it"
-        )
-    if not np.allclose(enhanced.affine, deviation.affine, atol=1e-3):
-        raise GeometryError(
-            "`uncertainty` lies elsewhere than the enhanced volume (spacing, origin or direction differ); give the "
-            "uncertainty that was written with it"
-        )
-    random = np.random.default_rng(seed)
-    share = SAMPLED_VOXELS // truth.shape[0] + 1
-    errors, deviations, tissues = [], [], []
-    for z in range(truth.shape[0]):
-        sigma = np.asarray(deviation.data[z], np.float32)
-        inside = sigma > 0
-        if mask is not None:
-            inside &= mask[z].repeat(scale, 0).repeat(scale, 1)
-        places = np.flatnonzero(inside)
-        if places.size > share:
-            places = random.choice(places, share, replace=False)
-        off = np.asarray(enhanced.data[z], np.float32) - np.asarray(truth.data[z], np.float32)
-        errors.append(off.ravel()[places])
-        deviations.append(sigma.ravel()[places])
-        found = np.zeros(places.size) if labels is None else np.asarray(labels.data[z]).ravel()[places]
-        tissues.append(found.astype(np.int64))
-    error, predicted = np.concatenate(errors).astype(float), np.concatenate(deviations).astype(float)
-    if not error.size:
-        raise OptionError("`uncertainty`: no voxel inside the mask has one")
-    return ErrorSample(error, predicted, np.concatenate(tissues))
+
+    def __init__(self, setting: Setting, seed: int = 0) -> None:
+        self._random = np.random.default_rng(seed)
+        self._share = SAMPLED_VOXELS // setting.slices + 1
+        self._errors: list[NDArray[np.float32]] = []
+        self._deviations: list[NDArray[np.float32]] = []
+        self._tissues: list[NDArray[np.int64]] = []
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account; pixels without σ, as outside the mask of the enhancement, are left out."""
+        reference = seen.reference
+        counted = seen.deviation > 0
+        if reference.inside is not None:
+            counted &= reference.inside
+        places = np.flatnonzero(counted)
+        if places.size > self._share:
+            places = self._random.choice(places, self._share, replace=False)
+        self._errors.append((seen.plane - reference.truth).ravel()[places])
+        self._deviations.append(seen.deviation.ravel()[places])
+        tissue = reference.labels.ravel()[places] if reference.has_labels else np.zeros(places.size)
+        self._tissues.append(tissue.astype(np.int64))
+
+    @cached_property
+    def sample(self) -> ErrorSample:
+        """What was drawn; `OptionError` if no voxel has an uncertainty."""
+        error, predicted = (np.concatenate(parts).astype(float) for parts in (self._errors, self._deviations))
+        if not error.size:
+            raise OptionError("`uncertainty`: no voxel inside the mask has one")
+        return ErrorSample(error, predicted, np.concatenate(self._tissues))
+
+
+def _metric(of: Callable[[ErrorSample], float], **more: Any) -> Metric:
+    """Metric of a sample of errors, read from what was drawn slice by slice or from a sample itself."""
+
+    def read(gathered: SampledErrors | ErrorSample) -> float:
+        return of(gathered.sample if isinstance(gathered, SampledErrors) else gathered)
+
+    return Metric(unit="", question=HONEST_UNCERTAINTY, needs=UNCERTAINTY, accumulator=SampledErrors, read=read, **more)
+
+
+def _coverage(level: float) -> Metric:
+    percent = f"{100 * level:.0f}"
+    return _metric(
+        lambda sample: sample.coverage(level),
+        key=f"coverage_{percent}_percent",
+        label=f"coverage {percent}%",
+        meaning=f"share of errors inside the central {percent}% interval of N(0, σ²)",
+        better="near ideal",
+        ideal=level,
+    )
+
+
+CALIBRATION: Final = (
+    *(_coverage(level) for level in LEVELS),
+    _metric(
+        ErrorSample.calibration_error,
+        key="calibration_error",
+        label="calibration error",
+        meaning="mean of |coverage − level| over 20 levels; 0 is best",
+        better="less",
+        ideal=0.0,
+    ),
+    _metric(
+        lambda sample: sample.sparsification.area,
+        key="ause",
+        label="AUSE",
+        meaning="area between the sparsification curves by σ and by the error itself; 0 is best",
+        better="less",
+    ),
+    _metric(
+        ErrorSample.rank_correlation,
+        key="spearman",
+        label="Spearman",
+        meaning="rank correlation of σ and |error|, −1 to 1",
+        better="more",
+    ),
+    _metric(
+        ErrorSample.factor,
+        key="factor",
+        label="factor",
+        meaning="what σ has to be multiplied by so that 68% of these errors lie within one σ",
+        better="near ideal",
+        ideal=1.0,
+    ),
+)
+"""What an uncertainty is worth."""

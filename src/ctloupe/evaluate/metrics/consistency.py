@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ctloupe.evaluate.metrics.base import SCAN, Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import AGREEMENT
+from ctloupe.scanner.voxel import block_mean
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Setting
 
 
 @dataclass(frozen=True)
@@ -16,15 +23,6 @@ class Consistency:
     rms_hu: float
     bias_hu: float
     max_abs_hu: float
-
-
-def block_mean(image: NDArray[Any], scale: int) -> NDArray[np.float32]:
-    """f↓: mean over s×s blocks of the last two axes, whose lengths must be multiples of `scale`."""
-    *rest, height, width = image.shape
-    if height % scale or width % scale:
-        raise ValueError(f"{height}×{width} pixels cannot be cut into blocks of {scale}×{scale}")
-    blocks = image.reshape(*rest, height // scale, scale, width // scale, scale)
-    return blocks.mean(axis=(-3, -1), dtype=np.float32)
 
 
 def consistency_map(enhanced: NDArray[Any], scan: NDArray[Any], *, scale: int) -> NDArray[np.float32]:
@@ -91,3 +89,50 @@ def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_]
         if inside is None or inside.any():
             found.add(np.asarray(enhanced[index]), np.asarray(scan[index]), inside)
     return found.result()
+
+
+class Agreement(Accumulator):
+    """Difference of the image's block means to the scan, over the mask."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._sum = ConsistencySum(setting.scale)
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        self._sum.add(seen.plane, seen.reference.scan, seen.reference.coarse_inside)
+
+    def rms(self) -> float:
+        """Root mean square in HU."""
+        return self._sum.result().rms_hu
+
+    def bias(self) -> float:
+        """Mean in HU."""
+        return self._sum.result().bias_hu
+
+
+CONSISTENCY_RMS: Final = Metric(
+    key="consistency_rms_hu",
+    label="consistency RMS (HU)",
+    unit="HU",
+    meaning="root mean square of (mean of each s×s block of SR − scan) over the mask; 0 is perfect",
+    better="less",
+    question=AGREEMENT,
+    needs=SCAN,
+    ideal=0.0,
+    accumulator=Agreement,
+    read=Agreement.rms,
+)
+CONSISTENCY_BIAS: Final = Metric(
+    key="consistency_bias_hu",
+    label="consistency bias (HU)",
+    unit="HU",
+    meaning="mean of (mean of each s×s block of SR − scan) over the mask",
+    better="near 0",
+    question=AGREEMENT,
+    needs=SCAN,
+    ideal=0.0,
+    accumulator=Agreement,
+    read=Agreement.bias,
+)
+CONSISTENCY: Final = (CONSISTENCY_RMS, CONSISTENCY_BIAS)
+"""Whether the image says what the scan said."""

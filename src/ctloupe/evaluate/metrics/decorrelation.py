@@ -6,14 +6,23 @@ texture and noise count as detail. It is named so wherever it is printed.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ctloupe.evaluate.metrics.base import Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import ANY_DETAIL
+from ctloupe.evaluate.slices import counted_squares
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
+
 RADII: Final = 50
 HIGH_PASSES: Final = 10
+SQUARE: Final = 512
+"""Largest side in pixels of the part of a slice that is looked at, where the mask is fullest."""
 
 Plane = NDArray[Any]
 
@@ -89,3 +98,44 @@ def decorrelation_resolution(plane: Plane, spacing: float) -> float:
     peaks = np.array([radii[int(np.argmax(decorrelation_curve(one, radii)))] for one in versions])
     within = peaks[peaks < 1]
     return float(2 * spacing / within.max()) if 2 * within.size > peaks.size else float("nan")
+
+
+class FinestDetail(Accumulator):
+    """Decorrelation resolution of the slices looked at closely, each where the mask is fullest."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._finest: list[float] = []
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        if seen.reference.detailed:
+            square = seen.reference.once(_fullest_square)
+            self._finest.append(decorrelation_resolution(seen.plane[square], seen.pixel))
+
+    def result(self) -> float:
+        """Return the median in mm of the slices that have a value; NaN when most have none."""
+        found = [value for value in self._finest if np.isfinite(value)]
+        return float(np.median(found)) if 2 * len(found) > len(self._finest) else float("nan")
+
+
+def _fullest_square(reference: Reference) -> tuple[slice, slice]:
+    """Square of the fine grid, at most 512 pixels wide, that holds the most mask."""
+    scale = reference.setting.scale
+    mask = reference.coarse_inside
+    mask = np.ones(reference.scan.shape, bool) if mask is None else mask
+    side = min(SQUARE // scale, *mask.shape)
+    full = counted_squares(mask, side)
+    top, left = (int(at) * scale for at in np.unravel_index(int(np.argmax(full)), full.shape))
+    return slice(top, top + side * scale), slice(left, left + side * scale)
+
+
+DECORRELATION_RESOLUTION: Final = Metric(
+    key="decorrelation_resolution_mm",
+    label="decorrelation resolution (mm)",
+    unit="mm",
+    meaning="decorrelation analysis of single slices (Descloux 2019): finest period at which they hold something; "
+    "invented detail counts as much as true detail; a dash: noise, or detail up to the finest frequency",
+    better="less",
+    question=ANY_DETAIL,
+    accumulator=FinestDetail,
+)

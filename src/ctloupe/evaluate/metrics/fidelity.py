@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-SIGMA = 1.5
-RADIUS = 5
-"""Gaussian window of 11×11 pixels."""
+from ctloupe.evaluate.metrics.base import TRUTH, Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import RIGHT_VALUE
 
-JMI_CONSTANT = 1e-4
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
+
+DATA_RANGE_HU: Final = 1500.0
+"""Stated range of HU (−1000 … 500) that PSNR and SSIM refer to."""
+
+SIGMA: Final = 1.5
+RADIUS: Final = 5
+"""Gaussian window of 11×11 pixels."""
 
 
 def _difference(image: NDArray[Any], reference: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
@@ -133,23 +140,92 @@ def ssim_windowed(
     return total / count if count else float("nan")
 
 
-def jmi_psnr(image: NDArray[Any], reference: NDArray[Any]) -> float:
-    """PSNR as JMI 2022 computes it: 10·log10(1 / MSE) on data in [−1, 1].
+class Fidelity(Accumulator):
+    """Squared and absolute differences to the truth and structural similarity, over the mask and slice by slice."""
 
-    That takes 1 for the peak of data whose range is 2, so it is 6.02 dB below `psnr` with ``data_range=2``.
-    """
-    return psnr(image, reference, data_range=1.0)
+    def __init__(self, setting: Setting) -> None:
+        self._squares = self._absolute = self._similarity = 0.0
+        self._pixels = self._similar_pixels = 0
+        self.psnr_by_slice: list[float] = []
+        self.ssim_by_slice: list[float] = []
+        self.mae_by_slice: list[float] = []
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        off = seen.difference
+        map_of_all = seen.reference.once(_similarity_reference).map(seen.plane)
+        similarity = counted_similarity(map_of_all, seen.reference.inside)
+        squares = float(np.square(off).sum(dtype=np.float64))
+        absolute = float(np.abs(off).sum(dtype=np.float64))
+        self._squares += squares
+        self._absolute += absolute
+        self._similarity += float(similarity.sum(dtype=np.float64))
+        self._pixels += off.size
+        self._similar_pixels += similarity.size
+        self.psnr_by_slice.append(_decibels(squares / off.size))
+        self.ssim_by_slice.append(float(similarity.mean(dtype=np.float64)) if similarity.size else float("nan"))
+        self.mae_by_slice.append(absolute / off.size)
+
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in dB."""
+        return _decibels(self._squares / self._pixels)
+
+    def ssim(self) -> float:
+        """Mean structural similarity; NaN where slices are too small for its window."""
+        return self._similarity / self._similar_pixels if self._similar_pixels else float("nan")
+
+    def mae(self) -> float:
+        """Mean absolute difference in HU."""
+        return self._absolute / self._pixels
 
 
-def jmi_ssim(image: NDArray[Any], reference: NDArray[Any]) -> float:
-    """SSIM as JMI 2022 computes it: one window over the whole image, C1 = C2 = 1e-4, data in [−1, 1].
+def _similarity_reference(reference: Reference) -> SsimReference:
+    return SsimReference(reference.truth, data_range=DATA_RANGE_HU)
 
-    A windowed SSIM of the same images is a different number (`ssim_windowed`).
-    """
-    a, b = np.asarray(image, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if a.shape != b.shape:
-        raise ValueError(f"image and reference differ in shape: {a.shape} and {b.shape}")
-    mean_a, mean_b = a.mean(), b.mean()
-    covariance = ((a - mean_a) * (b - mean_b)).mean()
-    luminance = (2 * mean_a * mean_b + JMI_CONSTANT) / (mean_a**2 + mean_b**2 + JMI_CONSTANT)
-    return float(luminance * (2 * covariance + JMI_CONSTANT) / (a.var() + b.var() + JMI_CONSTANT))
+
+def _decibels(mean_square: float) -> float:
+    return float("inf") if mean_square == 0 else 10 * float(np.log10(DATA_RANGE_HU**2 / mean_square))
+
+
+PSNR: Final = Metric(
+    key="psnr_db",
+    label="PSNR (dB)",
+    unit="dB",
+    meaning=f"10·log10(range² / MSE) against the truth over the mask, range {DATA_RANGE_HU:g} HU; more is better",
+    better="more",
+    question=RIGHT_VALUE,
+    needs=TRUTH,
+    ideal=float("inf"),
+    accumulator=Fidelity,
+    read=Fidelity.psnr,
+    by_slice=lambda gathered: gathered.psnr_by_slice,
+)
+SSIM: Final = Metric(
+    key="ssim",
+    label="SSIM",
+    unit="",
+    meaning="mean structural similarity, 11×11 Gaussian window σ 1.5, slice by slice against the truth, range "
+    f"{DATA_RANGE_HU:g} HU; 1 is identical",
+    better="more",
+    question=RIGHT_VALUE,
+    needs=TRUTH,
+    ideal=1.0,
+    accumulator=Fidelity,
+    read=Fidelity.ssim,
+    by_slice=lambda gathered: gathered.ssim_by_slice,
+)
+MAE: Final = Metric(
+    key="mae_hu",
+    label="MAE (HU)",
+    unit="HU",
+    meaning="mean absolute difference to the truth over the mask; 0 is perfect",
+    better="less",
+    question=RIGHT_VALUE,
+    needs=TRUTH,
+    ideal=0.0,
+    accumulator=Fidelity,
+    read=Fidelity.mae,
+    by_slice=lambda gathered: gathered.mae_by_slice,
+)
+FIDELITY: Final = (PSNR, SSIM, MAE)
+"""Right value at the right voxel."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ctloupe.evaluate.metrics.base import TRUTH, Accumulator, Curve, Metric
+from ctloupe.evaluate.metrics.questions import TRUE_DETAIL
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Setting
 
 ONE_SEVENTH: Final = 1 / 7
 """Threshold of Rosenthal and Henderson 2003 (doi:10.1016/j.jmb.2003.07.013) for two independent images."""
@@ -111,3 +117,79 @@ class RingCorrelator:
         )
         middle = np.asarray((np.arange(self._rings) + 0.5) * self._width, np.float64)
         return RingCorrelation(middle[1:], correlation[1:], np.rint(self._count[:-1]).astype(np.int64)[1:])
+
+
+class TrueDetail(Accumulator):
+    """Fourier ring correlation with the truth, of the rectangle around the mask of the slices looked at closely."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._spacing = setting.spacing
+        self._correlator: RingCorrelator | None = None
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        if not seen.reference.detailed:
+            return
+        if self._correlator is None:
+            height, width = seen.boxed.shape
+            self._correlator = RingCorrelator((height, width), self._spacing)
+        self._correlator.add(seen.boxed, seen.reference.boxed_truth)
+
+    def correlation(self) -> RingCorrelation:
+        """Return the correlation ring by ring."""
+        if self._correlator is None:
+            raise ValueError("no slice was added")
+        return self._correlator.result()
+
+    def resolution(self) -> float:
+        """Resolution in mm by the criterion of 1/7."""
+        return self.correlation().crossing()
+
+    def half_bit_resolution(self) -> float:
+        """Resolution in mm by the half-bit criterion."""
+        return self.correlation().crossing("half-bit")
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Return the correlation by spatial frequency in 1/mm."""
+        found = self.correlation()
+        return (Curve("ring correlation", found.frequency, found.correlation),)
+
+
+RESOLUTION: Final = Metric(
+    key="resolution_mm",
+    label="resolution (mm)",
+    unit="mm",
+    meaning="finest in-plane period at which the Fourier ring correlation with the truth is above 1/7; twice the pixel "
+    "is the best there is",
+    better="less",
+    question=TRUE_DETAIL,
+    needs=TRUTH,
+    accumulator=TrueDetail,
+    read=TrueDetail.resolution,
+)
+RESOLUTION_GAIN: Final = Metric(
+    key="resolution_gain",
+    label="resolution gain",
+    unit="",
+    meaning="resolution of bicubic interpolation over that of SR; 1 is no gain",
+    better="more",
+    question=TRUE_DETAIL,
+    needs=TRUTH,
+    in_summary=False,
+    accumulator=TrueDetail,
+    read=TrueDetail.resolution,
+    against_bicubic=lambda own, bicubic: bicubic / own,
+)
+HALF_BIT_RESOLUTION: Final = Metric(
+    key="half_bit_resolution_mm",
+    label="half-bit resolution (mm)",
+    unit="mm",
+    meaning="the same where it is above the half-bit threshold",
+    better="less",
+    question=TRUE_DETAIL,
+    needs=TRUTH,
+    accumulator=TrueDetail,
+    read=TrueDetail.half_bit_resolution,
+)
+DETAIL: Final = (RESOLUTION, RESOLUTION_GAIN, HALF_BIT_RESOLUTION)
+"""The finest detail that lies where the truth has it."""

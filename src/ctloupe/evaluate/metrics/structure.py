@@ -7,14 +7,20 @@ it misses in the truth is the limit of the rule, which is why the truth is measu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
 
-from ctloupe.evaluate.comparison import Metric
+from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric
+from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
+from ctloupe.phantom.anatomies.registry import anatomies
 from ctloupe.phantom.structure_rule import StructureRule
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
 
 TOLERANCE_MM: Final = 0.3
 """How far a structure may lie from its place and still support it."""
@@ -139,15 +145,13 @@ class StructureScore:
             self.there_by_size[index] += int(inside.sum())
             self.found_by_size[index] += int((inside & seen).sum())
 
-    def numbers(self, volume_cm3: float) -> dict[str, float]:
-        """Metrics of the structure in `volume_cm3` of compared tissue; see `STRUCTURE_MEANINGS`."""
-        name = self.rule.name
-        return {
-            f"{name} Dice": 2 * self.both / self.either if self.either else float("nan"),
-            f"{name} surface distance (mm)": self.distance / self.border if self.border else float("nan"),
-            f"false {name}s (/cm³)": self.false / volume_cm3,
-            f"missed {name}s (/cm³)": self.missed / volume_cm3,
-        }
+    def dice(self) -> float:
+        """Dice coefficient over all slices; NaN where there is neither."""
+        return 2 * self.both / self.either if self.either else float("nan")
+
+    def surface_distance(self) -> float:
+        """Mean distance of both borders in mm, both ways; NaN where no slice has both."""
+        return self.distance / self.border if self.border else float("nan")
 
     def by_size(self) -> dict[str, tuple[int, int]]:
         """Cross-sections found and labelled by class of equivalent diameter."""
@@ -165,24 +169,103 @@ def size_class(index: int) -> str:
     return f"under {high:g} mm" if low == 0 else f"{low:g}–{high:g} mm"
 
 
-STRUCTURE_MEANINGS: Final = {
-    "Dice": Metric(
-        "2·|A∩B| / (|A|+|B|) of the structure found by the stated rule and the labels, over all slices", "more"
-    ),
-    "surface distance (mm)": Metric(
-        "mean in-plane distance between the borders of found and labelled structure, both ways, over slices that "
-        "have both",
-        "less",
-    ),
-    "false": Metric(
-        f"cross-sections found of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of a labelled one, "
-        "by cm³ compared: invented structures",
-        "less",
-    ),
-    "missed": Metric(
-        f"labelled cross-sections of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of a found one, "
-        "by cm³ compared: lost structures",
-        "less",
-    ),
-}
-"""Meaning of each kind of number, and which direction is better."""
+class StructureOfImage(Accumulator):
+    """The structure of one name, looked for in an image by the rule of the labelled anatomy."""
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        self._setting = setting
+        self._score = StructureScore(next(rule for rule in setting.rules if rule.name == name))
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        rule, spacing = self._score.rule, self._setting.spacing
+        found = segment(seen.plane, rule, spacing)
+        inside = seen.reference.inside
+        found = found if inside is None else found & inside
+        self._score.add(Marked.of(found, spacing), seen.reference.once(_marked, rule), spacing)
+
+    def dice(self) -> float:
+        """Dice coefficient of found and labelled structure."""
+        return self._score.dice()
+
+    def surface_distance(self) -> float:
+        """Mean distance of both borders in mm."""
+        return self._score.surface_distance()
+
+    def false_per_cm3(self) -> float:
+        """Cross-sections invented by cm³ compared."""
+        return self._score.false / self._setting.volume_cm3
+
+    def missed_per_cm3(self) -> float:
+        """Cross-sections lost by cm³ compared."""
+        return self._score.missed / self._setting.volume_cm3
+
+    def by_size(self) -> dict[str, Any]:
+        """Return cross-sections found and labelled by class of equivalent diameter, under the structure's name."""
+        return {self._score.rule.name: self._score.by_size()}
+
+
+def _marked(reference: Reference, rule: StructureRule) -> Marked:
+    spacing = reference.setting.spacing
+    return Marked.of(labelled(reference.labels_inside, rule, spacing), spacing)
+
+
+def structure_metrics(name: str) -> tuple[Metric, ...]:
+    """Metrics of the structure of that name: how much of it is there, how near, what is invented and what lost."""
+    key = name.replace(" ", "_")
+    metric = partial(
+        Metric,
+        needs=LABELS,
+        has_limit=True,
+        where=lambda setting: name in (rule.name for rule in setting.rules),
+        accumulator=partial(StructureOfImage, name),
+    )
+    return (
+        metric(
+            key=f"{key}_dice",
+            label=f"{name} Dice",
+            unit="",
+            meaning=f"{name}: 2·|A∩B| / (|A|+|B|) of the structure found by the stated rule and the labels, over all "
+            "slices",
+            better="more",
+            question=STRUCTURES_FOUND,
+            read=StructureOfImage.dice,
+        ),
+        metric(
+            key=f"{key}_surface_distance_mm",
+            label=f"{name} surface distance (mm)",
+            unit="mm",
+            meaning=f"{name}: mean in-plane distance between the borders of found and labelled structure, both ways, "
+            "over slices that have both",
+            better="less",
+            question=STRUCTURES_FOUND,
+            in_summary=False,
+            read=StructureOfImage.surface_distance,
+        ),
+        metric(
+            key=f"false_{key}s_per_cm3",
+            label=f"false {name}s (/cm³)",
+            unit="/cm³",
+            meaning=f"{name}: cross-sections found of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm of "
+            "a labelled one, by cm³ compared: invented structures",
+            better="less",
+            question=STRUCTURES_INVENTED,
+            read=StructureOfImage.false_per_cm3,
+        ),
+        metric(
+            key=f"missed_{key}s_per_cm3",
+            label=f"missed {name}s (/cm³)",
+            unit="/cm³",
+            meaning=f"{name}: labelled cross-sections of which less than {SUPPORT:.0%} lies within {TOLERANCE_MM:g} mm "
+            "of a found one, by cm³ compared: lost structures",
+            better="less",
+            question=STRUCTURES_LOST,
+            read=StructureOfImage.missed_per_cm3,
+        ),
+    )
+
+
+_NAMES: Final = tuple(dict.fromkeys(rule.name for anatomy in anatomies() for rule in anatomy.structures))
+
+STRUCTURES: Final = tuple(metric for name in _NAMES for metric in structure_metrics(name))
+"""Metrics of every structure of every anatomy."""

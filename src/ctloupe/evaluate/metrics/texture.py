@@ -1,24 +1,26 @@
-"""What a volume looks like, whatever it shows, gathered slice by slice; and how far two such looks lie apart."""
+"""The texture of a volume, whatever it shows, gathered slice by slice; and how far two textures lie apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from ctloupe.evaluate.metrics.base import MICRO, Accumulator, Metric
 from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
-from ctloupe.evaluate.metrics.realism import (
-    laplacian_levels,
-    power_spectrum_distance,
-    sample_patches,
-    sliced_wasserstein,
-)
+from ctloupe.evaluate.metrics.questions import TEXTURE
+from ctloupe.evaluate.metrics.sliced_wasserstein import laplacian_levels, sample_patches, sliced_wasserstein
+from ctloupe.evaluate.metrics.spectrum import power_spectrum_distance
+from ctloupe.evaluate.slices import counted_squares, detailed_slices
 from ctloupe.images.spectrum import radial_power
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Setting
 
 TILE: Final = 64
 """Side in pixels of the squares that power spectra are taken of."""
@@ -27,9 +29,6 @@ TILES_PER_SLICE: Final = 8
 PATCHES_PER_SLICE: Final = 512
 WINDOW: Final = 512
 """Side in pixels of the part of a larger slice that tiles and patches are drawn from."""
-
-DETAILED_SLICES: Final = 16
-"""Slices, evenly spread, that tiles and patches are drawn from; Hu moments are of all."""
 
 SPACING_TOLERANCE: Final = 0.02
 
@@ -97,16 +96,16 @@ class Texture:
         """Mean radial power spectrum of the tiles; empty when none fitted inside."""
         return self._power / self._tiles if self._tiles else np.empty(0)
 
-    def distances(self, other: Texture) -> dict[str, float]:
-        """How far this look is from that of µCT, as the protocols name the numbers; NaN where nothing was drawn."""
-        spectra = self.power, other.power
-        return {
-            "spectrum distance to µCT (dB)": power_spectrum_distance(*spectra) if all(map(len, spectra)) else np.nan,
-            "sliced Wasserstein to µCT": self._wasserstein(other),
-            "m-HuM (I2)": minimum_hu_distance(np.concatenate(self._moments), np.concatenate(other._moments)),
-        }
+    def spectrum_distance(self, other: Texture) -> float:
+        """Distance of the power spectra of the tiles in dB; NaN where no tile was drawn."""
+        return power_spectrum_distance(self.power, other.power) if len(self.power) and len(other.power) else np.nan
 
-    def _wasserstein(self, other: Texture) -> float:
+    def hu_distance(self, other: Texture) -> float:
+        """Minimum Hu-moment distance I2 of the slices to those of `other`."""
+        return minimum_hu_distance(np.concatenate(self._moments), np.concatenate(other._moments))
+
+    def wasserstein(self, other: Texture) -> float:
+        """Sliced Wasserstein distance of the patches, in standard deviations of each level; NaN without patches."""
         found = []
         for mine, theirs in zip(zip(*self._patches, strict=True), zip(*other._patches, strict=True), strict=True):
             real = np.concatenate(theirs)
@@ -117,14 +116,14 @@ class Texture:
 
 @dataclass(frozen=True)
 class Unpaired:
-    """Look of a µCT of whatever anatomy, and the window that brings enhanced volumes to the same [−1, 1]."""
+    """Texture of a µCT of whatever anatomy, and the window that brings enhanced volumes to the same [−1, 1]."""
 
     texture: Texture
     clinical_window: IntensityWindow
 
 
 def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, float], seed: int = 0) -> Texture:
-    """Look of a µCT at the pixels of the enhanced volume, one slice in memory at a time.
+    """Texture of a µCT at the pixels of the enhanced volume, one slice in memory at a time.
 
     Parameters
     ----------
@@ -149,15 +148,88 @@ def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, flo
     return texture
 
 
-def counted_squares(flags: Flags, side: int) -> NDArray[np.int64]:
-    """How many flags are set in the square of `side` pixels from each corner where one fits."""
-    total = np.pad(flags.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    found: NDArray[np.int64] = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-    return found
+class TextureOfImage(Accumulator):
+    """Texture of an image inside the mask, beside that of the setting's µCT."""
+
+    def __init__(self, setting: Setting) -> None:
+        if setting.unpaired is None:
+            raise ValueError("no µCT is known; a metric that uses it has to say that it needs it")
+        self._unpaired = setting.unpaired
+        self._own = Texture()
+
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice in HU into account."""
+        unit = self._unpaired.clinical_window.to_unit(seen.plane)
+        self._own.add(unit, seen.reference.inside, seen.reference.detailed)
+
+    def spectrum_distance(self) -> float:
+        """Distance of the power spectra in dB."""
+        return self._own.spectrum_distance(self._unpaired.texture)
+
+    def wasserstein(self) -> float:
+        """Sliced Wasserstein distance of the patches."""
+        return self._own.wasserstein(self._unpaired.texture)
+
+    def hu_distance(self) -> float:
+        """Minimum Hu-moment distance."""
+        return self._own.hu_distance(self._unpaired.texture)
 
 
-def detailed_slices(shown: NDArray[np.intp]) -> set[int]:
-    """At most 16 evenly spread ones of these slice numbers."""
-    if not len(shown):
-        return set()
-    return {int(shown[at]) for at in np.linspace(0, len(shown) - 1, DETAILED_SLICES).astype(int)}
+SPECTRUM_DISTANCE_TO_MICRO: Final = Metric(
+    key="spectrum_distance_to_micro_db",
+    label="spectrum distance to µCT (dB)",
+    unit="dB",
+    meaning="mean absolute difference of the power spectra of SR and unpaired µCT, both mapped to [−1, 1] by their "
+    "windows, over tiles inside the mask; 0 is the same texture",
+    better="less",
+    question=TEXTURE,
+    needs=MICRO,
+    ideal=0.0,
+    accumulator=TextureOfImage,
+    read=TextureOfImage.spectrum_distance,
+)
+WASSERSTEIN_TO_MICRO: Final = Metric(
+    key="sliced_wasserstein_to_micro",
+    label="sliced Wasserstein to µCT",
+    unit="",
+    meaning="mean over three Laplacian levels of the sliced Wasserstein distance between 7×7 patches of SR and "
+    "unpaired µCT, in standard deviations of the µCT's level; 0 is the same texture",
+    better="less",
+    question=TEXTURE,
+    needs=MICRO,
+    ideal=0.0,
+    in_summary=False,
+    accumulator=TextureOfImage,
+    read=TextureOfImage.wasserstein,
+)
+HU_DISTANCE: Final = Metric(
+    key="m_hum_i2",
+    label="m-HuM (I2)",
+    unit="",
+    meaning="ISBI 2021, Eq. 5: distance I2 of the Hu moments of each enhanced slice to the nearest µCT slice, "
+    "averaged; 0 is identical",
+    better="less",
+    question=TEXTURE,
+    needs=MICRO,
+    ideal=0.0,
+    in_summary=False,
+    accumulator=TextureOfImage,
+    read=TextureOfImage.hu_distance,
+)
+TEXTURE_OF_MICRO: Final = (SPECTRUM_DISTANCE_TO_MICRO, WASSERSTEIN_TO_MICRO, HU_DISTANCE)
+"""Whether the image looks like µCT."""
+
+HU_DISTANCE_OF_ISBI: Final = Metric(
+    key="m_hum",
+    label="m-HuM",
+    unit="",
+    meaning="ISBI 2021, Eq. 5: distance I2 of Hu moments of each enhanced slice to the nearest µCT slice of whatever "
+    "anatomy, averaged over slices; 0 is identical",
+    better="less",
+    question=TEXTURE,
+    needs=MICRO,
+    ideal=0.0,
+    accumulator=TextureOfImage,
+    read=TextureOfImage.hu_distance,
+)
+"""The same of whole slices, as the protocol of ISBI 2021 has it."""

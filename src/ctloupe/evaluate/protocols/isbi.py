@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
-from numpy.typing import NDArray
 
 from ctloupe.evaluate.alignment import scale_between, with_baseline
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
-from ctloupe.evaluate.protocols.recipes import ISBI
+from ctloupe.evaluate.metrics.texture import HU_DISTANCE_OF_ISBI, Texture, Unpaired
+from ctloupe.evaluate.protocols.base import Protocol
+from ctloupe.evaluate.protocols.measuring import Measuring
+from ctloupe.evaluate.slices import Reference, Setting
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
+
+ISBI: Final = Protocol("isbi", 1, "unpaired µCT slices (ISBI 2021)", (HU_DISTANCE_OF_ISBI,))
 
 
 def compare_by_hu_moments(
@@ -35,17 +40,18 @@ def compare_by_hu_moments(
         Bring both to [0, 1].
     """
     scale = scale_between(scan, next(iter(enhanced.values())))
-    theirs = _hu_moments_of(specimen, micro_window)
-    everything = with_baseline(scan, enhanced, scale)
-    rows = {
-        name: {"m-HuM": minimum_hu_distance(_hu_moments_of(volume, clinical_window), theirs)}
-        for name, volume in everything.items()
-    }
+    images = with_baseline(scan, enhanced, scale)
+    texture = Texture()
+    for z in range(specimen.shape[0]):
+        texture.add(micro_window.to_unit(np.asarray(specimen.data[z])), detailed=False)
+    spacing = scan.spacing[1] / scale, scan.spacing[2] / scale
+    unpaired = Unpaired(texture, clinical_window)
+    setting = Setting(scale, scan.shape[0], spacing, frozenset({"scan", "micro"}), unpaired=unpaired)
+    measuring = Measuring(ISBI.metrics, setting, images)
+    for z in range(scan.shape[0]):
+        reference = Reference(setting, z, np.asarray(scan.data[z], np.float32))
+        planes = ((np.asarray(volume.data[z]), volume.spacing[1]) for volume in images.values())
+        measuring.add(reference, planes)
     facts = {"scale": scale, "slices": scan.shape[0], "micro_slices": specimen.shape[0]}
-    return ISBI.comparison(rows, facts=facts, data={"scan": digest_of(scan), "micro": digest_of(specimen)})
-
-
-def _hu_moments_of(volume: Volume, window: IntensityWindow) -> NDArray[np.float64]:
-    """Hu moments slice by slice, so that the volume is never held whole."""
-    units = (window.to_unit(np.asarray(volume.data[z])) for z in range(volume.shape[0]))
-    return np.concatenate([hu_moments((unit[None] + 1) / 2) for unit in units])
+    data = {"scan": digest_of(scan), "micro": digest_of(specimen)}
+    return ISBI.comparison(measuring.rows(), facts=facts, data=data)

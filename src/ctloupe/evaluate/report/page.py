@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.metrics.calibration import MEANINGS, Judgement
+from ctloupe.evaluate.metrics.calibration import CALIBRATION, Judgement
 from ctloupe.evaluate.metrics.consistency import consistency_map
 from ctloupe.evaluate.metrics.resolution import ONE_SEVENTH
 from ctloupe.evaluate.report.crops import Crop, ranked_crops
@@ -203,7 +203,7 @@ def add_uncertainty(
     )
     factors = ", ".join(f"{names.get(label, 'all')} {factor:.2f}" for label, factor in judged.factors.items())
     report.text(f"Factor that would fit these errors, by tissue: {factors}. Fit it on one case, apply it to another.")
-    report.terms(MEANINGS)
+    report.terms({metric.label: metric.meaning for metric in CALIBRATION})
     report.figure(
         curves(
             {name: (one.asked.tolist(), one.covered.tolist()) for name, one in both.items()},

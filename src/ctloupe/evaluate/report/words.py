@@ -8,43 +8,37 @@ from typing import Final
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
+from ctloupe.evaluate.metrics.base import Metric
+from ctloupe.evaluate.metrics.questions import QUESTIONS
+from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.tissues import TissueError
 
-_QUESTIONS: Final = (
-    ("Right value at the right voxel", ("PSNR (dB)", "SSIM", "MAE (HU)", "PSNR peak 1 (dB)", "SSIM one window")),
-    ("Finest true detail", ("resolution (mm)", "half-bit resolution (mm)")),
-    ("Finest detail of any kind, true or invented", ("decorrelation resolution (mm)",)),
-    ("Sharpness of airway walls", ("edge width (mm)", "walls found", "wall thickness error (mm)")),
-    ("Structures where they are", ("lumen Dice", "vessel Dice", "soft space Dice")),
-    ("Structures invented", ("false lumens (/cm³)", "false vessels (/cm³)", "false soft spaces (/cm³)")),
-    ("Structures lost", ("missed lumens (/cm³)", "missed vessels (/cm³)", "missed soft spaces (/cm³)")),
-    ("Texture like the truth's or the µCT's", ("spectrum distance (dB)", "spectrum distance to µCT (dB)", "m-HuM")),
-    ("Agreement with the scan it was made from", ("consistency RMS (HU)", "consistency bias (HU)")),
-)
 _EQUAL: Final = 5e-3
 
 
 def in_words(comparison: Comparison, name: str) -> list[str]:
     """One sentence for each question that was asked: how `name` compares with bicubic interpolation."""
+    known = metrics_by_label()
+    spoken = [known[label] for label in comparison.definitions if label in known and known[label].in_summary]
     said = []
-    for question, metrics in _QUESTIONS:
-        parts = [_verdict(comparison, name, metric) for metric in metrics if metric in comparison.definitions]
+    for question in QUESTIONS:
+        parts = [_verdict(comparison, name, metric) for metric in spoken if metric.question == question]
         if parts:
-            said.append(f"{question}: {'; '.join(parts)}.")
+            said.append(f"{question.text}: {'; '.join(parts)}.")
     return said
 
 
-def _verdict(comparison: Comparison, name: str, metric: str) -> str:
-    ours, plain = (comparison.rows[row].get(metric, float("nan")) for row in (name, BASELINE))
+def _verdict(comparison: Comparison, name: str, metric: Metric) -> str:
+    label = metric.label
+    ours, plain = (comparison.rows[row].get(label, float("nan")) for row in (name, BASELINE))
     if not (np.isfinite(ours) and np.isfinite(plain)):
-        return f"{metric} {ours:.3g} (bicubic {plain:.3g})"
-    way = comparison.better.get(metric, "more")
-    one, other = (abs(ours), abs(plain)) if way == "near 0" else (ours, plain)
+        return f"{label} {ours:.3g} (bicubic {plain:.3g})"
+    one, other = (abs(ours), abs(plain)) if metric.better == "near 0" else (ours, plain)
     if np.isclose(one, other, rtol=_EQUAL):
         verdict = "as good as"
     else:
-        verdict = "better than" if (one > other) == (way == "more") else "worse than"
-    return f"{metric} {ours:.3g}, {verdict} bicubic ({plain:.3g})"
+        verdict = "better than" if metric.prefers(ours, plain) else "worse than"
+    return f"{label} {ours:.3g}, {verdict} bicubic ({plain:.3g})"
 
 
 def tissues_in_words(tissues: Mapping[str, TissueError], name: str) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import bootstrap
 
+from ctloupe.evaluate.metrics.base import finite_mean
+
 LEVEL: Final = 0.95
 RESAMPLES: Final = 9999
 
@@ -36,13 +38,6 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of 0."""
         return bool(self.low > 0 or self.high < 0)
-
-
-def finite_mean(values: ArrayLike) -> float:
-    """Mean of the finite values; NaN without any."""
-    found = np.asarray(values, float)
-    found = found[np.isfinite(found)]
-    return float(found.mean()) if found.size else float("nan")
 
 
 def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Interval:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.evaluate.comparison import BASELINE, Better, Comparison, require_one_protocol
-from ctloupe.evaluate.suite.intervals import Interval, finite_mean, mean_interval
+from ctloupe.evaluate.comparison import BASELINE, Comparison, require_one_protocol
+from ctloupe.evaluate.metrics.base import Better, finite_mean
+from ctloupe.evaluate.suite.intervals import Interval, mean_interval
 from ctloupe.foundation.errors import OptionError
 
 Cell = tuple[Interval, Interval]

@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
+from ctloupe.evaluate.metrics.questions import QUESTIONS
+from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.report.page import add_curves, square_of, varied_square
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.evaluate.report.pictures import in_words as pictured
@@ -21,30 +23,14 @@ from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.volume.volume import Volume
 
-THEMES: Final = {
-    "Right value at the right voxel, and agreement with the scan": (
-        "PSNR (dB)", "SSIM", "MAE (HU)", "consistency RMS (HU)", "consistency bias (HU)",
-    ),
-    "True detail": (
-        "resolution (mm)", "resolution gain", "half-bit resolution (mm)", "edge width (mm)", "walls found",
-        "wall thickness error (mm)",
-    ),
-    "Structures found": (
-        "lumen Dice", "lumen surface distance (mm)", "vessel Dice", "vessel surface distance (mm)",
-        "soft space Dice", "soft space surface distance (mm)",
-    ),
-    "Structures invented and lost": (
-        "false lumens (/cm³)", "missed lumens (/cm³)", "false vessels (/cm³)", "missed vessels (/cm³)",
-        "false soft spaces (/cm³)", "missed soft spaces (/cm³)",
-    ),
-    "Texture, wherever it lies": (
-        "spectrum distance (dB)", "spectrum distance to µCT (dB)", "sliced Wasserstein to µCT", "m-HuM (I2)",
-    ),
-}  # fmt: skip
-"""Metrics that answer one question stand in one table."""
+FURTHER: Final = "Further"
+"""Theme of metrics that this version does not know."""
 
 CROP_SIDE: Final = 20
-"""Of the pictured square, in voxels of the scan."""
+"""Side of the pictured square, in voxels of the scan."""
+
+OUTPUTS: Final = ("leaderboard.md", "leaderboard.csv", "report.html")
+"""Files of a leaderboard."""
 
 _PER_LINE: Final = 5
 
@@ -155,10 +141,12 @@ def _origin(board: Leaderboard) -> str:
 
 
 def _themes(board: Leaderboard) -> dict[str, tuple[str, ...]]:
-    """Metrics of the leaderboard by theme; what no theme names comes last."""
-    named = {theme: tuple(one for one in metrics if one in board.definitions) for theme, metrics in THEMES.items()}
-    rest = tuple(one for one in board.definitions if not any(one in metrics for metrics in named.values()))
-    return {theme: metrics for theme, metrics in {**named, "Further": rest}.items() if metrics}
+    """Metrics of the leaderboard by the theme of their question; those that this version does not know come last."""
+    known = metrics_by_label()
+    theme = {label: known[label].question.theme if label in known else FURTHER for label in board.definitions}
+    order = dict.fromkeys([*(question.theme for question in QUESTIONS), FURTHER])
+    found = {one: tuple(label for label in board.definitions if theme[label] == one) for one in order}
+    return {one: labels for one, labels in found.items() if labels}
 
 
 def keep_crops(folder: Path, scan: Volume, truth: Volume, rows: Mapping[str, Volume]) -> None:

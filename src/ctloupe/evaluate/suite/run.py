@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,15 +15,14 @@ from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
-from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
-from ctloupe.evaluate.protocols.recipes import PAIRED_PHANTOM
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.evaluate.suite.definition import CaseSpec, PhantomSpec, Suite
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
 from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.warnings import warnings_for
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.volume.formats import read
@@ -53,7 +51,7 @@ class Entry:
         return weights_digest(self.resolver)
 
 
-def run_suite(
+def measure_suite(
     suite: Suite,
     models: Sequence[tuple[str, Path]],
     out: Path,
@@ -93,7 +91,7 @@ def run_suite(
     """
     entries = _entries(suite, models)
     found: dict[str, Comparison] = {}
-    looks: dict[str, Unpaired] = {}
+    textures: dict[str, Unpaired] = {}
     for case in suite.cases:
         path = out / "cases" / f"{case.key}.json"
         known = _known(path, case)
@@ -101,9 +99,9 @@ def run_suite(
         wants_controls = controls and (known is None or not set(CONTROLS) <= set(known.rows))
         if known is None or missing or wants_controls:
             say(f"{case.key}: {', '.join(entry.key for entry in missing) or 'bicubic'}")
-            if case.group not in looks:
-                looks[case.group] = _look(suite, case.group, data)
-            known = _measured(suite, case, missing, known, looks[case.group], wants_controls, data, out)
+            if case.group not in textures:
+                textures[case.group] = _unpaired(suite, case.group, data)
+            known = _measured(suite, case, missing, known, textures[case.group], wants_controls, data, out)
             known.save(path)
         found[case.key] = known
     boards = {}
@@ -143,14 +141,13 @@ def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
     """Folder of a phantom, made unless it is there with the same specification."""
     record = folder / "spec.json"
     wanted = spec.model_dump(mode="json", exclude={"key", "group"}) | {"scale": scale}
-    if not (record.is_file() and json.loads(record.read_text(encoding="utf-8")) == wanted):
+    if not (record.is_file() and read_plain(record, "specification of a phantom", "delete its folder") == wanted):
         spec.make(scale).write(folder, overwrite=True)
-        with replacing(record, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+        save_record(record, wanted)
     return folder
 
 
-def _look(suite: Suite, group: str, data: Path) -> Unpaired:
+def _unpaired(suite: Suite, group: str, data: Path) -> Unpaired:
     spec, windows = suite.specimens[group], suite.windows[group]
     folder = _phantom(spec, suite.scale, data / f"specimen-{group.replace(' ', '-')}")
     micro = read(folder / "micro.nii.gz")
@@ -163,7 +160,7 @@ def _measured(
     case: CaseSpec,
     entries: list[Entry],
     known: Comparison | None,
-    look: Unpaired,
+    unpaired: Unpaired,
     controls: bool,
     data: Path,
     out: Path,
@@ -178,7 +175,7 @@ def _measured(
     rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
     plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
-    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, look)
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired)
     models: dict[str, dict[str, Any]] = {
         entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }

@@ -1,4 +1,4 @@
-"""Does an enhanced volume look like µCT, whatever anatomy it shows?"""
+"""Patches of fine detail, and how far two sets of them lie apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ PATCH: Final = 7
 """Side of the patches of `sliced_wasserstein`, as Karras et al. 2018 take it."""
 
 Plane = NDArray[Any]
-
-
-def power_spectrum_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Mean absolute difference of two radial power spectra in decibels; 0 for images of one texture.
-
-    ``mean over rings of |10·log₁₀ P₁ − 10·log₁₀ P₂|``. It does not see phase: shuffled texture has distance 0.
-    """
-    tiny = np.finfo(float).tiny
-    return float(np.mean(np.abs(10 * np.log10(np.maximum(one, tiny)) - 10 * np.log10(np.maximum(other, tiny)))))
 
 
 def laplacian_levels(plane: Plane, levels: int = 3) -> list[NDArray[np.float64]]:

@@ -1,0 +1,164 @@
+"""What a metric is: a number with a name, a unit and a meaning, gathered slice by slice."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ctloupe.evaluate.metrics.questions import Question
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import ImageSlice, Setting
+
+Better = Literal["more", "less", "near 0", "near ideal"]
+"""Which values of a metric are better ones."""
+
+Need = Literal["scan", "truth", "labels", "micro", "uncertainty"]
+"""What has to be known besides the image, so that a metric can be measured."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a figure of the report.
+
+    Attributes
+    ----------
+    figure
+        Name of the figure, as the record keeps it.
+    x, y : (n,)
+        Points of the image's line.
+    truth : (n,) or None
+        Values of the truth's own line at the same places, where it has one.
+    """
+
+    figure: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    truth: NDArray[np.float64] | None = None
+
+
+class Accumulator(ABC):
+    """Gathers what one image shows, slice by slice. Metrics of one family read the same one."""
+
+    @abstractmethod
+    def add(self, seen: ImageSlice) -> None:
+        """Take a slice of the image into account."""
+
+    def result(self) -> float:
+        """Return what was gathered as one number, where it is one."""
+        raise NotImplementedError(f"{type(self).__name__} holds several numbers; a metric has to say which it reads")
+
+    def by_size(self) -> dict[str, Any]:
+        """Return what was found by size class, by name of the structure; empty where size plays no part."""
+        return {}
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Return the lines that the report draws; none for most metrics."""
+        return ()
+
+
+def _result(gathered: Any) -> float:
+    found: float = gathered.result()
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number that says one thing about an enhanced image.
+
+    Words, tables, leaderboards and records are made from these attributes alone.
+
+    Attributes
+    ----------
+    key
+        Name for programs: lower case and underscores, with the unit at its end.
+    label
+        Name that records and tables hold, with the unit in brackets.
+    unit
+        Unit of the number; empty for a bare number.
+    meaning
+        One sentence that defines the number.
+    better
+        Which values are better ones.
+    question
+        The question that it answers.
+    accumulator
+        Makes what gathers the slices of one image. Metrics that have the same one share what it gathers.
+    read
+        Takes the number out of what was gathered; by default its `result`.
+    needs
+        What has to be known besides the image.
+    ideal
+        Value of a perfect image; None where the pixel or a stated rule decides it.
+    in_summary
+        Whether the answer in words names it; a metric that repeats another one stands in tables only.
+    has_limit
+        Whether a stated rule, not the image, sets what can be reached: the truth is then measured by the same rule.
+    by_slice
+        Takes the numbers of the single slices out of what was gathered, where a record keeps them.
+    against_bicubic
+        What the number is made of, where it is a relation: own value and that of bicubic interpolation.
+    where
+        Whether the metric has a meaning in a setting, beyond what it needs.
+    protocols
+        Names of the protocols that a metric from another package joins.
+    """
+
+    key: str
+    label: str
+    unit: str
+    meaning: str
+    better: Better
+    question: Question
+    accumulator: Callable[[Setting], Accumulator]
+    read: Callable[[Any], float] = _result
+    needs: frozenset[Need] = field(default_factory=frozenset)
+    ideal: float | None = None
+    in_summary: bool = True
+    has_limit: bool = False
+    by_slice: Callable[[Any], list[float]] | None = None
+    against_bicubic: Callable[[float, float], float] | None = None
+    where: Callable[[Setting], bool] | None = None
+    protocols: tuple[str, ...] = ()
+
+    def applies(self, setting: Setting) -> bool:
+        """Whether it can be measured in a setting, and has a meaning there."""
+        return self.needs <= setting.known and (self.where is None or self.where(setting))
+
+    def prefers(self, one: float, other: float) -> bool:
+        """Whether `one` is strictly better than `other`."""
+        return is_better(self.better, one, other, self.ideal or 0.0)
+
+
+def is_better(better: Better, one: float, other: float, ideal: float = 0.0) -> bool:
+    """Whether `one` is strictly better than `other`, for a metric of which `better` values are better ones.
+
+    Parameters
+    ----------
+    better, one, other
+        Direction and the two values.
+    ideal
+        Value to be near to, for ``near ideal``.
+    """
+    if better.startswith("near"):
+        return abs(one - ideal) < abs(other - ideal)
+    return one > other if better == "more" else one < other
+
+
+def finite_mean(values: ArrayLike) -> float:
+    """Mean of the finite values; NaN without any."""
+    found = np.asarray(values, float)
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if found.size else float("nan")
+
+
+SCAN: Final[frozenset[Need]] = frozenset({"scan"})
+TRUTH: Final[frozenset[Need]] = frozenset({"truth"})
+LABELS: Final[frozenset[Need]] = frozenset({"truth", "labels"})
+MICRO: Final[frozenset[Need]] = frozenset({"micro"})
+UNCERTAINTY: Final[frozenset[Need]] = frozenset({"truth", "uncertainty"})

@@ -1,0 +1,116 @@
+"""Enhanced volumes of one scan, compared by every metric of a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ctloupe.evaluate.alignment import aligned_scale, with_baseline
+from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.metrics.base import Need
+from ctloupe.evaluate.metrics.texture import Unpaired
+from ctloupe.evaluate.protocols.base import Protocol
+from ctloupe.evaluate.protocols.measuring import Measuring
+from ctloupe.evaluate.slices import Flags, Reference, Setting
+from ctloupe.foundation.errors import GeometryError
+from ctloupe.phantom.anatomies.registry import of_labels
+from ctloupe.volume.digest import digest_of
+from ctloupe.volume.volume import Volume
+
+
+def compare_case(
+    protocol: Protocol,
+    scan: Volume,
+    enhanced: Mapping[str, Volume],
+    mask: Flags | None = None,
+    truth: Volume | None = None,
+    labels: Volume | None = None,
+    unpaired: Unpaired | None = None,
+) -> Comparison:
+    """Compare enhanced volumes with all that is known of their scan; bicubic is the first row.
+
+    One slice of each volume is in memory at a time.
+
+    Parameters
+    ----------
+    protocol
+        Says which metrics.
+    scan
+        The clinical CT that was enhanced, or the same part of it.
+    enhanced
+        Volumes on the s-times finer grid of `scan`, by row name.
+    mask : bool on the grid of `scan`
+        Where to compare; None: everywhere.
+    truth, labels
+        On the fine grid, where they are known.
+    unpaired
+        Texture of a µCT, where there is one.
+
+    Raises
+    ------
+    OptionError
+        If nothing is enhanced or the mask is empty.
+    GeometryError
+        If the grids do not belong together.
+    """
+    scale = aligned_scale(scan, dict(enhanced), {} if truth is None else {"truth": truth})
+    if truth is not None and labels is not None and labels.shape != truth.shape:
+        raise GeometryError(f"`labels` has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
+    images = with_baseline(scan, dict(enhanced), scale)
+    fine = truth if truth is not None else next(iter(enhanced.values()))
+    setting = _setting(scan, fine, mask, truth, labels, unpaired)
+    measuring = Measuring(protocol.metrics, setting, images)
+    for z in setting.shown:
+        low, real, marked = (None if one is None else np.asarray(one.data[z]) for one in (scan, truth, labels))
+        reference = Reference(setting, int(z), _float(low), None if real is None else _float(real), marked)
+        measuring.add(reference, ((_float(volume.data[z]), volume.spacing[1]) for volume in images.values()))
+    known = {"scan": scan, "truth": truth, "labels": labels}
+    return protocol.comparison(
+        measuring.rows(),
+        facts=_facts(setting, scan, measuring),
+        limits=measuring.limits(),
+        data={role: digest_of(volume) for role, volume in known.items() if volume is not None},
+        models={name: {"history": list(volume.history)} for name, volume in enhanced.items()},
+        curves=measuring.curves(),
+    )
+
+
+def _float(plane: Any) -> Any:
+    return np.asarray(plane, np.float32)
+
+
+def _setting(
+    scan: Volume,
+    fine: Volume,
+    mask: Flags | None,
+    truth: Volume | None,
+    labels: Volume | None,
+    unpaired: Unpaired | None,
+) -> Setting:
+    given: dict[Need, Any] = {"scan": scan, "truth": truth, "labels": labels, "micro": unpaired}
+    known = frozenset(need for need, one in given.items() if one is not None)
+    setting = Setting.of(scan.shape, fine, mask, known=known, unpaired=unpaired)
+    if labels is None:
+        return setting
+    middle = int(setting.shown[len(setting.shown) // 2])
+    return replace(setting, anatomy=of_labels(np.unique(np.asarray(labels.data[middle])).tolist()))
+
+
+def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "scale": setting.scale,
+        "slices": scan.shape[0],
+        "voxels_compared": setting.voxels,
+        "clinical_spacing_mm": list(scan.spacing),
+    }
+    slices, sizes = measuring.slice_by_slice(), measuring.by_size()
+    if slices:
+        facts["slice by slice"] = slices
+    if setting.rules:
+        facts["rules"] = [rule.in_words() for rule in setting.rules]
+    if sizes:
+        facts["by size"] = sizes
+    return facts

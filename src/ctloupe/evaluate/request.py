@@ -1,0 +1,263 @@
+"""The front door of evaluating: volumes and models named, read, brought together, measured and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ctloupe.enhance.job import model_record
+from ctloupe.enhance.region import parse_region
+from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.enhance.spacing import resample_in_plane
+from ctloupe.evaluate.case import Case, evaluate_case
+from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
+from ctloupe.evaluate.folder import require_new
+from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
+from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.report.pdf import require_pdf
+from ctloupe.evaluate.report.report import Report
+from ctloupe.evaluate.report.words import in_words
+from ctloupe.evaluate.warnings import warnings_for
+from ctloupe.foundation.errors import OptionError
+from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.prepare.masks import mask_of
+from ctloupe.volume.formats import read
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.volume import Volume
+
+PROTOCOLS: Final = ("auto", "jmi", "isbi")
+"""What `EvaluateRequest.protocol` may be."""
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What `evaluate_files` is asked for; the names are those of the command line's options.
+
+    Attributes
+    ----------
+    input
+        The clinical CT that was enhanced.
+    output
+        Name and file of each enhanced volume, in the order of the rows.
+    truth, labels
+        The truth on the fine grid, where it is known, and labels on the same grid: errors by tissue, and structures.
+    uncertainty
+        Standard deviation that was written with the last `output`.
+    recalibration
+        Record of another case whose factors correct the uncertainty.
+    mask
+        Where to compare: a kind of mask as `mask_of` takes it, or a mask file on the grid of the input; None for
+        everywhere.
+    slices, roi
+        The part of the input that was enhanced: ``a:b``, or ``z0:z1,y0:y1,x0:x1``.
+    resample
+        Whether the input was brought to the spacing of the first `model` before it was enhanced.
+    protocol
+        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "jmi"; "isbi".
+    micro
+        Unpaired µCT: for realism, and for the protocols jmi and isbi.
+    model
+        Name and package of models: for warnings, and for the protocol jmi.
+    patches
+        At most so many patches in the protocol jmi; None: all.
+    micro_window
+        Values of the µCT that become −1 and 1; None: those of the model.
+    seed
+        Seed of the choice of patches.
+    voxel_size
+        (z, y, x) in mm of a µCT in TIFF files that do not state it.
+    series
+        Number or UID of the DICOM series, where the input's folder holds several.
+    out
+        Folder for ``metrics.json`` and ``report.html``; None: nothing is written.
+    pdf
+        Whether ``report.pdf`` is written too.
+    overwrite
+        Whether earlier results in `out` are replaced.
+    """
+
+    input: Path | None = None
+    output: tuple[tuple[str, Path], ...] = ()
+    truth: Path | None = None
+    labels: Path | None = None
+    uncertainty: Path | None = None
+    recalibration: Path | None = None
+    mask: str | Path | None = None
+    slices: str | None = None
+    roi: str | None = None
+    resample: bool = False
+    protocol: str = "auto"
+    micro: Path | None = None
+    model: tuple[tuple[str, Path], ...] = ()
+    patches: int | None = None
+    micro_window: tuple[float, float] | None = None
+    seed: int = 0
+    voxel_size: Triple | None = None
+    series: str | None = None
+    out: Path | None = None
+    pdf: bool = False
+    overwrite: bool = False
+
+
+def evaluate_files(
+    request: EvaluateRequest, say: Callable[[str], None] = lambda line: None
+) -> tuple[Comparison, Report]:
+    """Read what a request names, measure it, and write record and page.
+
+    Parameters
+    ----------
+    request
+        Files, part, protocol and outputs.
+    say
+        Told where the results are.
+
+    Raises
+    ------
+    OptionError
+        If options are missing, exclude each other or are not understood.
+    FileError, GeometryError, ModelError
+        If a file cannot be read or does not belong to the input.
+    """
+    _require_sense(request)
+    models = {name: load_model(path) for name, path in request.model}
+    if request.protocol == "jmi":
+        found, report = _by_jmi(request, models)
+    elif request.protocol == "isbi":
+        found, report = _by_isbi(request, models)
+    else:
+        found, report = evaluate_case(_with_models(_case(request, models), request, models), "Evaluation")
+    if request.out is not None:
+        _write(found, report, request.out, request.pdf, say)
+    return found, report
+
+
+def _require_sense(request: EvaluateRequest) -> None:
+    if request.pdf:
+        require_pdf()
+        if request.out is None:
+            raise OptionError("`pdf` needs `out`")
+    if request.protocol not in PROTOCOLS:
+        raise OptionError(f"`protocol` {request.protocol}: expected one of {', '.join(PROTOCOLS)}")
+    if request.out is not None:
+        pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
+        require_new(request.out, request.overwrite, "metrics.json", *pages)
+    if request.protocol == "jmi" and (request.micro is None or len(request.model) != 1):
+        raise OptionError("`protocol` jmi needs `micro` and one `model`")
+    if request.protocol == "jmi":
+        return
+    if request.input is None or not request.output:
+        raise OptionError("`input` and `output` are needed (and `truth`, when it is known)")
+    if request.truth is None and (request.labels or request.uncertainty):
+        given = "labels" if request.labels else "uncertainty"
+        raise OptionError(f"`{given}` needs `truth`: only errors say what it is worth")
+    if request.recalibration is not None and request.uncertainty is None:
+        raise OptionError("`recalibration` needs `uncertainty`")
+    if request.protocol == "isbi" and request.micro is None:
+        raise OptionError("`protocol` isbi needs `micro`")
+    names = [name for name, _ in request.output]
+    if len(set(names)) < len(names):
+        raise OptionError("`output`: two volumes have one name; give them as NAME=volume")
+    if BASELINE in names:
+        raise OptionError(f"`output` {BASELINE}=…: this row is always there; choose another name")
+
+
+def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:
+    """Read the volumes that the request names."""
+    if request.input is None:
+        raise OptionError("`input` is needed")
+    whole = read(request.input, series=request.series)
+    if request.resample:
+        whole = resample_in_plane(whole, _trained_spacing(models))
+    region = parse_region(whole.shape, request.slices, request.roi)
+    scan = whole.crop(*region)
+    inside = None if request.mask is None else mask_of(str(request.mask), whole)
+    return Case(
+        scan,
+        {name: read(path) for name, path in request.output},
+        truth_on_clinical_slices(read(request.truth), scan) if request.truth else None,
+        labels_on_clinical_slices(read(request.labels), scan) if request.labels else None,
+        None if inside is None else inside[region],
+        read(request.uncertainty) if request.uncertainty else None,
+        _factors(request.recalibration) if request.recalibration else {},
+    )
+
+
+def _trained_spacing(models: Mapping[str, SuperResolver]) -> tuple[float, float]:
+    spacing = next(iter(models.values())).trained_spacing if models else None
+    if spacing is None:
+        raise OptionError("`resample` needs the `model` that the output was made with")
+    return spacing
+
+
+def _factors(path: Path) -> dict[int, float]:
+    judged = load_comparison(path).facts.get("uncertainty", {})
+    if "factors" not in judged:
+        raise OptionError(f"`recalibration` {path}: was measured without `uncertainty`, so it has no factors")
+    return {int(label): float(factor) for label, factor in judged["factors"].items()}
+
+
+def _with_models(case: Case, request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:
+    """Add what models and a µCT say of a case: warnings, what made the rows, and a texture to be like."""
+    if models:
+        told = (warnings_for(case.scan, case.mask, model) for model in models.values())
+        # The one model of one output made it; of several the names say which.
+        own = list(case.enhanced) if len(models) == len(case.enhanced) == 1 else list(models)
+        made = {name: model_record(model) for name, model in zip(own, models.values(), strict=True)}
+        case = replace(case, warnings=tuple(dict.fromkeys(line for lines in told for line in lines)), models=made)
+    if request.micro is not None:
+        clinical, micro = _windows(request, models)
+        fine = next(iter(case.enhanced.values())).spacing
+        texture = texture_of(_micro(request), micro, (fine[1], fine[2]), request.seed)
+        case = replace(case, unpaired=Unpaired(texture, clinical))
+    return case
+
+
+def _micro(request: EvaluateRequest) -> Volume:
+    if request.micro is None:
+        raise OptionError("`micro` is needed")
+    return read(request.micro, voxel_size=request.voxel_size)
+
+
+def _windows(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[IntensityWindow, IntensityWindow]:
+    """Clinical and µCT window: the first model's, the papers' without one."""
+    clinical, micro = CLINICAL, MICRO
+    for model in models.values():
+        if model.micro_window is not None:
+            clinical, micro = model.window, model.micro_window
+            break
+    return clinical, micro if request.micro_window is None else IntensityWindow(*request.micro_window)
+
+
+def _by_jmi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
+    (resolver,) = models.values()
+    window = _windows(request, models)[1]
+    found = compare_by_jmi(_micro(request), resolver, window, request.patches, request.seed)
+    return found, _plain_report(found)
+
+
+def _by_isbi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
+    case = _case(request, models)
+    found = compare_by_hu_moments(case.enhanced, case.scan, _micro(request), *_windows(request, models))
+    return found, _plain_report(found)
+
+
+def _plain_report(found: Comparison) -> Report:
+    report = Report(f"Evaluation, protocol {found.protocol}")
+    report.section("Result")
+    for name in list(found.rows)[1:]:
+        for sentence in in_words(found, name):
+            report.text(f"{name}: {sentence}")
+    report.comparison(found)
+    return report
+
+
+def _write(found: Comparison, report: Report, out: Path, pdf: bool, say: Callable[[str], None]) -> None:
+    found.save(out / "metrics.json")
+    report.write(out / "report.html")
+    if pdf:
+        report.write_pdf(out / "report.pdf")
+    say(f"wrote {out / 'metrics.json'} and {out / 'report.html'}" + (f" and {out / 'report.pdf'}" if pdf else ""))

@@ -1,0 +1,31 @@
+"""The model card of a run: what its package says of method, windows, data and training."""
+
+from __future__ import annotations
+
+from ctloupe.methods.base import MethodConfig
+from ctloupe.methods.package import ModelCard, software_versions
+from ctloupe.train.bank_pair import BankPair
+from ctloupe.train.settings import TrainSettings
+
+
+def model_card(
+    settings: TrainSettings,
+    config: MethodConfig,
+    banks: BankPair,
+    step: int,
+    elapsed: float,
+    findings: dict[str, float],
+) -> ModelCard:
+    """Describe the model as trained so far, with what its method has found in the data."""
+    return ModelCard(
+        method=settings.method,
+        preset=settings.preset,
+        config=config.model_dump(mode="json"),
+        scale=config.scale,
+        clinical_window=(banks.clinical.window.low, banks.clinical.window.high),
+        micro_window=(banks.micro.window.low, banks.micro.window.high),
+        fingerprint=banks.fingerprint,
+        mask=banks.clinical.mask or "lungs",
+        training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
+        software=software_versions(),
+    )

@@ -1,0 +1,82 @@
+"""The built wheel, installed where nothing of this folder is seen, holds its data and runs its commands."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def done(*command, cwd, **environment):
+    """Run a command without the environment of the tests, and return what it printed."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    found = subprocess.run([*map(str, command)], cwd=cwd, env=kept | environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel built from a copy, since building leaves folders behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    done(*pip, "--wheel-dir", folder, source, cwd=folder)
+    return next(folder.glob("ctloupe-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment with the wheel, which sees the dependencies of this one but not its editable install."""
+    folder = tmp_path_factory.mktemp("clean")
+    done(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    done(*pip, wheel, cwd=folder)
+    packages = Path(done(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
+    # A folder named in a .pth file is searched, but .pth files within it, as an editable install leaves, are not read.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return folder / "venv" / "bin"
+
+
+@pytest.fixture(scope="module")
+def ctloupe(installed, tmp_path_factory):
+    """A function that runs the installed command in one empty folder."""
+    folder = tmp_path_factory.mktemp("work")
+    return lambda *arguments: done(installed / "ctloupe", *arguments, cwd=folder)
+
+
+def test_every_file_of_the_package_is_in_the_wheel(wheel):
+    source = ROOT / "src"
+    files = (path for path in (source / "ctloupe").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {path.relative_to(source).as_posix() for path in files} <= held
+    assert not [name for name in held if name.startswith("tests/")]
+
+
+def test_the_installed_package_is_the_one_that_runs(installed, tmp_path):
+    where = done(installed / "python", "-c", "import ctloupe; print(ctloupe.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(installed.parent)
+
+
+def test_its_commands_run(ctloupe):
+    assert "enhance" in ctloupe("--help")
+    assert json.loads(ctloupe("doctor", "--json"))
+    assert "physics-srgan" in ctloupe("models")
+    assert "jmi-table3" in ctloupe("study", "list")
+    ctloupe("phantom", "--size", 16, 160, 160, "--seed", 1, "--out", "phantom")
+    ctloupe("enhance", "phantom/clinical.nii.gz", "-o", "fine.nii.gz", "--model", "bicubic", "--mask", "none")
+    case = ["--input", "phantom/clinical.nii.gz", "--output", "fine.nii.gz", "--truth", "phantom/truth.nii.gz"]
+    assert json.loads(ctloupe("evaluate", *case, "--out", "evaluation", "--json"))["rows"]
