@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ctloupe.enhance.exact import Engine
 from ctloupe.enhance.network.tiles import TiledNetwork
-from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 from example_package import code_of, installed
+from small_enhancers import enhanced_slice
 
 PAGE = "adding-a-method.md"
 
@@ -53,8 +52,5 @@ def test_the_split_network_is_rendered_in_tiles_that_overlap_less_and_equal_the_
     tiled = TiledNetwork(network, network, 4)
     assert tiled.is_split and tiled.of_tile.halo < tiled.whole.halo
     hu = np.random.default_rng(0).normal(-700, 100, (24, 20)).astype(np.float32)
-    small, whole = (
-        Engine(network, 4, IntensityWindow(-1000, 500), precision=torch.float32, tile=tile).enhance(hu, None, 0).values
-        for tile in ((7, 6), (24, 20))
-    )
+    small, whole = (enhanced_slice(network, 4, hu, tile) for tile in ((7, 6), (24, 20)))
     assert np.abs(small.astype(int) - whole).max() <= 1
