@@ -1,9 +1,13 @@
 """`ctloupe enhance` over folders, formats and interruptions, as a user types it."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from ctloupe.cli.main import main
+from ctloupe.cli.progress import ConsoleProgress
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 from dicom_series import write_dicom_series
@@ -87,3 +91,83 @@ def test_options_that_make_no_sense_are_refused(tmp_path, tiny_model, monkeypatc
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a.ome.zarr").exists()
+
+
+def with_mask(model, folder, kind):
+    """A copy of a model package, trained inside another kind of mask; None: as written before kinds were kept."""
+    shutil.copytree(model, folder)
+    card = json.loads((folder / "model.json").read_text())
+    del card["mask"]
+    (folder / "model.json").write_text(json.dumps(card if kind is None else card | {"mask": kind}))
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "used"), [("box", "mask: box"), ("none", ""), (None, "no lung found")])
+def test_a_model_is_used_inside_its_kind_of_mask(tmp_path, tiny_model, monkeypatch, capsys, kind, used):
+    values = np.full((2, 24, 24), -1000, np.int16)
+    values[:, 4:16, 6:20] = 300
+    path = write(Volume(values, (2.0, 0.6, 0.6), units="HU"), tmp_path / "scan.nii.gz")
+    model = with_mask(tiny_model, tmp_path / "model", kind)
+    arguments = ["enhance", path, "-o", tmp_path / "fine.nii.gz", "--model", model]
+    monkeypatch.setattr("sys.argv", ["ctloupe", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr().err
+    assert used in told and ("lung" in told) == (kind is None)
+    assert bool(stop.value.code) == (kind is None)
+
+
+def test_a_model_trained_inside_mask_files_says_what_to_give(tmp_path, tiny_model, monkeypatch, capsys):
+    model, path = with_mask(tiny_model, tmp_path / "model", "file"), write(scan(), tmp_path / "scan.nii.gz")
+    arguments = ["enhance", path, "-o", tmp_path / "fine.nii.gz", "--model", model]
+    monkeypatch.setattr("sys.argv", ["ctloupe", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "--mask auto: this model was trained inside mask files; give --mask FILE" in capsys.readouterr().err
+
+
+def test_the_blend_stays_inside_a_mask_file_and_is_the_same_after_an_interruption(
+    tmp_path, tiny_model, ctloupe, monkeypatch, capsys
+):
+    path = write(scan(slices=3), tmp_path / "scan.nii.gz")
+    inside = np.zeros((3, 20, 24), np.uint8)
+    inside[:, 3:15, 5:20] = 1
+    mask = write(scan().with_data(inside), tmp_path / "mask.nii.gz")
+    common = ["enhance", path, "--model", tiny_model, "--mask", mask, "--slab", 1]
+    for blend in (0, 2.0):
+        ctloupe(*common, "-o", tmp_path / f"{blend}.ome.zarr", "--blend", blend)
+    ctloupe("enhance", path, "-o", tmp_path / "plain.ome.zarr", "--model", "bicubic", "--scale", 4)
+    hard, soft, plain = (read(tmp_path / f"{name}.ome.zarr").array().astype(int) for name in ("0", "2.0", "plain"))
+    outside = inside.repeat(4, 1).repeat(4, 2) == 0
+    assert np.array_equal(soft[outside], plain[outside])
+    deep = slice(None), slice(4 * 8, 4 * 10), slice(4 * 10, 4 * 14)
+    assert np.array_equal(soft[deep], hard[deep]) and not np.array_equal(soft, hard)
+
+    def stop(self, done, note=""):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ConsoleProgress, "update", stop)
+        patched.setattr("sys.argv", ["ctloupe", *map(str, [*common, "-o", tmp_path / "again.ome.zarr"])])
+        with pytest.raises(SystemExit):
+            main()
+    assert not (tmp_path / "again.ome.zarr").exists()
+    with monkeypatch.context() as patched:
+        other = [*common, "-o", tmp_path / "again.ome.zarr", "--resume", "--blend", 1]
+        patched.setattr("sys.argv", ["ctloupe", *map(str, other)])
+        with pytest.raises(SystemExit) as refused:
+            main()
+    assert refused.value.code
+    ctloupe(*common, "-o", tmp_path / "again.ome.zarr", "--resume")
+    assert np.array_equal(read(tmp_path / "again.ome.zarr").array(), soft)
+
+
+@pytest.mark.parametrize("blend", ["-1", "nan", "inf"])
+def test_a_blend_is_a_distance(tmp_path, tiny_model, monkeypatch, capsys, blend):
+    path = write(scan(), tmp_path / "scan.nii.gz")
+    arguments = ["enhance", path, "-o", tmp_path / "fine.nii.gz", "--model", tiny_model, "--blend", blend]
+    monkeypatch.setattr("sys.argv", ["ctloupe", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and f"--blend {blend}: expected a distance in mm" in capsys.readouterr().err

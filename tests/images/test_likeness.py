@@ -26,12 +26,14 @@ def scan(seed=7, **config):
     return make_phantom("lung", SIZE, seed, PhantomConfig(**config)).clinical
 
 
+@pytest.mark.slow
 def test_another_anatomy_from_the_same_scanner_is_alike(trained):
     found = unlikeness(look(scan()), *trained)
     assert found.score < 1 and not found.lines
     assert "is like the training data" in found.in_words()
 
 
+@pytest.mark.slow
 def test_a_model_of_smooth_scans_is_warned_of_a_sharp_one_and_the_reverse():
     smooth, sharp = ([look(scan(seed, kernel=kernel)) for seed in (1, 2, 7)] for kernel in ("smooth", "sharp"))
     for trained, scans, word in ((smooth, sharp, "stronger"), (sharp, smooth, "weaker")):
@@ -42,11 +44,13 @@ def test_a_model_of_smooth_scans_is_warned_of_a_sharp_one_and_the_reverse():
         assert unlikeness(trained[2], trained[0], spread).score < 1
 
 
+@pytest.mark.slow
 def test_much_noise_is_noticed(trained):
     found = unlikeness(look(scan(noise_hu=80.0)), *trained)
     assert found.noise > 1 and any("dose" in line for line in found.lines)
 
 
+@pytest.mark.slow
 def test_what_is_no_lung_is_noticed_by_its_intensities(trained):
     bone = make_phantom("temporal-bone", (32, 384, 384), 1).clinical
     found = unlikeness(look(bone), *trained)

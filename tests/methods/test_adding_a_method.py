@@ -1,45 +1,19 @@
 """The worked example of docs/adding-a-method.md, taken from the page and used as somebody's own package."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-method.md"
+from example_package import installed
 
 
 @pytest.fixture(scope="module")
 def ctloupe(tmp_path_factory):
     """A function that runs the command line where the example is installed."""
-    site = tmp_path_factory.mktemp("site")
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
-    (toml,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
-    name, target = re.search(r'(\S+) = "([^"]+)"', toml).groups()
-    module = site.joinpath(*target.split(":")[0].split(".")).with_suffix(".py")
-    module.parent.mkdir(parents=True)
-    (module.parent / "__init__.py").touch()
-    module.write_text(code, encoding="utf-8")
-    record = site / "my_package-1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text(f"[ctloupe.methods]\n{name} = {target}\n")
-    environment = os.environ | {"PYTHONPATH": str(site)}
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "ctloupe.cli.main", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
+    return installed("adding-a-method.md", tmp_path_factory.mktemp("site"))
 
 
 def test_the_example_is_listed_and_costed(ctloupe):

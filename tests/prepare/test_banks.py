@@ -148,3 +148,13 @@ def test_the_preparation_of_isbi_2021_boxes_z_scores_and_a_grid(scans, tmp_path)
 def test_a_stride_must_fit_both_grids(scans, tmp_path):
     with pytest.raises(OptionError, match="multiple of the scale"):
         prepare_banks(request_for(scans, stride=6), tmp_path / "bank")
+
+
+def test_the_kind_of_mask_is_kept_with_the_bank(scans, tmp_path):
+    prepare_banks(request_for(scans, clinical_mask="box", micro_mask="none", per_case=2), tmp_path / "box")
+    kinds = [PatchBank.load(tmp_path / "box" / f"{name}.bank").mask for name in ("clinical", "micro")]
+    assert kinds == ["box", "none"]
+    clinical = read(scans[0])
+    file = write(clinical.with_data(np.ones(clinical.shape, np.uint8)), tmp_path / "mask.nii.gz")
+    prepare_banks(request_for(scans, clinical_mask=str(file), per_case=2), tmp_path / "own")
+    assert PatchBank.load(tmp_path / "own" / "clinical.bank").mask == "file"

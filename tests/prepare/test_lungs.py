@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from ctloupe.foundation.errors import IntensityError
 from ctloupe.phantom.phantom import make_phantom
-from ctloupe.prepare.lungs import lung_mask
+from ctloupe.prepare.lungs import lung_hull, lung_mask
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
@@ -110,10 +110,17 @@ def test_a_scan_without_lungs_says_so_and_what_to_do(value):
         lung_mask(Volume(np.full((8, 64, 64), value, np.int16), SPACING, units="HU"))
 
 
-@pytest.mark.skipif(not CHEST.is_dir(), reason="the real chest CT of shared/data is not here")
-def test_the_real_chest_ct_has_two_lungs_of_a_plausible_size_without_trachea():
+@pytest.fixture(scope="module")
+def chest():
+    """The real chest CT and its lung mask."""
+    if not CHEST.is_dir():
+        pytest.skip("the real chest CT of shared/data is not here")
     scan = read(CHEST)
-    mask = lung_mask(scan)
+    return scan, lung_mask(scan)
+
+
+def test_the_real_chest_ct_has_two_lungs_of_a_plausible_size_without_trachea(chest):
+    scan, mask = chest
     litres = mask.sum() * np.prod(scan.spacing) / 1e6
     assert 4.5 < litres < 6.5
     sizes = np.bincount(ndimage.label(mask)[0].ravel())[1:]
@@ -125,3 +132,40 @@ def test_the_real_chest_ct_has_two_lungs_of_a_plausible_size_without_trachea():
         middle = min(found, key=lambda one: abs(ndimage.center_of_mass(labels == one)[1] - 56))
         assert mask[z, 200:330, 200:312][labels == middle].mean() < 0.05
     assert not mask[:, :60].any()
+
+
+def test_the_hull_holds_a_vessel_that_enters_the_hilum_but_neither_heart_nor_chest_wall_nor_the_other_lung():
+    z, y, x = np.meshgrid(np.arange(30), np.arange(110), np.arange(150), indexing="ij")
+    right = ((y - 55) / 45) ** 2 + ((x - 34) / 32) ** 2 < 1
+    left = ((y - 55) / 45) ** 2 + ((x - 103) / 32) ** 2 < 1
+    heart = ((y - 45) / 22) ** 2 + ((x - 80) / 22) ** 2 < 1
+    inside = (z > 3) & (z < 26)
+    # A notch of 16 mm in the mediastinal side of the right lung, as where an artery of the hilum enters.
+    artery = right & inside & (x > 50) & (abs(y - 60) < 5) & (abs(z - 15) < 3)
+    bronchus = left & inside & ((y - 62) ** 2 + (x - 108) ** 2 < 20)
+    lungs = (right | left) & inside & ~heart & ~artery & ~bronchus
+    hull = lung_hull(lungs, SPACING)
+    assert hull[lungs].all()
+    assert hull[artery].mean() > 0.7
+    assert hull[bronchus].mean() > 0.9
+    assert hull[heart & ~lungs].mean() < 0.04
+    assert hull[~(right | left)].mean() < 0.002
+    # Between the lungs, 3 voxels apart where they are nearest, stays a way through from front to back.
+    assert not hull[15].all(0)[67:70].any() and not hull[:, 55, 67:70].any()
+
+
+def test_the_hull_of_a_full_field_of_view_or_of_nothing_is_itself():
+    assert lung_hull(np.ones((4, 12, 12), bool), SPACING).all()
+    assert not lung_hull(np.zeros((4, 12, 12), bool), SPACING).any()
+
+
+def test_the_hull_of_the_real_chest_ct_fills_the_hila_and_little_else(chest):
+    scan, mask = chest
+    hull = lung_hull(mask, scan.spacing)
+    # The left lower lobe's bronchus with the artery beside it, an island that the lung mask leaves out.
+    island = (34, slice(320, 330), slice(310, 320))
+    assert mask[island].mean() < 0.5 and hull[island].all()
+    assert hull.sum() < 1.03 * mask.sum()
+    # The descending aorta and the heart.
+    assert not hull[20:34, 335:345, 267:277].any()
+    assert not hull[20:34, 230:260, 268:288].any()

@@ -21,6 +21,12 @@ def test_the_links_of_a_page_lead_somewhere(page):
     assert not [target for target in targets(page) if not target.exists()]
 
 
+@pytest.mark.parametrize("page", PAGES[:2] + PAGES[3:], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_files_that_a_page_names_are_there(page):
+    named = re.findall(r"`((?:src/ctloupe|tests|benchmarks)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
 def test_every_page_is_in_the_index_with_a_line_about_it():
     index = DOCS / "index.md"
     lines = [line for line in index.read_text(encoding="utf-8").splitlines() if line.startswith("* ")]

@@ -11,6 +11,8 @@ from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_results, order_in_words, tables
 from ctloupe.studies.runner import StudyRequest, run_study
 
+pytestmark = pytest.mark.slow
+
 STUDY = """
 title: two rows
 reference: a paper

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,7 +43,8 @@ def enhance(
     ],
     model: Annotated[str, typer.Option(help="Folder of a model package; or bicubic, nearest, lanczos.")],
     scale: Annotated[int | None, typer.Option(help="In-plane enlargement; a model knows its own.")] = None,
-    mask: Annotated[str, typer.Option(help="auto (lungs), none, or a mask file on the scan's grid.")] = "auto",
+    mask: Annotated[str, typer.Option(help="auto (as trained), lungs, box, none, or a mask file.")] = "auto",
+    blend: Annotated[float, typer.Option(help="Width in mm of the transition at the mask's border; 0: none.")] = 2.0,
     slices: Annotated[str | None, typer.Option(help="Slices a:b to enhance.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 in voxels.")] = None,
     resample: Annotated[bool, typer.Option("--resample", help="Bring the scan to the model's spacing first.")] = False,
@@ -117,6 +118,7 @@ def enhance(
         match_histograms=match_histograms,
         median=median,
         consistent=consistent,
+        blend=blend,
         options=EngineOptions(precision, tile, as_bytes(memory, "--memory")),
     )
     if not several:
@@ -157,18 +159,20 @@ class _How:
         """Enhance one volume."""
         from ctloupe.cli.progress import ConsoleProgress, say
         from ctloupe.enhance.region import parse_region
+        from ctloupe.enhance.where import blends_outside, mask_to_enhance, resolved_mask
+        from ctloupe.prepare.masks import kind_of
         from ctloupe.volume.formats import read, source_files
 
         volume = read(scan, series=self.series, voxel_size=as_voxel_size(self.voxel_size))
-        given = _mask_file(self.mask, volume)
-        volume = self._fitted(resolver, volume, given is not None)
+        asked = resolved_mask(self.mask, resolver.trained_mask)
+        volume = self._fitted(resolver, volume, kind_of(asked) == "file")
         region = parse_region(volume.shape, self.slices, self.roi)
-        if self.mask == "auto" and resolver.trained_spacing is not None:
-            from ctloupe.prepare.lungs import lung_mask
-
-            say("finding the lungs")
-            given = lung_mask(volume)
-            say(f"lungs: {100 * given.mean():.1f}% of the scan")
+        if asked != "none":
+            say(f"mask: {asked}")
+        given = mask_to_enhance(asked, volume)
+        resolver = replace(resolver, blend_outside=blends_outside(asked))
+        if given is not None:
+            say(f"mask: {100 * given.mean():.1f}% of the scan are enhanced")
         progress = ConsoleProgress()
         progress.start("enhancing", region[0].stop - region[0].start)
         try:
@@ -201,7 +205,7 @@ class _How:
         if self.resample:
             if has_mask:
                 raise OptionError(
-                    "--mask FILE is on the scan's own grid and cannot go with --resample; use --mask auto"
+                    "--mask FILE is on the scan's own grid and cannot go with --resample; use --mask lungs"
                 )
             volume = resample_in_plane(volume, resolver.trained_spacing)
         require_spacing(volume, resolver.trained_spacing, self.model)
@@ -232,9 +236,3 @@ def _beside(out: Path, uncertainty: Path | None) -> Path:
 
     suffix = full_suffix(out)
     return uncertainty or out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
-
-
-def _mask_file(mask: str, volume: Any) -> Any:
-    from ctloupe.volume.masks import read_mask
-
-    return None if mask in ("auto", "none") else read_mask(mask, volume, "mask")

@@ -6,16 +6,16 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.scanner import tensor_operator
 
 
 def block_mean(fine: Tensor, scale: int) -> Tensor:
-    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 6)."""
-    return F.avg_pool2d(fine[None, None], scale)[0, 0]
+    """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 4)."""
+    return tensor_operator.block_mean(fine[None, None], scale)[0, 0]
 
 
 @lru_cache(maxsize=8)

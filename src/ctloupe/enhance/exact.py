@@ -8,12 +8,11 @@ from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean, correction
-from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
@@ -81,6 +80,9 @@ class Engine:
         Passes computed together.
     consistent
         Correct every slice so that its block means equal the scan inside the mask.
+    spacing, blend, blend_outside
+        Distance of rows and of columns in mm; the distance in mm over which the result goes over into the bicubic
+        interpolation at the border of the mask, and whether it does so outside of the mask; see `Blend`.
     tell
         Called with a line of text when a tile had to be made smaller.
     """
@@ -97,11 +99,15 @@ class Engine:
         seed: int = 0,
         copies: int = 4,
         consistent: bool = False,
+        spacing: tuple[float, float] = (1.0, 1.0),
+        blend: float = 0.0,
+        blend_outside: bool = False,
         device: torch.device | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.scale, self.window, self.samples, self.seed = scale, window, samples, seed
         self.copies, self.consistent, self.device = max(1, copies), consistent, device or torch.device("cpu")
+        self.spacing, self.blend, self.blend_outside = spacing, blend, blend_outside
         self.tell = tell or (lambda text: None)
         self.network: TiledNetwork | None = None
         self.tile, self.precision = tile, precision
@@ -146,12 +152,12 @@ class Engine:
         mask = np.ones(scan.shape, bool) if mask is None else mask
         plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
         deviation = torch.zeros(fine) if self.samples else None
-        # The bilinear weight reaches half a voxel beyond the mask.
-        wanted = None if everywhere else F.max_pool2d(torch.from_numpy(mask)[None].float(), 3, 1, 1)[0].numpy() > 0
+        blend = None if everywhere else Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
+        wanted = None if blend is None else blend.wanted
         while True:
             tiles = self.network.tiles(shape, self.tile, wanted)
             try:
-                self._fill(plane, deviation, scan, None if everywhere else mask, tiles, index)
+                self._fill(plane, deviation, scan, blend, tiles, index)
                 break
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
@@ -163,7 +169,7 @@ class Engine:
         plane: Tensor,
         deviation: Tensor | None,
         scan: Tensor,
-        mask: NDArray[np.bool_] | None,
+        blend: Blend | None,
         tiles: list[Tile],
         index: int,
     ) -> None:
@@ -173,7 +179,7 @@ class Engine:
         s = self.scale
         for tile, mean, spread in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
-            weight = None if mask is None else mask_weight(mask, tile, s)
+            weight = None if blend is None else blend.weight(tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
             if deviation is not None and spread is not None:
                 deviation[place] = spread if weight is None else spread * weight

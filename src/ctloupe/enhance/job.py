@@ -309,7 +309,15 @@ def _work(job: Job, scan: str) -> dict[str, Any]:
         "mask": None if job.mask is None else hashlib.sha256(np.packbits(job.mask).tobytes()).hexdigest()[:32],
         "model": f"{resolver.name} {weights_digest(resolver)}",
         "scale": resolver.scale,
-        "options": [resolver.statistics, resolver.seed, resolver.samples, resolver.consistent, resolver.median],
+        "options": [
+            resolver.statistics,
+            resolver.seed,
+            resolver.samples,
+            resolver.consistent,
+            resolver.median,
+            resolver.blend,
+            resolver.blend_outside,
+        ],
         "precision": str(resolver.options.dtype(resolver.device)),
     }
 

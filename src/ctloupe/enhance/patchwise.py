@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import block_mean
-from ctloupe.enhance.blending import mask_weight
+from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.exact import EnhancedSlice
 from ctloupe.enhance.samples import sampled
 from ctloupe.enhance.stitch import match_histogram, median_filtered
@@ -38,6 +38,8 @@ class Patchwise:
         Passes with dropout.
     match_histograms, median
         As ISBI 2021 hides the grid.
+    spacing, blend, blend_outside
+        As in `Engine`.
     device
         Where the network is.
     """
@@ -50,6 +52,9 @@ class Patchwise:
     seed: int = 0
     match_histograms: bool = False
     median: int = 1
+    spacing: tuple[float, float] = (1.0, 1.0)
+    blend: float = 0.0
+    blend_outside: bool = False
     device: torch.device | str = "cpu"
 
     @torch.no_grad()
@@ -60,7 +65,10 @@ class Patchwise:
         plain = enlarge_bicubic(scan, self.scale)
         spread: Tensor | None = torch.zeros_like(plain) if self.samples else None
         if mask.any():
-            unit, weight = self.window.to_unit(scan), _whole_weight(mask, self.scale)
+            unit = self.window.to_unit(scan)
+            whole = Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape)
+            blend = Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
+            weight = blend.weight(whole, self.scale)
             if self.samples:
                 with sampling(self.network):
                     moments = sampled(self._pass, unit, self.samples, self.seed * 1_000_003 + index)
@@ -92,10 +100,6 @@ class Patchwise:
                     patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
                 out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
         return out if self.median == 1 else _on_numpy(partial(median_filtered, size=self.median), out)
-
-
-def _whole_weight(mask: NDArray[np.bool_], scale: int) -> Tensor | None:
-    return mask_weight(mask, Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), scale)
 
 
 def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe import methods
+from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.exact import Engine, EngineOptions, EnhancedSlice
 from ctloupe.enhance.network.calibrate import calibrated
 from ctloupe.enhance.patchwise import Patchwise
@@ -26,6 +27,7 @@ from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.methods.package import Fingerprint, load_package
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import MonteCarloDropout, is_stochastic, sampling
+from ctloupe.prepare.masks import MaskKind
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import LazyArray, Volume
@@ -77,6 +79,11 @@ class SuperResolver:
         of so many pixels over each slice (1: none), as ISBI 2021 hides the grid.
     consistent
         Correct each slice so that the mean of every s×s block equals the scan inside the mask.
+    blend
+        Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask;
+        0: at once.
+    blend_outside
+        Whether it does so outside of the mask, which is then enhanced fully, instead of inside.
     options
         How the engine works; see there.
     trained_on
@@ -85,6 +92,8 @@ class SuperResolver:
         What the model card says of the training: method, steps, seed.
     micro_window
         Of the µCT it was trained on; None without training.
+    trained_mask
+        Kind of the mask that the clinical patches were drawn in; None without training.
     """
 
     name: str
@@ -100,10 +109,13 @@ class SuperResolver:
     match_histograms: bool = False
     median: int = 1
     consistent: bool = False
+    blend: float = BLEND_MM
+    blend_outside: bool = False
     options: EngineOptions = field(default_factory=EngineOptions)
     trained_on: Fingerprint | None = None
     training: dict[str, Any] = field(default_factory=dict)
     micro_window: IntensityWindow | None = None
+    trained_mask: MaskKind | None = None
 
     def __post_init__(self) -> None:
         if self.samples and (self.enhancer is None or not is_stochastic(self.enhancer)):
@@ -117,6 +129,8 @@ class SuperResolver:
             raise OptionError("`consistent` belongs to `stitch` calibrated")
         if self.median < 1 or self.median % 2 == 0:
             raise OptionError(f"`median` {self.median}: expected an odd number of pixels, for instance 3")
+        if not 0 <= self.blend < float("inf"):
+            raise OptionError(f"`blend` {self.blend:g}: expected a distance in mm, 0 for a hard border")
 
     def enhance(
         self,
@@ -274,6 +288,7 @@ class SuperResolver:
 
     def prepared(self, volume: Volume, mask: Mask | None, tell: Callable[[str], None] | None = None) -> Worker:
         """Return what enhances the slices of `volume`, its statistics taken from the volume once."""
+        spacing = volume.spacing[1], volume.spacing[2]
         if self.enhancer is not None and self.statistics != "calibrated":
             return Patchwise(
                 self.enhancer.to(self.device),
@@ -284,6 +299,9 @@ class SuperResolver:
                 self.seed,
                 self.match_histograms,
                 self.median,
+                spacing,
+                self.blend,
+                self.blend_outside,
                 self.device,
             )
         patches = self._calibration_patches(volume, mask) if self.enhancer is not None else None
@@ -304,6 +322,9 @@ class SuperResolver:
             samples=self.samples,
             seed=self.seed,
             consistent=self.consistent,
+            spacing=spacing,
+            blend=self.blend,
+            blend_outside=self.blend_outside,
             device=self.device,
             tell=tell,
         )
@@ -413,6 +434,7 @@ def load_model(model: str | Path, scale: int | None = None, device: torch.device
         trained_on=card.fingerprint,
         training={"method": card.method, "preset": card.preset, **card.training},
         micro_window=IntensityWindow(*card.micro_window),
+        trained_mask=card.mask,
     )
 
 

@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ctloupe.enhance.job import model_record
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
@@ -27,10 +24,9 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.prepare.lungs import lung_mask
+from ctloupe.prepare.masks import mask_of
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
-from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
 PROTOCOLS: Final = ("auto", "jmi", "isbi")
@@ -54,7 +50,8 @@ class EvaluateRequest:
     recalibration
         Record of another case whose factors correct the uncertainty.
     mask
-        Where to compare: "lungs", a mask file on the grid of the input, or None for everywhere.
+        Where to compare: a kind of mask as `mask_of` takes it, or a mask file on the grid of the input; None for
+        everywhere.
     slices, roi
         The part of the input that was enhanced: ``a:b``, or ``z0:z1,y0:y1,x0:x1``.
     resample
@@ -177,7 +174,7 @@ def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case
         whole = resample_in_plane(whole, _trained_spacing(models))
     region = parse_region(whole.shape, request.slices, request.roi)
     scan = whole.crop(*region)
-    inside = _mask(request.mask, whole)
+    inside = None if request.mask is None else mask_of(str(request.mask), whole)
     return Case(
         scan,
         {name: read(path) for name, path in request.output},
@@ -194,12 +191,6 @@ def _trained_spacing(models: Mapping[str, SuperResolver]) -> tuple[float, float]
     if spacing is None:
         raise OptionError("`resample` needs the `model` that the output was made with")
     return spacing
-
-
-def _mask(mask: str | Path | None, scan: Volume) -> NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    return lung_mask(scan) if mask == "lungs" else read_mask(mask, scan, "mask")
 
 
 def _factors(path: Path) -> dict[int, float]:

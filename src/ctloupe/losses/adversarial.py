@@ -12,6 +12,7 @@ AdversarialKind = Literal["log", "least-squares"]
 
 
 def _towards(logits: Tensor, real: bool, kind: AdversarialKind) -> Tensor:
+    """Distance of `logits` from the answer "all are real" or "none is"."""
     target = torch.full_like(logits, float(real))
     if kind == "log":
         return F.binary_cross_entropy_with_logits(logits, target)

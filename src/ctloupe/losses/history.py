@@ -16,7 +16,7 @@ class HistoryBuffer(nn.Module):
     capacity
         Number of images kept; 0 passes every batch through unchanged.
     seed
-        Of its own random choices.
+        Seed of the buffer's own random choices.
     """
 
     def __init__(self, capacity: int, seed: int = 0) -> None:

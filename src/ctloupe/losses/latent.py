@@ -11,6 +11,6 @@ def unit_variance_divergence(mean: Tensor) -> Tensor:
     Parameters
     ----------
     mean
-        Of the latent, any shape.
+        Mean of the latent, of any shape.
     """
     return 0.5 * mean.float().square().mean()

@@ -1,6 +1,6 @@
 """Multi-modality super-resolution (MMSR) terms: an image and its enlargement must show the same thing.
 
-JMI 2022, Eqs. 4 to 8; first in SPIE 2020. ``f_down`` averages s×s blocks, ``f_up`` repeats each pixel s×s times.
+JMI 2022, Eqs. 4 to 7; first in SPIE 2020. ``f_down`` averages s×s blocks, ``f_up`` repeats each pixel s×s times.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.losses.ssim import SSIMKind, ssim_loss
+from ctloupe.scanner.tensor_operator import block_mean
 
 DistanceKind = Literal["l1", "l2"]
 
 
 def f_down(image: Tensor, scale: int) -> Tensor:
     """Average pooling of ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
-    return F.avg_pool2d(image, scale)
+    return block_mean(image, scale)
 
 
 def f_up(image: Tensor, scale: int) -> Tensor:
@@ -49,7 +50,7 @@ def mmsr_terms(
     high_of_low, low_of_high
         x_SR = G1(x) and y_LR = G2(y).
     scale
-        s.
+        In-plane enlargement s.
     ssim
         Window of the SSIM terms.
     metric

@@ -73,7 +73,7 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
 
     def features(self, image: Tensor) -> Tensor:
-        """Features of ``(n, 1, h, w)`` in [−1, 1], shown to the network as grey in ImageNet's scale."""
+        """Return the features of ``(n, 1, h, w)`` in [−1, 1], shown to the network as grey in ImageNet's scale."""
         values = ((image.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.deviation
         ends = set(torch.tensor(_LAYOUT).cumsum(0).tolist())
         for number, layer in enumerate(self.layers, start=1):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _is(logits: Tensor, real: bool) -> Tensor:
+def _cross_entropy(logits: Tensor, real: bool) -> Tensor:
+    """Binary cross-entropy of `logits` with "all are real" or "none is"."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
@@ -22,7 +23,7 @@ def relativistic_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     real, fake
         Logits C of real and of generated (detached) images.
     """
-    return _is(real - fake.mean(), True) + _is(fake - real.mean(), False)
+    return _cross_entropy(real - fake.mean(), True) + _cross_entropy(fake - real.mean(), False)
 
 
 def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -33,4 +34,4 @@ def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     real, fake
         Logits of real images (detached) and of generated ones.
     """
-    return _is(real - fake.mean(), False) + _is(fake - real.mean(), True)
+    return _cross_entropy(real - fake.mean(), False) + _cross_entropy(fake - real.mean(), True)

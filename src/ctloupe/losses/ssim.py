@@ -14,10 +14,11 @@ GLOBAL_CONSTANTS = (0.02, 0.06)
 """C1 and C2 of SPIE 2020 and Synth 2020, for images in [−1, 1]."""
 
 GAUSSIAN_CONSTANTS = (0.01**2, 0.03**2)
-"""C1 and C2 of the code released with JMI 2022."""
+"""C1 and C2 of the code released with JMI 2022, which are those of Wang et al. 2004 for images in [0, 1]."""
 
 
 def _ssim(mean_a: Tensor, mean_b: Tensor, aa: Tensor, bb: Tensor, ab: Tensor, c1: float, c2: float) -> Tensor:
+    """SSIM from the means of a, b, a², b² and a·b."""
     product = mean_a * mean_b
     squares = mean_a.square() + mean_b.square()
     numerator = (2 * product + c1) * (2 * (ab - product) + c2)
@@ -34,7 +35,7 @@ def ssim_global(a: Tensor, b: Tensor, constants: tuple[float, float] = GLOBAL_CO
     ----------
     a, b : (n, 1, h, w)
     constants
-        C1 and C2.
+        The constants C1 and C2.
 
     Returns
     -------
@@ -59,13 +60,16 @@ def _gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
 
 
 def ssim_gaussian(a: Tensor, b: Tensor, constants: tuple[float, float] = GAUSSIAN_CONSTANTS) -> Tensor:
-    """Mean SSIM over an 11×11 Gaussian window (σ = 1.5), no padding (Wang et al. 2004; JMI 2022's code).
+    """Mean SSIM over the 11×11 Gaussian windows (σ = 1.5) that lie inside the image (Wang et al. 2004).
+
+    The code released with JMI 2022 also counts windows that reach over the border, where it pads with zeros, so that
+    its values differ from these.
 
     Parameters
     ----------
     a, b : (n, 1, h, w) with h, w ≥ 11
     constants
-        C1 and C2.
+        The constants C1 and C2.
 
     Returns
     -------

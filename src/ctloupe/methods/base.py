@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.records import validated
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class Batch:
     Attributes
     ----------
     clinical : (n, 1, p, p)
+        Clinical patches.
     micro : (n, 1, s·p, s·p)
+        µCT patches.
     position
         Number of patches of each modality shown before this batch's first, over all steps and ranks.
     micro_slice_average : (n, 1, s·p, s·p), optional
@@ -64,9 +67,9 @@ class MethodConfig(BaseModel):
     constant_fraction: float = Field(0.5, ge=0, le=1)
     """Share of the training at the full learning rate, which then falls linearly to zero."""
     learning_rate: float = Field(1e-5, gt=0)
-    """Of every optimiser."""
+    """Learning rate of every optimiser."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Of Adam; 0.5 is CycleGAN's."""
+    """Decay rates of Adam's two averages; a first one of 0.5 is CycleGAN's."""
     flips: bool = False
     """Flip and transpose training patches at random."""
 
@@ -87,14 +90,21 @@ class Method(nn.Module):
     """
 
     name: ClassVar[str]
+    """Name on the command line and in records."""
     summary: ClassVar[str]
+    """What the method does, in one line."""
     reference: ClassVar[str] = ""
+    """Publication that it comes from."""
     trainable: ClassVar[bool] = True
+    """Whether there is anything to train."""
     stages: ClassVar[tuple[str, ...]] = ("whole",)
+    """Names of its trainings, in their order."""
     reads_slice_average: ClassVar[bool] = False
     """Whether `step` or `examine` looks at ``Batch.micro_slice_average``; it is not loaded otherwise."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
+    """Class of its configuration."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Values that differ from the defaults of `Config`, by name of the preset; the first is the default."""
 
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
@@ -129,14 +139,7 @@ class Method(nn.Module):
             known = ", ".join(cls.presets)
             raise OptionError(f"method {cls.name} has no preset '{preset}'; there are: {known}")
         values = _merged(cls.presets[preset], changes or {})
-        try:
-            return cls.Config.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            hint = f"; keys are: {', '.join(cls.Config.model_fields)}" if first["type"] == "extra_forbidden" else ""
-            message = f"{first['msg']} (found {first['input']!r}){hint}"
-            raise OptionError(f"configuration of {cls.name}, key '{key}': {message}") from error
+        return validated(cls.Config, values, f"configuration of {cls.name}")
 
     @classmethod
     @abstractmethod

@@ -42,11 +42,15 @@ class BayesCycleGANConfig(MethodConfig):
     skip: bool = False
     """G_L and G_H add their output to their input (not in the paper)."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of each discriminator."""
     weights: BayesWeights = BayesWeights()
+    """Weights of the loss terms."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
     distance: DistanceKind = "l1"
-    """Of the cycle term."""
+    """Distance of the cycle term."""
 
 
 class EnlargeAndTranslate(nn.Module):

@@ -61,14 +61,19 @@ class CinCGANConfig(MethodConfig):
     sr_width: int = Field(256, ge=4)
     """Feature maps of the SR network (EDSR)."""
     sr_blocks: int = Field(16, ge=1)
+    """Residual blocks of the SR network."""
     narrowing: bool = False
     """Halve the width of the SR network at each sub-pixel step."""
     bicubic_skip: bool = False
     """The SR network adds to the bicubic enlargement (not in the paper)."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of D2; D1, at LR size, has two at most."""
     weights: CinCGANWeights = CinCGANWeights()
+    """Weights of the loss terms."""
     adversarial: AdversarialKind = "least-squares"
+    """Kind of the adversarial loss."""
 
 
 class InnerCycle(nn.Module):

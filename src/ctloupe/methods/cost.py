@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ctloupe.methods.base import Batch, Method, MethodConfig
 
 
-class _CountingEngine:
+class _CountingBackend:
     """Runs a step's forward and backward passes; there is nothing to optimise on the meta device."""
 
     def __init__(self, method: Method) -> None:
@@ -57,7 +57,7 @@ def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
     for stage in kind.stages if kind.trainable else ():
         method.enter(stage)
         with FlopCounterMode(display=False) as counter, torch.device("meta"):
-            method.step(Batch(low, high), _CountingEngine(method))
+            method.step(Batch(low, high), _CountingBackend(method))
         found["train_step"] = counter.get_total_flops() / 1e9
         if len(kind.stages) > 1:
             found[f"train_step_{stage}"] = found["train_step"]

@@ -38,7 +38,7 @@ class TwoDiscriminators(nn.Module):
     Parameters
     ----------
     width, strides
-        Of both.
+        Feature maps of the first convolution and stride-2 convolutions of each.
     """
 
     def __init__(self, width: int, strides: int) -> None:
@@ -66,11 +66,18 @@ def cycle_step(
 
     Parameters
     ----------
+    backend
+        Runs and updates the trainables.
+    discriminators
+        The trainable ``discriminators``.
     a, b : (n, 1, h, w)
+        Images of both domains in [−1, 1].
     weights
-        Of ``adversarial_a``, ``adversarial_b``, ``cycle`` and every term of `more`.
+        Weights of ``adversarial_a``, ``adversarial_b``, ``cycle`` and every term of `more`.
+    cycle, adversarial
+        Distance of the cycle term, and kind of the adversarial loss.
     more
-        Further terms of the translated images.
+        Computes further terms from the translated images.
 
     Returns
     -------

@@ -24,17 +24,18 @@ class ESRGANWeights(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pixel: float = Field(0.01, ge=0)
-    """η, d(y, SR)."""
+    """η, distance of y and SR."""
     adversarial: float = Field(0.005, ge=0)
-    """λ, relativistic."""
+    """λ, the relativistic adversarial term."""
     perceptual: float = Field(1.0, ge=0)
-    """VGG features, where weights are given."""
+    """Distance of the VGG features of y and SR, where `perceptual_weights` are given."""
 
 
 class ESRGANConfig(MethodConfig):
     """Networks, pairing and losses of ESRGAN."""
 
     width: int = Field(64, ge=4)
+    """Feature maps of the generator's trunk."""
     growth: int = Field(32, ge=2)
     """Feature maps that each convolution of a dense block adds."""
     blocks: int = Field(23, ge=1)
@@ -47,13 +48,17 @@ class ESRGANConfig(MethodConfig):
     """``unpaired``: a clinical patch and an unrelated µCT patch as its target, as JMI 2022 trained it;
     ``degraded``: a µCT patch and its bicubic reduction with noise."""
     noise: float = Field(0.05, ge=0)
-    """Of ``degraded``: standard deviation of the noise in units of [−1, 1]."""
+    """Standard deviation of the noise on reduced µCT, for ``degraded`` pairs, in units of [−1, 1]."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of the discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of the discriminator."""
     perceptual_weights: Path | None = None
     """VGG-19 as .safetensors; without it there is no perceptual term."""
     weights: ESRGANWeights = ESRGANWeights()
+    """Weights of the loss terms."""
     pixel: DistanceKind = "l1"
+    """Distance of the pixel term."""
 
 
 class ESRGAN(Method):

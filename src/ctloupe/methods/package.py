@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -17,10 +16,12 @@ from torch import nn
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, ModelError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.records import load_record, validated
 from ctloupe.images.likeness import ImageStatistics
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.registry import get
+from ctloupe.prepare.masks import MaskKind
 
 CARD_NAME: Final = "model.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -32,17 +33,17 @@ class Fingerprint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clinical_spacing: tuple[float, float]
-    """(y, x) in mm."""
+    """Voxel size (y, x) of the clinical scans in mm."""
     micro_spacing: tuple[float, float]
-    """(y, x) in mm."""
+    """Voxel size (y, x) of the µCT scans in mm."""
     clinical_percentiles: dict[str, float]
-    """Of the clinical patches, in HU."""
+    """Percentiles of the clinical patches in HU."""
     micro_percentiles: dict[str, float]
-    """Of the µCT patches, in their own units."""
+    """Percentiles of the µCT patches in their own units."""
     patches: dict[str, int]
     """Number of patches by modality."""
     clinical_power: tuple[float, ...] = ()
-    """Of the clinical patches in dB by frequency; see `ctloupe.images.likeness`. Empty in older packages."""
+    """Power of the clinical patches in dB by frequency, see `ctloupe.images.likeness`; empty in older packages."""
     clinical_spread: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Largest difference among the clinical volumes: HU, dB of noise, dB of fineness."""
 
@@ -64,6 +65,8 @@ class ModelCard(BaseModel):
     clinical_window: tuple[float, float]
     micro_window: tuple[float, float]
     fingerprint: Fingerprint
+    mask: MaskKind = "lungs"
+    """Kind of the mask that the clinical patches were drawn in; older packages, which do not say, are of lungs."""
     training: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     software: dict[str, str] = Field(default_factory=dict)
@@ -85,7 +88,7 @@ class ModelPackage:
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of the packages a result depends on."""
+    """Return the versions of the packages that a result depends on."""
     return {name: version(name) for name in ("ctloupe", "torch", "numpy", "lightning-fabric")}
 
 
@@ -114,14 +117,12 @@ def load_package(path: Path) -> ModelPackage:
     ModelError
         If the weights do not fit the configuration.
     """
-    card = _read_card(path)
+    card = load_record(
+        path / CARD_NAME, ModelCard, "model description", "give the folder 'model' of a training run as it was written"
+    )
     kind = get(card.method)
-    try:
-        config = kind.Config.model_validate(card.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"{path / CARD_NAME}: configuration key '{key}': {first['msg']}") from error
+    writer = f"it was written by ctloupe {card.software.get('ctloupe', 'of an unknown version')}"
+    config = validated(kind.Config, card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
     enhancer = kind.make_enhancer(config)
     try:
         tensors = load_file(path / WEIGHTS_NAME)
@@ -135,16 +136,3 @@ def load_package(path: Path) -> ModelPackage:
     if bad:
         raise ModelError(f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again")
     return ModelPackage(card, config, enhancer.eval())
-
-
-def _read_card(path: Path) -> ModelCard:
-    file = path / CARD_NAME
-    if not file.is_file():
-        raise FileError(
-            f"{path}: no model package here ({CARD_NAME} is missing); give the folder 'model' of a training run"
-        )
-    try:
-        return ModelCard.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise FileError(f"{file}: not a valid model description ({detail})") from error

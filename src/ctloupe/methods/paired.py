@@ -23,9 +23,11 @@ class PairDiscriminator(nn.Module):
     Parameters
     ----------
     kind
-        ``image``: SRGAN's, one logit an image; ``patch``: PatchGAN.
-    width, strides
-        Of the discriminator; `strides` of ``patch`` only.
+        ``image`` is SRGAN's with one logit an image, ``patch`` is PatchGAN.
+    width
+        Feature maps of the first convolution.
+    strides
+        Stride-2 convolutions of ``patch``; ``image`` has a fixed number.
     """
 
     def __init__(self, kind: DiscriminatorKind, width: int, strides: int) -> None:
@@ -33,7 +35,7 @@ class PairDiscriminator(nn.Module):
         self.network = ImageDiscriminator(width) if kind == "image" else PatchDiscriminator(width, strides)
 
     def forward(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of both."""
+        """Return the logits of both."""
         return self.network(real), self.network(fake)
 
 
@@ -54,12 +56,18 @@ def paired_step(
 
     Parameters
     ----------
+    backend
+        Runs and updates the trainables.
     discriminator
         The trainable ``discriminator``.
+    low, high : (n, 1, h, w) and (n, 1, s·h, s·w)
+        Images in [−1, 1].
     weights
-        Of ``pixel``, ``adversarial`` and every term of `more`.
+        Weights of ``pixel``, ``adversarial`` and every term of `more`.
+    pixel, adversarial
+        Distance of the pixel term, and kind of the adversarial loss.
     more
-        Further terms of the SR image.
+        Computes further terms from the SR image.
 
     Returns
     -------

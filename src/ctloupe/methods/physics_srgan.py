@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -16,10 +15,13 @@ from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.paired import DiscriminatorKind, PairDiscriminator, paired_step
 from ctloupe.networks.blocks import initialise_icnr
 from ctloupe.networks.plain import PlainSRNet
-from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner, noise_amplitude
+from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
+from ctloupe.scanner.tensor_operator import TensorOperator, coloured
 
 SSIM_CONSTANTS = (0.02**2, 0.06**2)
 """C1 and C2 for images in [−1, 1] (Wang et al. 2004)."""
+_REACH = 5
+"""Clinical voxels at which the point spread of a simulated scanner ends."""
 _PARAMETERS = ("blur", "noise", "rise", "roll_off", "gain", "offset", "misfit")
 
 
@@ -56,11 +58,17 @@ class PhysicsSRGANConfig(MethodConfig):
     intensity_jitter: float = Field(0.02, ge=0, lt=1)
     """Standard deviation of random gain (relative) and offset around the estimate."""
     discriminator: DiscriminatorKind = "patch"
+    """Kind of the discriminator: one logit an image, as in SRGAN, or one a patch."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of the discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of a ``patch`` discriminator."""
     weights: PhysicsWeights = PhysicsWeights()
+    """Weights of the loss terms."""
     pixel: DistanceKind = "l1"
+    """Distance of the pixel term."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
 
 
 class PhysicsSRGAN(Method):
@@ -146,16 +154,17 @@ class PhysicsSRGAN(Method):
         return {name: round(value, 5) for name, value in zip(_PARAMETERS, self.scanner.tolist(), strict=True)}
 
     def _noise_shape(self, scanner: ScannerEstimate) -> Tensor:
-        return torch.tensor(noise_amplitude(self.config.patch_size, scanner.rise, scanner.roll_off))
+        return torch.tensor(scanner.spectrum.amplitude(self.config.patch_size, self.config.patch_size))
 
     def degraded(self, thick: Tensor) -> Tensor:
         """Scan µCT patches ``(n, 1, s·p, s·p)``, already in clinical intensities, with a scanner near the estimate."""
         config, count = self.config, len(thick)
-        blur = self.scanner[0] * config.scale * (1 + config.blur_range * _spread(thick, count))
+        blur = self.scanner[0] * (1 + config.blur_range * _spread(thick, count))
         noise = self.scanner[1] * (1 + config.noise_range * _spread(thick, count))
-        low = f_down(_blurred(thick, blur, 5 * config.scale), config.scale)
-        spectrum = torch.fft.rfft2(torch.randn_like(low)) * self.noise_shape
-        return (low + noise * torch.fft.irfft2(spectrum, s=low.shape[-2:])).clamp(-1, 1)
+        reach = min(_REACH * config.scale, thick.shape[-1] - 1)
+        operator = TensorOperator((config.scale, config.scale), blur.view(-1, 1).expand(-1, 2), radius=reach)
+        low = operator.forward(thick)
+        return (low + noise * coloured(torch.randn_like(low), self.noise_shape)).clamp(-1, 1)
 
     def clinical_intensities(self, micro: Tensor, gain: Tensor | float = 1.0, offset: Tensor | float = 0.0) -> Tensor:
         """Map µCT in [−1, 1] to the intensities it would have in the clinical scan."""
@@ -201,15 +210,3 @@ class PhysicsSRGAN(Method):
 def _spread(like: Tensor, count: int) -> Tensor:
     """Uniform random numbers in [−1, 1], one a patch."""
     return 2 * torch.rand(count, 1, 1, 1, device=like.device) - 1
-
-
-def _blurred(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Gaussian blur with a standard deviation of its own for each image ``(n, 1, h, w)``; `sigma` is (n, 1, 1, 1)."""
-    radius = min(radius, images.shape[-1] - 1)
-    at = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    taps = torch.exp(-0.5 * (at / sigma.view(-1, 1).clamp_min(1e-3)).square())
-    taps = taps / taps.sum(1, keepdim=True)
-    count = len(images)
-    stacked = F.pad(images.transpose(0, 1), (radius,) * 4, mode="replicate")
-    rows = F.conv2d(stacked, taps.view(count, 1, -1, 1), groups=count)
-    return F.conv2d(rows, taps.view(count, 1, 1, -1), groups=count).transpose(0, 1)

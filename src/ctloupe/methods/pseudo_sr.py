@@ -51,16 +51,21 @@ class PseudoSRConfig(MethodConfig):
     sr_width: int = Field(64, ge=4)
     """Feature maps of U (RCAN)."""
     sr_groups: int = Field(10, ge=1)
+    """Residual groups of U."""
     sr_blocks: int = Field(20, ge=1)
+    """Attention blocks in each group of U."""
     narrowing: bool = False
     """Halve the width of U at each sub-pixel step."""
     bicubic_skip: bool = False
     """U adds to the bicubic enlargement (not in the paper)."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
-    """Of the discriminator at HR; those at LR have two at most."""
+    """Stride-2 convolutions of the discriminator at HR; those at LR have two at most."""
     weights: PseudoSRWeights = PseudoSRWeights()
+    """Weights of the loss terms."""
     adversarial: AdversarialKind = "least-squares"
+    """Kind of the adversarial loss."""
 
 
 class Corrections(nn.Module):
@@ -247,11 +252,12 @@ class PseudoSR(Method):
 
 
 def _turned(image: Tensor, index: int) -> Tensor:
-    """One of the eight turns and flips of a square."""
+    """Apply one of the eight turns and flips of a square."""
     turned = torch.rot90(image, index % 4, (-2, -1))
     return turned.flip(-1) if index >= 4 else turned
 
 
 def _turned_back(image: Tensor, index: int) -> Tensor:
+    """Undo `_turned`."""
     upright = image.flip(-1) if index >= 4 else image
     return torch.rot90(upright, -(index % 4), (-2, -1))

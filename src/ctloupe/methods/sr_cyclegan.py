@@ -19,11 +19,11 @@ from ctloupe.networks.generators import ShrinkingGenerator, StridedGenerator, Su
 from ctloupe.networks.translation import TranslationGenerator
 
 DOWNBLOCKS = {"upblocks": 2, "downblocks": 3}
-"""Downblocks of the generators that have some."""
+"""Number of downblocks in each kind of generator that has some."""
 
 
 class LossWeights(BaseModel):
-    """λ of each term (JMI 2022, Eq. 12); 0 leaves the term out."""
+    """λ of each term (JMI 2022, Eq. 8); 0 leaves the term out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,9 +42,9 @@ class LossWeights(BaseModel):
     cycle: float = Field(1.0, ge=0)
     """λ7, d(x, G2(x_SR)) + d(y, G1(y_LR))."""
     identity_micro: float = Field(0.0, ge=0)
-    """d1(f↓(G1(y)), y); only in the released code."""
+    """|f↓(G1(y)) − y|; only in the released code."""
     identity_clinical: float = Field(0.0, ge=0)
-    """d1(f↑(G2(x)), x); only in the released code."""
+    """|f↑(G2(x)) − x|; only in the released code, which enlarges G2(x) bilinearly."""
 
 
 class SRCycleGANConfig(MethodConfig):
@@ -58,24 +58,33 @@ class SRCycleGANConfig(MethodConfig):
     blocks: int = Field(9, ge=1)
     """Residual blocks of G1."""
     first_kernel: Literal[3, 5, 7, 9] = 7
+    """Size of the first convolution of G1 and G2."""
     last_kernel: Literal[3, 5, 7, 9] = 7
+    """Size of the last convolution of G1 and G2."""
     bicubic_skip: bool = False
     """G1 adds its output to the bicubic enlargement (not in the paper)."""
     shrinking: Literal["paper", "strided"] = "paper"
     """G2 as in the paper, or with all its residual blocks at LR size."""
     shrinking_width: int = Field(64, ge=4)
+    """Feature maps of G2: of its first convolution, or at LR size where it is ``strided``."""
     shrinking_blocks: int = Field(9, ge=1)
+    """Residual blocks of G2."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of each discriminator."""
     discriminator_learning_rate: float | None = Field(None, gt=0)
-    """Of the discriminators, where it differs from the generators'."""
+    """Learning rate of the discriminators, where it differs from the generators'."""
     initialisation: Literal["normal", "icnr"] = "normal"
     """N(0, 0.02²) everywhere, or the same with sub-pixel steps that start without a checkerboard."""
     weights: LossWeights = LossWeights()
+    """Weights of the loss terms."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
     distance: DistanceKind = "l2"
-    """Of the cycle, downsample and upsample terms."""
+    """Distance of the cycle, downsample and upsample terms."""
     ssim: SSIMKind = "global"
+    """Window of the SSIM terms: the whole patch, or Gaussian windows."""
     history: int = Field(0, ge=0)
     """Earlier images kept for each discriminator."""
     mixed_input: int = Field(0, ge=0)
@@ -102,7 +111,7 @@ class Generators(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """One for µCT images, one for clinical ones."""
+    """A discriminator of µCT images and one of clinical images."""
 
     def __init__(self, width: int, strides: int) -> None:
         super().__init__()

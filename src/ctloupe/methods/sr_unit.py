@@ -24,7 +24,9 @@ class UnitWeights(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     adversarial_micro: float = Field(1.0, ge=0)
+    """x_SR should look like µCT."""
     adversarial_clinical: float = Field(1.0, ge=0)
+    """y_LR should look like clinical CT."""
     divergence: float = Field(0.01, ge=0)
     """KL of the latents of x and y."""
     reconstruction: float = Field(10.0, ge=0)
@@ -53,14 +55,19 @@ class SRUnitConfig(MethodConfig):
     bicubic_skip: bool = False
     """The µCT decoder adds to the bicubic enlargement of a coarse image of the scene (not in the paper)."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of each discriminator."""
     initialisation_icnr: bool = False
     """Sub-pixel steps start without a checkerboard."""
     weights: UnitWeights = UnitWeights()
+    """Weights of the loss terms."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
     distance: DistanceKind = "l2"
-    """Of the down- and upsample terms."""
+    """Distance of the down- and upsample terms."""
     ssim: SSIMKind = "global"
+    """Window of the SSIM terms: the whole patch, or Gaussian windows."""
 
 
 class Autoencoders(nn.Module):
@@ -82,11 +89,11 @@ class Autoencoders(nn.Module):
         self.clinical_decoder = ClinicalDecoder(config.width, config.blocks)
 
     def encoded_clinical(self, low: Tensor) -> Tensor:
-        """Mean of the latent of a clinical image."""
+        """Return the mean of the latent of a clinical image."""
         return self.enhancer.shared_encoder(self.enhancer.encoder(low))
 
     def encoded_micro(self, high: Tensor) -> Tensor:
-        """Mean of the latent of a µCT image."""
+        """Return the mean of the latent of a µCT image."""
         return self.enhancer.shared_encoder(self.micro_encoder(high))
 
     def as_clinical(self, latent: Tensor) -> Tensor:

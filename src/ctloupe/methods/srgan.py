@@ -39,14 +39,19 @@ class SRGANConfig(MethodConfig):
     bicubic_skip: bool = False
     """Add the output to the bicubic enlargement (not in the paper)."""
     discriminator: DiscriminatorKind = "image"
+    """Kind of the discriminator: one logit an image, as in SRGAN, or one a patch."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of the discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
-    """Of a ``patch`` discriminator."""
+    """Stride-2 convolutions of a ``patch`` discriminator."""
     noise: float = Field(0.05, ge=0)
     """Standard deviation of the Gaussian noise on the reduced µCT, in units of [−1, 1]."""
     weights: SRGANWeights = SRGANWeights()
+    """Weights of the loss terms."""
     pixel: DistanceKind = "l2"
+    """Distance of the pixel term."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss."""
 
 
 class SRGAN(Method):

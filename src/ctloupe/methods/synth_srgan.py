@@ -62,12 +62,15 @@ class SynthSRGANConfig(MethodConfig):
     translation_discriminator_width: int = Field(
         64, ge=4, validation_alias=AliasChoices("translation_discriminator_width", "judge_width")
     )
+    """Feature maps of the first convolution of the two discriminators of stage 1."""
     translation_discriminator_strides: int = Field(
         3, ge=1, le=4, validation_alias=AliasChoices("translation_discriminator_strides", "judge_strides")
     )
-    """Of the two discriminators of stage 1."""
+    """Stride-2 convolutions of the two discriminators of stage 1."""
     synthesis: SynthesisWeights = SynthesisWeights()
+    """Weights of the loss terms of stage 1."""
     synthesis_adversarial: AdversarialKind = "least-squares"
+    """Kind of the adversarial loss of stage 1."""
     width: int = Field(64, ge=4)
     """Feature maps of G_S."""
     blocks: int = Field(16, ge=1)
@@ -77,11 +80,17 @@ class SynthSRGANConfig(MethodConfig):
     bicubic_skip: bool = False
     """G_S adds its output to the bicubic enlargement (not in the paper)."""
     discriminator: DiscriminatorKind = "image"
+    """Kind of D_S: one logit an image, as in SRGAN, or one a patch."""
     discriminator_width: int = Field(64, ge=4)
+    """Feature maps of the first convolution of D_S."""
     discriminator_strides: int = Field(3, ge=1, le=4)
+    """Stride-2 convolutions of a ``patch`` D_S."""
     pairs: PairWeights = PairWeights()
+    """Weights of the loss terms of stage 2."""
     pixel: DistanceKind = "l2"
+    """Distance of the pixel term of stage 2."""
     adversarial: AdversarialKind = "log"
+    """Kind of the adversarial loss of stage 2."""
 
 
 class SynthSRGAN(Method):

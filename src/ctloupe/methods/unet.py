@@ -25,6 +25,7 @@ class UNetConfig(MethodConfig):
     noise: float = Field(0.05, ge=0)
     """Standard deviation of the Gaussian noise on the reduced µCT, in units of [−1, 1]."""
     pixel: DistanceKind = "l2"
+    """Distance of the pixel term."""
 
 
 class UNetMethod(Method):

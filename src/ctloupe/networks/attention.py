@@ -9,7 +9,7 @@ from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
 class ChannelAttention(nn.Module):
-    """Weighs every feature map by what its mean over the image says (RCAN, Eq. 6 to 9).
+    """Weighs every feature map by a function of the means of all maps over the image (RCAN, channel attention).
 
     The mean makes the output depend on the whole image, so that tiles of a slice do not equal the slice.
 
@@ -18,7 +18,7 @@ class ChannelAttention(nn.Module):
     channels
         Width of input and output.
     reduction
-        Of the width in between.
+        The width in between is `channels` divided by this, 1 at least.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -86,7 +86,7 @@ class RCAN(SubPixelShell):
     scale
         2, 4, 8 or 16.
     width
-        Feature maps.
+        Feature maps at LR size; when narrowing, must be divisible by `scale`.
     groups, blocks
         Residual groups, and attention blocks in each.
     narrowing

@@ -27,9 +27,9 @@ class Draw:
     Attributes
     ----------
     seed
-        Of everything random, for instance made of the user's seed and the slice.
+        Seed of everything random, for instance made of the user's seed and the slice.
     first, copies
-        Passes `first` to ``first + copies − 1``, computed together as a batch.
+        The passes `first` to ``first + copies − 1`` are computed together as a batch.
     """
 
     seed: int
@@ -43,7 +43,7 @@ class MonteCarloDropout(PlacedLayer):
     Parameters
     ----------
     probability
-        Of each value, in [0, 1).
+        Probability that a value is set to zero, in [0, 1).
     """
 
     def __init__(self, probability: float) -> None:

@@ -19,7 +19,7 @@ class PlainBlock(nn.Module):
     channels
         Width of input and output.
     scaling
-        Of the block's own contribution.
+        Factor of what the block adds to its input.
     """
 
     def __init__(self, channels: int, scaling: float) -> None:
@@ -49,7 +49,7 @@ class PlainSRNet(SubPixelShell):
     blocks
         Residual blocks.
     scaling
-        Of the contribution of each block.
+        Factor of what each block adds to its input.
     narrowing
         Halve the width at each sub-pixel step.
     bicubic_skip

@@ -10,8 +10,8 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import convolution, full_precision, steps_of_two
 from ctloupe.networks.split import SplitNetwork
 
-SCALING = 0.2
-"""Of every residual branch (ESRGAN, Sec. 3.1)."""
+BRANCH_SCALING = 0.2
+"""Factor of what every residual branch adds (ESRGAN, Sec. 3.1)."""
 
 
 class DenseBlock(nn.Module):
@@ -36,7 +36,7 @@ class DenseBlock(nn.Module):
         seen = [features]
         for layer in self.convolutions[:4]:
             seen.append(F.leaky_relu(layer(torch.cat(seen, dim=1)), 0.2))
-        return torch.add(features, self.convolutions[4](torch.cat(seen, dim=1)), alpha=SCALING)
+        return torch.add(features, self.convolutions[4](torch.cat(seen, dim=1)), alpha=BRANCH_SCALING)
 
 
 class ResidualInResidual(nn.Module):
@@ -44,8 +44,10 @@ class ResidualInResidual(nn.Module):
 
     Parameters
     ----------
-    width, growth
-        As in `DenseBlock`.
+    width
+        Feature maps in and out.
+    growth
+        Feature maps that each of the first four convolutions of a dense block adds.
     """
 
     def __init__(self, width: int, growth: int) -> None:
@@ -54,7 +56,7 @@ class ResidualInResidual(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to the same shape."""
-        return torch.add(features, self.body(features), alpha=SCALING)
+        return torch.add(features, self.body(features), alpha=BRANCH_SCALING)
 
 
 class RRDBNet(SplitNetwork):
@@ -65,7 +67,7 @@ class RRDBNet(SplitNetwork):
     scale
         2, 4, 8 or 16.
     width, growth
-        Feature maps of trunk and dense blocks.
+        Feature maps of the trunk, and those that each convolution of a dense block adds.
     blocks
         Residual-in-residual blocks.
     narrowing

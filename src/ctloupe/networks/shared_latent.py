@@ -79,8 +79,10 @@ class ClinicalDecoder(nn.Module):
 
     Parameters
     ----------
-    width, blocks
-        As in the encoder.
+    width
+        Feature maps of the latent space.
+    blocks
+        Residual blocks; one more is shared with the other decoder.
     """
 
     def __init__(self, width: int, blocks: int) -> None:
@@ -134,12 +136,18 @@ class MicroDecoder(nn.Module):
 
 
 class SharedLatentEnhancer(SplitNetwork):
-    """Clinical encoder, the two shared blocks, µCT decoder: what enhances, without noise on the latent.
+    """The part that enhances: clinical encoder, the two shared blocks and µCT decoder, without noise on the latent.
 
     Parameters
     ----------
-    scale, width, blocks, skip
-        As in the parts.
+    scale
+        2, 4, 8 or 16.
+    width
+        Feature maps of the latent space; must be divisible by `scale`.
+    blocks
+        Residual blocks of the encoder and of the decoder, besides the shared ones.
+    skip
+        Add the bicubic enlargement of the input to the output.
     """
 
     def __init__(self, scale: int, width: int, blocks: int, skip: bool) -> None:

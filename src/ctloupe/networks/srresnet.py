@@ -40,7 +40,7 @@ class SRResNet(SubPixelShell):
     scale
         2, 4, 8 or 16.
     width
-        Feature maps.
+        Feature maps at LR size; when narrowing, must be divisible by `scale`.
     blocks
         Residual blocks at LR size.
     narrowing

@@ -11,12 +11,12 @@ from ctloupe.networks.blocks import convolution, full_precision, norm
 
 
 class DoubleConvolution(nn.Sequential):
-    """Twice 3×3 convolution, norm, ReLU.
+    """A 3×3 convolution, norm and ReLU, twice.
 
     Parameters
     ----------
     channels_in, channels_out
-        Widths.
+        Feature maps of the input and of the output.
     """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -36,7 +36,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     levels
-        Halvings.
+        Number of halvings.
     width
         Feature maps at full size; they double at each halving.
     """
@@ -75,7 +75,7 @@ class EnlargeAndRefine(nn.Module):
     scale
         In-plane enlargement.
     levels, width
-        Of the U-Net.
+        Halvings of the U-Net and its feature maps at full size.
     residual
         Add the U-Net's output to the enlargement; otherwise it replaces it.
     """

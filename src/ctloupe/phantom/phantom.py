@@ -10,9 +10,9 @@ from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
 from ctloupe.phantom.anatomies.registry import get
+from ctloupe.phantom.clinical import clinical_scan
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.micro import micro_scan
-from ctloupe.phantom.scanners import clinical_scan
 from ctloupe.volume.formats import write
 from ctloupe.volume.volume import Volume
 

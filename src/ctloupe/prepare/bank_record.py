@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.prepare.masks import MaskKind
 
 
 class WindowRecord(BaseModel):
@@ -34,6 +35,8 @@ class BankRecord(BaseModel):
     spacing: tuple[FiniteFloat, FiniteFloat]
     """In-plane spacing (y, x) of the patches in mm."""
     window: WindowRecord
+    mask: MaskKind | None = None
+    """Kind of the masks that the patches were drawn in; None in older banks, which do not say."""
     slope: FiniteFloat = Field(gt=0)
     intercept: FiniteFloat
     """The value of a stored integer is ``slope * stored + intercept``."""

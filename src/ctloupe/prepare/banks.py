@@ -1,4 +1,4 @@
-"""From scans to the two patch banks a training needs, with a picture of every mask."""
+"""The two patch banks that a training needs, made from scans, with a picture of every mask."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
+from ctloupe.prepare.masks import kind_of, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
-from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import LazyArray, Volume
 
 Mask = NDArray[np.bool_]
@@ -32,7 +32,7 @@ class WindowRequest(NamedTuple):
     kind: Literal["values", "percentiles", "zscore"] = "values"
 
     def of(self, volume: Volume, mask: Mask | None) -> IntensityWindow:
-        """Resolve the window on a volume."""
+        """Return the window as two values, found on a volume where that is asked for."""
         if self.kind == "percentiles":
             return IntensityWindow.from_percentiles(volume, self.low, self.high, mask=mask)
         if self.kind == "zscore":
@@ -49,21 +49,29 @@ class BankRequest:
     """What `prepare_banks` is asked for."""
 
     clinical: tuple[Path, ...]
+    """Clinical CTs."""
     micro: tuple[Path, ...]
+    """µCT volumes, of other specimens."""
     scale: int = 8
+    """In-plane enlargement: 2, 4, 8 or 16."""
     patch_size: int = 32
+    """Side of a clinical patch in pixels; µCT patches are `scale` times larger."""
     per_case: int = 2000
+    """Number of patches from each volume."""
     seed: int = 0
+    """Seed of the choice of patches."""
     clinical_mask: str = "lungs"
     micro_mask: str = "specimen"
     clinical_window: WindowRequest = CLINICAL_WINDOW
     micro_window: WindowRequest = MICRO_WINDOW
     stride: int | None = None
-    """Grid of µCT patches in fine pixels instead of random places; clinical ones are on a grid `scale` times finer."""
+    """Step of a grid of µCT patches in fine pixels, instead of random places; clinical patches are on the same grid."""
     thick: bool = True
-    """Also keep µCT patches averaged over the clinical slice thickness."""
+    """Whether µCT patches averaged over the clinical slice thickness are kept too."""
     voxel_size: Triple | None = None
+    """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
     series: str | None = None
+    """UID of the DICOM series where a folder holds several."""
 
 
 def prepare_banks(
@@ -76,9 +84,11 @@ def prepare_banks(
     request
         Scans, masks, windows and patch sizes.
     out
-        Appears whole or not at all.
+        Folder to make; it appears whole or not at all.
     say
-        Told one line a volume, and every warning.
+        Function that is told one line for each volume, and every warning.
+    overwrite
+        Whether to replace what is there.
 
     Raises
     ------
@@ -135,6 +145,7 @@ def _bank(
         seed=request.seed,
         stride=stride,
         thickness_mm=thickness,
+        mask_kind=kind_of(request.clinical_mask if clinical else request.micro_mask),
     )
     bank.save(out / f"{modality}.bank")
     return float(bank.spacing[0]), float(bank.spacing[1])
@@ -198,25 +209,9 @@ def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
 
 def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Mask | None:
     asked = request.clinical_mask if modality == "clinical" else request.micro_mask
-    if asked == "none":
-        return None
-    if asked == "lungs" and modality == "clinical":
-        from ctloupe.prepare.lungs import lung_mask
-
-        return lung_mask(volume)
-    if asked == "specimen" and modality == "micro":
-        from ctloupe.prepare.specimen import specimen_mask
-
-        return specimen_mask(volume)
-    if asked == "box":
-        from ctloupe.prepare.specimen import threshold_box
-
-        box = np.zeros(volume.shape, bool)
-        box[threshold_box(volume)] = True
-        return box
-    if count > 1:
+    if count > 1 and kind_of(asked) == "file":
         raise OptionError(f"`{modality}_mask` {asked}: a mask file goes with a single volume, {count} were given")
-    return read_mask(asked, volume, f"{modality}_mask")
+    return mask_of(asked, volume, f"{modality}_mask")
 
 
 def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:

@@ -17,6 +17,7 @@ from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, 
 from ctloupe.foundation.records import load_record, save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.prepare.bank_record import BankRecord, WindowRecord
+from ctloupe.prepare.masks import MaskKind
 from ctloupe.prepare.slice_average import SliceAverages
 from ctloupe.volume.volume import Volume
 
@@ -54,6 +55,8 @@ class PatchBank:
         For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
     thick : int16 (n, p, p), optional
         Patches of the same places averaged over the thickness of a clinical slice.
+    mask
+        Kind of the masks that the patches were drawn in; None: not known, as in older banks.
     """
 
     patches: NDArray[np.int16]
@@ -64,6 +67,7 @@ class PatchBank:
     intercept: float = 0.0
     provenance: list[dict[str, Any]] = field(default_factory=list)
     thick: NDArray[np.int16] | None = None
+    mask: MaskKind | None = None
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -101,6 +105,7 @@ class PatchBank:
         *,
         stride: int | None = None,
         thickness_mm: float | None = None,
+        mask_kind: MaskKind | None = None,
     ) -> PatchBank:
         """Draw patches uniformly over all places where one lies wholly inside the mask.
 
@@ -123,6 +128,8 @@ class PatchBank:
         thickness_mm
             Thickness of a clinical slice: the same places averaged over it are kept too. It has no effect where the
             slices of a volume are no thinner.
+        mask_kind
+            Kind of the masks, which is kept with the bank.
 
         Raises
         ------
@@ -169,7 +176,7 @@ class PatchBank:
             raise OptionError("no volume was given to cut patches from")
         found = [thick for thick in thick_parts if thick is not None]
         together = np.concatenate(found) if len(found) == len(parts) else None
-        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together)
+        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together, mask_kind)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -183,6 +190,7 @@ class PatchBank:
             modality=self.modality,
             spacing=self.spacing,
             window=WindowRecord(low=self.window.low, high=self.window.high),
+            mask=self.mask,
             slope=self.slope,
             intercept=self.intercept,
             provenance=self.provenance,
@@ -227,6 +235,7 @@ class PatchBank:
             record.intercept,
             record.provenance,
             thick,
+            record.mask,
         )
 
 

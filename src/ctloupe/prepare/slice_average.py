@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.scanner.slice_profile import slab_share
 from ctloupe.volume.volume import Volume
 
 
@@ -39,7 +40,7 @@ class SliceAverages:
         return total
 
     def _share(self, offset: int) -> float:
-        return max(0.0, min(offset + 0.5, self._half) - max(offset - 0.5, -self._half))
+        return float(slab_share(offset, self._half))
 
     def _slice(self, index: int) -> NDArray[np.float32]:
         if index not in self._read:

@@ -1,1 +1,1 @@
-"""One description of a clinical scanner: simulated, estimated, inverted."""
+"""What a clinical scanner does to an image, described once: simulated, applied backwards, and estimated from scans."""

@@ -25,6 +25,7 @@ def model_card(
         clinical_window=(banks.clinical.window.low, banks.clinical.window.high),
         micro_window=(banks.micro.window.low, banks.micro.window.high),
         fingerprint=banks.fingerprint,
+        mask=banks.clinical.mask or "lungs",
         training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
         software=software_versions(),
     )

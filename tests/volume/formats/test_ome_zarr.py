@@ -256,6 +256,24 @@ def test_a_store_without_a_usable_scale_is_refused(tmp_path: Path, steps: list[d
         read_ome_zarr(make_foreign(tmp_path / "f.zarr", noise(2, 3, 4), space(*"zyx"), steps))
 
 
+@pytest.mark.parametrize(
+    ("edited", "told"),
+    [
+        (lambda one: one.pop("axes"), "key 'axes': Field required"),
+        (lambda one: one.update(datasets=[]), "key 'datasets': Tuple should have at least 1 item"),
+        (lambda one: one["datasets"][0].pop("path"), "key 'datasets.0.path': Field required"),
+        (lambda one: one["axes"].__setitem__(1, "y"), "key 'axes.1': Input should be a valid dictionary"),
+    ],
+)
+def test_a_store_whose_image_is_not_described_is_refused_by_the_key(
+    store: Path, edited: Callable[[dict[str, Any]], Any], told: str
+) -> None:
+    edit(store, lambda attributes: edited(attributes["ome"]["multiscales"][0]))
+    with pytest.raises(GeometryError, match=told) as caught:
+        read_ome_zarr(store)
+    assert "v.ome.zarr: multiscales: " in str(caught.value) and "NGFF" in str(caught.value)
+
+
 def test_our_matrix_gives_way_where_the_ome_metadata_were_changed(store: Path) -> None:
     def double_the_scale(attributes: dict[str, Any]) -> None:
         attributes["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"] = [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ctloupe.evaluate.metrics.base import SCAN, Accumulator, Metric
 from ctloupe.evaluate.metrics.questions import AGREEMENT
+from ctloupe.scanner.voxel import block_mean
 
 if TYPE_CHECKING:
     from ctloupe.evaluate.slices import ImageSlice, Setting
@@ -22,15 +23,6 @@ class Consistency:
     rms_hu: float
     bias_hu: float
     max_abs_hu: float
-
-
-def block_mean(image: NDArray[Any], scale: int) -> NDArray[np.float32]:
-    """f↓: mean over s×s blocks of the last two axes, whose lengths must be multiples of `scale`."""
-    *rest, height, width = image.shape
-    if height % scale or width % scale:
-        raise ValueError(f"{height}×{width} pixels cannot be cut into blocks of {scale}×{scale}")
-    blocks = image.reshape(*rest, height // scale, scale, width // scale, scale)
-    return blocks.mean(axis=(-3, -1), dtype=np.float32)
 
 
 def consistency_map(enhanced: NDArray[Any], scan: NDArray[Any], *, scale: int) -> NDArray[np.float32]:

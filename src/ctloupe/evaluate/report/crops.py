@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.evaluate.metrics.consistency import block_mean, consistency_map
+from ctloupe.evaluate.metrics.consistency import consistency_map
+from ctloupe.scanner.voxel import block_mean
 from ctloupe.volume.volume import Volume
 
 SIDE: Final = 16

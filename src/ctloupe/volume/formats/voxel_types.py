@@ -39,10 +39,10 @@ def storable(data: Any, path: Path) -> Any:
     stored = np.dtype(data.dtype)
     if stored.kind not in "biuf":
         raise IntensityError(f"{path}: {stored} voxels cannot be written; convert to int16 or float32 first")
-    if stored.name not in _CHANGED:
+    if stored.name not in _CHANGED and stored.isnative:
         return data
-    target = np.dtype(_CHANGED[stored.name])
-    if stored.kind in "iu":
+    target = np.dtype(_CHANGED.get(stored.name, stored.newbyteorder("=")))
+    if stored.kind in "iu" and stored.itemsize > target.itemsize:
         _require_range(data, target, path)
 
     def convert(block: tuple[slice, slice, slice]) -> NDArray[Any]:

@@ -29,12 +29,15 @@ class StoredVoxels:
         Name of the encoding, ``raw`` or ``zlib`` among others.
     millimetres
         Length of the header's unit in mm.
+    library
+        Name of ITK's reader of the format.
     """
 
     file: Path
     offset: int
     encoding: str
     millimetres: float
+    library: str
 
 
 def voxels_of(path: Path) -> StoredVoxels:
@@ -78,6 +81,7 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
         offset=end.end() if local and offset == 0 else offset,
         encoding="zlib" if compressed else "raw",
         millimetres=_unit(path, fields.get("DistanceUnits", "")),
+        library="MetaImageIO",
     )
 
 
@@ -111,6 +115,7 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
         offset=-1 if skip < 0 else begin + skip,
         encoding=encoding if lines == 0 else "skipped lines",
         millimetres=_unit(path, units.pop() if units else ""),
+        library="NrrdImageIO",
     )
 
 

@@ -50,6 +50,8 @@ def read_itk(path: Path) -> Volume:
     if not voxels.file.is_file():
         raise FileError(f"{path}: its voxels should be in {voxels.file.name}, which is missing; put it beside")
     reader = sitk.ImageFileReader()
+    # Left to itself, the library goes by the name of the file.
+    reader.SetImageIO(voxels.library)
     reader.SetFileName(str(path))
     with _one_line(path):
         reader.ReadImageInformation()

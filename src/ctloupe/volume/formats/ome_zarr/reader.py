@@ -6,7 +6,6 @@ where it agrees with them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from zarr.storage import LocalStore
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
+from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.volume import LazyArray, Volume
 
 _MM_PER_UNIT = {
@@ -58,7 +58,7 @@ def read_ome_zarr(path: Path) -> Volume:
     """
     path = Path(path)
     attributes = attributes_of(path)
-    image = _finest(path, attributes)
+    image = multiscale_of(path, attributes)
     array, read = _open_array(path, image)
     layout = _layout(path, image.axes, array.shape)
     dtype = plain_type(path, array.dtype)
@@ -76,21 +76,6 @@ def read_ome_zarr(path: Path) -> Volume:
         units="HU" if ours.get("units") == "HU" else "raw",
         history=(*(str(line) for line in (history if isinstance(history, list) else ())), *told),
     )
-
-
-@dataclass(frozen=True)
-class _Axis:
-    name: str
-    unit: str | None
-
-
-@dataclass(frozen=True)
-class _Image:
-    """The finest level as the metadata describe it; `steps` are the transformations, first applied first."""
-
-    dataset: str
-    axes: tuple[_Axis, ...]
-    steps: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -120,48 +105,8 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileError(f"{file}: unreadable ({first_line(error)}); copy the store again") from error
-    if not isinstance(content, dict):
-        raise FileError(f"{file}: expected a JSON object; copy or write the store again")
-    return content
-
-
-def attributes_of(path: Path) -> dict[str, Any]:
-    """User attributes of the group at `path`; `FileError` when there is none."""
-    for name in ("zarr.json", ".zattrs"):
-        if (path / name).is_file():
-            content = _json(path / name)
-            attributes = content.get("attributes") if name == "zarr.json" else content
-            return attributes if isinstance(attributes, dict) else {}
-    raise FileError(f"{path}: no zarr.json or .zattrs, so not OME-Zarr or not whole; copy it again")
-
-
-def _finest(path: Path, attributes: dict[str, Any]) -> _Image:
-    ome = attributes.get("ome", attributes)
-    if not isinstance(ome, dict) or not ome.get("multiscales"):
-        raise FileError(f"{path}: has no multiscales attribute; name the image inside it (perhaps {path.name}/0)")
-    try:
-        multiscale = ome["multiscales"][0]
-        dataset = multiscale["datasets"][0]
-        axes = tuple(_Axis(str(axis["name"]).lower(), axis.get("unit")) for axis in multiscale["axes"])
-        steps = [
-            *dataset["coordinateTransformations"],
-            *multiscale.get("coordinateTransformations", ()),
-        ]
-        return _Image(str(dataset["path"]), axes, tuple(dict(step) for step in steps))
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise GeometryError(
-            f"{path}: its multiscales lack {first_line(error)}; axes and coordinateTransformations as "
-            "in NGFF 0.4 or 0.5 are needed, write it again with a current tool"
-        ) from error
-
-
-def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
-    folder = path / image.dataset
+def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
+    folder = path / image.finest
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
     except DAMAGE as error:
@@ -184,7 +129,7 @@ def _open_array(path: Path, image: _Image) -> tuple[Any, Callable[[tuple[slice |
     return array, read
 
 
-def _layout(path: Path, axes: Sequence[_Axis], stored: Sequence[int]) -> _Layout:
+def _layout(path: Path, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
     names = [axis.name for axis in axes]
     listed = ", ".join(f"{name} {length}" for name, length in zip(names, stored, strict=True))
     missing = [name for name in "zyx" if names.count(name) != 1]
@@ -198,7 +143,7 @@ def _layout(path: Path, axes: Sequence[_Axis], stored: Sequence[int]) -> _Layout
     return _Layout(tuple(stored), (names.index("z"), names.index("y"), names.index("x")))
 
 
-def _spacing_and_translation(path: Path, image: _Image) -> tuple[geometry.Triple, geometry.Triple]:
+def _spacing_and_translation(path: Path, image: Multiscale) -> tuple[geometry.Triple, geometry.Triple]:
     count = len(image.axes)
     scale, translation, scaled = np.ones(count), np.zeros(count), False
     for step in image.steps:
@@ -225,7 +170,7 @@ def _spacing_and_translation(path: Path, image: _Image) -> tuple[geometry.Triple
     return (z, y, x), (tz, ty, tx)
 
 
-def _mm_per_unit(path: Path, axis: _Axis) -> float:
+def _mm_per_unit(path: Path, axis: Axis) -> float:
     if axis.unit in _MM_PER_UNIT:
         return _MM_PER_UNIT[axis.unit]
     found = f"unit {axis.unit!r}" if axis.unit else "no unit"

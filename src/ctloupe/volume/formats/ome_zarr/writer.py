@@ -21,7 +21,8 @@ from zarr.storage import LocalStore
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
-from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, attributes_of, first_line, plain_type
+from ctloupe.volume.formats.ome_zarr.metadata import attributes_of
+from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, first_line, plain_type
 from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 

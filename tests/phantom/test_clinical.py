@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.lung import lung_anatomy
-from ctloupe.phantom.scanners import clinical_scan, ramp_noise
+from ctloupe.phantom.clinical import clinical_scan
+from ctloupe.scanner.noise import NoiseSpectrum, exact_noise
 from ctloupe.volume.volume import Volume
 
 
@@ -72,7 +73,7 @@ def test_a_wider_point_spread_gives_a_smoother_scan():
 
 
 def test_noise_has_the_asked_deviation_no_mean_and_little_power_at_low_frequencies():
-    noise = ramp_noise((4, 96, 96), 20.0, np.random.default_rng(0))
+    noise = exact_noise((4, 96, 96), 20.0, NoiseSpectrum(1.0, 0.3), np.random.default_rng(0))
     assert noise.std() == pytest.approx(20, rel=1e-3)
     assert abs(noise.mean()) < 0.1
     power = (np.abs(np.fft.fft2(noise)) ** 2).mean(0)

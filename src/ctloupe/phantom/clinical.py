@@ -1,0 +1,84 @@
+"""A phantom in a clinical CT, in Hounsfield units.
+
+The scan is that of the scanner room: a slice profile, a Gaussian point spread, averaging over coarse voxels, and noise
+with the ramp-shaped power spectrum of filtered backprojection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ctloupe.foundation.errors import OptionError
+from ctloupe.scanner.noise import exact_noise
+from ctloupe.scanner.operator import ScannerOperator
+from ctloupe.scanner.point_spread import FWHM_PER_SIGMA
+from ctloupe.scanner.scanner import Scanner
+from ctloupe.volume.volume import Volume
+
+
+def clinical_scan(
+    truth: Volume,
+    scale: int = 8,
+    slices: int = 8,
+    *,
+    fwhm_mm: float | None = None,
+    noise_hu: float = 20.0,
+    kernel: str = "standard",
+    seed: int = 0,
+) -> Volume:
+    """Scan a fine volume with a clinical CT.
+
+    Parameters
+    ----------
+    truth
+        Anatomy in HU on the fine grid.
+    scale
+        Fine voxels a clinical voxel in y and x; must divide both sizes.
+    slices
+        Fine slices a clinical slice; must divide their number.
+    fwhm_mm
+        In-plane full width at half maximum of the point spread, before averaging over the clinical voxel;
+        default: the kernel's.
+    noise_hu
+        Standard deviation of the noise.
+    kernel
+        One of `ctloupe.scanner.scanner.KERNELS`.
+    seed
+        Seed of the noise.
+
+    Returns
+    -------
+    Volume
+        int16 HU over the same physical extent.
+
+    Raises
+    ------
+    OptionError
+        If a size is not divisible, naming the nearest ones that are, or there is no such kernel.
+    """
+    factors = (slices, scale, scale)
+    z, y, x = (value * factor for value, factor in zip(truth.spacing, factors, strict=True))
+    scanner = Scanner.with_kernel(kernel, (z, y, x), noise_hu)
+    if any(length % factor for length, factor in zip(truth.shape, factors, strict=True)):
+        near = " ".join(str(max(f, round(n / f) * f)) for n, f in zip(truth.shape, factors, strict=True))
+        raise OptionError(
+            f"phantom size {' '.join(map(str, truth.shape))} cannot be divided by {factors}; the nearest is {near}"
+        )
+    if fwhm_mm is not None:
+        scanner = replace(scanner, blur=fwhm_mm / FWHM_PER_SIGMA)
+    image = ScannerOperator(scanner, truth.spacing).forward(truth.data)
+    if noise_hu > 0:
+        image += exact_noise(image.shape, noise_hu, scanner.spectrum, np.random.default_rng((seed, 1)))
+    origin = truth.physical(((slices - 1) / 2, (scale - 1) / 2, (scale - 1) / 2))
+    limits = np.iinfo(np.int16)
+    return truth.with_data(
+        np.rint(image).clip(limits.min, limits.max).astype(np.int16),
+        f"simulated clinical CT: {kernel} kernel, point spread {scanner.fwhm:.3g} mm, noise {noise_hu:g} HU, "
+        f"seed {seed}",
+        spacing=scanner.voxel,
+        origin=tuple(float(value) for value in origin),
+        modality="clinical",
+        units="HU",
+    )
