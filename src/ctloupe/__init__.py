@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ctloupe.enhance.resolver import SuperResolver, load_model
     from ctloupe.evaluate.protocols.no_truth import compare_without_truth
     from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+    from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
+    from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
+    from ctloupe.evaluate.suite.request import SuiteRequest, run_suite
     from ctloupe.foundation.errors import CtLoupeError
     from ctloupe.images.windows import IntensityWindow
     from ctloupe.prepare.patches import PatchBank
@@ -22,29 +25,41 @@ if TYPE_CHECKING:
 __version__ = version("ctloupe")
 
 _WHERE = {
+    "CompareRequest": "ctloupe.evaluate.suite.compare",
     "CtLoupeError": "ctloupe.foundation.errors",
+    "EvaluateRequest": "ctloupe.evaluate.request",
     "IntensityWindow": "ctloupe.images.windows",
     "PatchBank": "ctloupe.prepare.patches",
+    "SuiteRequest": "ctloupe.evaluate.suite.request",
     "SuperResolver": "ctloupe.enhance.resolver",
     "Volume": "ctloupe.volume.volume",
+    "compare_records": "ctloupe.evaluate.suite.compare",
     "compare_with_truth": "ctloupe.evaluate.protocols.paired_phantom",
     "compare_without_truth": "ctloupe.evaluate.protocols.no_truth",
+    "evaluate_files": "ctloupe.evaluate.request",
     "load_model": "ctloupe.enhance.resolver",
     "read": "ctloupe.volume.formats",
+    "run_suite": "ctloupe.evaluate.suite.request",
     "write": "ctloupe.volume.formats",
 }
 
 __all__ = [
+    "CompareRequest",
     "CtLoupeError",
+    "EvaluateRequest",
     "IntensityWindow",
     "PatchBank",
+    "SuiteRequest",
     "SuperResolver",
     "Volume",
     "__version__",
+    "compare_records",
     "compare_with_truth",
     "compare_without_truth",
+    "evaluate_files",
     "load_model",
     "read",
+    "run_suite",
     "write",
 ]
 
