@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 
 STUDY ?= study-all
 
-# Other Pythons, and the rooms that can be tested without torch, whose builds for them are of gigabytes.
-PYTHONS ?= python3.12 python3.13
+# Other Pythons, on the path or of pyenv, and the rooms that can be tested without torch, whose builds for them are of
+# gigabytes.
+PYTHONS ?= python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python)
 WITHOUT_TORCH := numpy scipy nibabel SimpleITK pydicom tifffile zarr numcodecs psutil pydantic PyYAML python-gdcm \
 	imagecodecs hypothesis pytest
 TESTS_WITHOUT_TORCH := tests/foundation tests/volume tests/images/test_windows.py
@@ -44,14 +45,18 @@ wheel-test: $(STAMP)
 	$(BIN)/python -m pytest tests/repository/test_wheel.py
 
 test-pythons:
-	@for python in $(PYTHONS); do \
-		if ! $$python -c "" 2>/dev/null; then echo "$$python is not here"; continue; fi; \
-		test -x $(VENV)-$$python/bin/python || $$python -m venv $(VENV)-$$python || exit 1; \
-		$(VENV)-$$python/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-			$(WITHOUT_TORCH) || exit 1; \
-		echo "$$python, without torch:"; \
-		PYTHONPATH=src $(VENV)-$$python/bin/python -m pytest $(TESTS_WITHOUT_TORCH) || exit 1; \
-	done
+	@done=; for python in $(PYTHONS); do \
+		version=$$($$python -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>/dev/null) || continue; \
+		case "$$done " in *" $$version "*) continue;; esac; \
+		done="$$done $$version"; \
+		own=$(VENV)-$$version/bin/python; \
+		test -x $$own || $$python -m venv $(VENV)-$$version || exit 1; \
+		$$own -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
+		$$own -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -e . || exit 1; \
+		echo "Python $$version, what needs no torch:"; \
+		$$own -m pytest $(TESTS_WITHOUT_TORCH) || exit 1; \
+	done; \
+	echo "tested without torch on:$${done:- no other Python, since none is here}"
 
 hooks: $(STAMP)
 	$(BIN)/pre-commit install

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import io
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ctloupe.enhance.resolver import STATISTICS, load_model
+from ctloupe.enhance.options import STITCHES
+from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.report.page import view_of
@@ -46,7 +46,7 @@ def main() -> None:
     for seed in options.seeds:
         case = make_phantom("lung", tuple(options.size), seed, PhantomConfig(scale=resolver.scale))
         truth = truth_on_clinical_slices(case.truth, case.clinical)
-        made = {LABELS[way]: replace(resolver, statistics=way).enhance(case.clinical) for way in reversed(STATISTICS)}
+        made = {LABELS[way]: resolver.with_options(stitch=way).enhance(case.clinical) for way in reversed(STITCHES)}
         rows = compare_with_truth(case.clinical, made, truth).rows
         volumes = {"bicubic": interpolated(case.clinical, resolver.scale)} | made | {"truth": truth}
         for name, volume in volumes.items():

@@ -11,6 +11,7 @@ import contextlib
 import json
 import platform
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,10 +19,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctloupe import methods
-from ctloupe.enhance.exact import Engine, EngineOptions
-from ctloupe.enhance.patchwise import Patchwise
-from ctloupe.enhance.plan import choose_tile
-from ctloupe.enhance.resolver import load_model
+from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.model import LoadedModel, loaded_model
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
+from ctloupe.enhance.preparation import calibrated_network
+from ctloupe.enhance.tiling import Tiling, choose_tiling
 from ctloupe.images.windows import CLINICAL
 from ctloupe.networks.tile import Tile
 
@@ -61,17 +64,15 @@ def scene(size):
     return (-750 + 150 * smooth + 40 * torch.randn(1, 1, size, size, generator=random))[0, 0].numpy()
 
 
-def resolver_of(arguments):
+def model_of(arguments):
     if arguments.model:
-        return load_model(arguments.model)
-    from ctloupe.enhance.resolver import SuperResolver
-
+        return loaded_model(arguments.model)
     kind = methods.get("sr-cyclegan")
     torch.manual_seed(0)
     changes = {"scale": arguments.scale} | ({"width": arguments.width} if arguments.width else {})
     config = kind.configure("jmi2022", changes)
     network = kind.make_enhancer(config).eval().requires_grad_(False)
-    return SuperResolver("sr-cyclegan jmi2022, untrained", network, config.scale, CLINICAL)
+    return LoadedModel("sr-cyclegan jmi2022, untrained", network, config.scale, CLINICAL)
 
 
 def through_openvino(network, unit, window, repeats):
@@ -102,13 +103,14 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    resolver = resolver_of(arguments)
+    model = model_of(arguments)
     hu = scene(arguments.size)
     from ctloupe.volume.volume import Volume
 
     volume = Volume(hu[None].astype(np.float32), (1.0, 0.6, 0.6), units="HU")
-    network = resolver.calibrated_network(volume, None)
-    window, scale = resolver.window, resolver.scale
+    network = calibrated_network(model, EnhanceOptions(), volume, None)
+    fixed = replace(model, network=network)
+    window, scale, spacing = model.window, model.scale, (0.6, 0.6)
     unit = window.to_unit(torch.from_numpy(hu)[None, None])
     work = gflop(network, unit)
 
@@ -117,18 +119,18 @@ def main():
         return found | ({} if values is None else {"values": values})
 
     rows = {}
-    patches = Patchwise(resolver.enhancer, scale, window, resolver.patch_size)
+    patches = PatchwiseSliceEnhancer(model, EnhanceOptions(stitch="patches"), spacing)
     rows["patches"] = row(best(lambda: patches.enhance(hu, None, 0), 1)[0])
-    whole = Patchwise(network, scale, window, None)
+    whole = PatchwiseSliceEnhancer(fixed, EnhanceOptions(stitch="slice"), spacing)
     seconds, made = best(lambda: whole.enhance(hu, None, 0), 1)
     rows["whole float32"] = row(seconds)
     truth = made.values.astype(np.float64)
-    exact = Engine(network, scale, window, precision=torch.float32, tile=(64, 64))
+    exact = ExactSliceEnhancer(fixed, EnhanceOptions(precision="float32"), spacing, Tiling(tile=(64, 64)))
     seconds, made = best(lambda: exact.enhance(hu, None, 0), arguments.repeats)
     rows["engine float32"] = row(seconds, made.values)
-    dtype = EngineOptions().dtype(torch.device("cpu"))
-    tile, copies = choose_tile(network, scale, volume.shape, dtype, 0, EngineOptions())
-    engine = Engine(network, scale, window, precision=dtype, tile=tile, copies=copies)
+    options = EnhanceOptions()
+    dtype = options.dtype(torch.device("cpu"))
+    engine = ExactSliceEnhancer(fixed, options, spacing, choose_tiling(network, scale, volume.shape, dtype, options))
     seconds, made = best(lambda: engine.enhance(hu, None, 0), arguments.repeats)
     rows["engine"] = row(seconds, made.values)
     with contextlib.suppress(ImportError):
@@ -150,11 +152,11 @@ def main():
         rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
     report = {
         "machine": f"{platform.machine()}, {arguments.threads} threads, PyTorch {torch.__version__}",
-        "model": resolver.name,
+        "model": model.name,
         "slice": f"{arguments.size}×{arguments.size} ×{scale}",
         "gflop": work,
         "peak_gflop_per_second": top,
-        "tile": list(engine.tile),
+        "tile": list(engine.tiling.tile),
         **rows,
     }
     print(json.dumps(report, indent=2) if arguments.json else as_text(report, rows))

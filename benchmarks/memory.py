@@ -18,6 +18,7 @@ import numpy as np
 
 
 def one(slices, size, model):
+    from ctloupe.enhance.model import LoadedModel
     from ctloupe.enhance.resolver import SuperResolver, load_model
     from ctloupe.volume.volume import LazyArray, Volume
 
@@ -32,7 +33,8 @@ def one(slices, size, model):
         kind = methods.get("sr-cyclegan")
         torch.manual_seed(0)
         config = kind.configure("jmi2022")
-        resolver = SuperResolver("jmi2022, untrained", kind.make_enhancer(config).eval(), config.scale, CLINICAL)
+        network = kind.make_enhancer(config).eval()
+        resolver = SuperResolver(LoadedModel("jmi2022, untrained", network, config.scale, CLINICAL))
 
     def read(block):
         planes = [np.random.default_rng(z).normal(-750, 150, (size, size)) for z in range(slices)[block[0]]]

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from ctloupe import methods
-from ctloupe.enhance.exact import Engine, EngineOptions
-from ctloupe.enhance.plan import choose_tile
-from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.preparation import prepared
 from ctloupe.images.windows import CLINICAL
 from ctloupe.volume.volume import Volume
 
@@ -36,11 +36,9 @@ def main():
     kind = methods.get("bayes-cyclegan")
     torch.manual_seed(0)
     config = kind.configure(arguments.preset)
-    resolver = SuperResolver("bayes", kind.make_enhancer(config).eval(), config.scale, CLINICAL, samples=2)
+    model = LoadedModel("bayes", kind.make_enhancer(config).eval(), config.scale, CLINICAL)
     hu = np.random.default_rng(0).normal(-750, 150, (arguments.size, arguments.size)).astype(np.float32)
     volume = Volume(hu[None], (1.0, 0.6, 0.6), units="HU")
-    network = resolver.calibrated_network(volume, None)
-    dtype = EngineOptions().dtype(torch.device("cpu"))
     print(
         f"{arguments.size}×{arguments.size} ×{config.scale}, preset {arguments.preset}, "
         f"{torch.get_num_threads()} threads"
@@ -48,13 +46,10 @@ def main():
     print("\n| passes | together | s | ratio to one pass |\n|---|---|---|---|")
     one = None
     for samples in (0, arguments.samples):
-        tile, copies = choose_tile(network, config.scale, volume.shape, dtype, samples, EngineOptions())
-        engine = Engine(
-            network, config.scale, resolver.window, precision=dtype, tile=tile, copies=copies, samples=samples
-        )
-        taken = seconds(partial(engine.enhance, hu, None, 0))
+        enhancer = prepared(model, EnhanceOptions(samples=samples), volume, None)
+        taken = seconds(partial(enhancer.enhance, hu, None, 0))
         one = one or taken
-        print(f"| {samples or 1} | {copies} | {taken:.2f} | {taken / one:.1f} |")
+        print(f"| {samples or 1} | {enhancer.tiling.copies} | {taken:.2f} | {taken / one:.1f} |")
 
 
 if __name__ == "__main__":

@@ -23,16 +23,19 @@ def installed(page, site):
     record.mkdir()
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
     (record / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
 
     def run(*arguments, folder=None):
         command = [sys.executable, "-m", "ctloupe.cli.main", *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": path}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(site), cwd=folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
+
+
+def environment(site):
+    """Return the variables of a process that finds the packages in the folder `site`."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))}
 
 
 def commands(page):

@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+import typer.main
 
-from ctloupe.cli.main import main
+from ctloupe.cli.main import app, main
 from ctloupe.cli.progress import ConsoleProgress
+from ctloupe.enhance.request import EnhanceRequest, enhance_files
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 from dicom_series import write_dicom_series
@@ -171,3 +173,43 @@ def test_a_blend_is_a_distance(tmp_path, tiny_model, monkeypatch, capsys, blend)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2 and f"--blend {blend}: expected a distance in mm" in capsys.readouterr().err
+
+
+def files(store):
+    return {path.relative_to(store): path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}
+
+
+def test_it_has_a_field_for_everything_that_the_command_line_can_say():
+    command = typer.main.get_command(app).commands["enhance"]
+    names = {
+        max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+        for parameter in command.params
+        if parameter.name != "help"
+    }
+    assert {"scan" if name == "INPUT" else name for name in names} == set(EnhanceRequest.__dataclass_fields__)
+
+
+def test_python_and_the_command_line_write_the_same_bytes(tmp_path, ctloupe, tiny_model):
+    write(scan(), tmp_path / "scan.nii.gz")
+    inside = np.zeros(scan().shape, np.uint8)
+    inside[:, 4:16, 5:20] = 1
+    write(scan().with_data(inside), tmp_path / "mask.nii.gz")
+    said, finished = [], []
+    request = EnhanceRequest(
+        scan=tmp_path / "scan.nii.gz",
+        out=tmp_path / "python.ome.zarr",
+        model=tiny_model,
+        mask=str(tmp_path / "mask.nii.gz"),
+        accept_spacing=True,
+        slices="1:3",
+        consistent=True,
+        tile=8,
+        seed=5,
+    )
+    assert enhance_files(request, said.append, finished=finished.append) == [request.out]
+    assert finished == [str(request.out)] and said[-1] == f"wrote {request.out}"
+    arguments = ("--mask", tmp_path / "mask.nii.gz", "--accept-spacing", "--slices", "1:3", "--consistent")
+    out = tmp_path / "typed.ome.zarr"
+    told = ctloupe("enhance", request.scan, "-o", out, "--model", tiny_model, *arguments, "--tile", 8, "--seed", 5)
+    assert told == f"{out}\n"
+    assert files(request.out) == files(out)

@@ -15,6 +15,7 @@ VERBS = [
     "doctor",
     "inspect",
     "phantom",
+    "scanner",
     "prepare",
     "train",
     "enhance",

@@ -10,7 +10,10 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial.distance import cdist
 
 from ctloupe.enhance.blending import Blend
-from ctloupe.enhance.exact import Engine
+from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.tiling import Tiling
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.tile import Tile
 
@@ -131,8 +134,10 @@ class Bright(torch.nn.Module):
 @given(mask=masks, tile=st.tuples(st.integers(3, 30), st.integers(3, 30)), outside=st.booleans())
 def test_a_slice_enhanced_in_tiles_is_the_slice_enhanced_whole_to_the_byte(mask, tile, outside):
     hu = np.random.default_rng(0).normal(-700, 150, mask.shape).astype(np.float32)
-    options = {"precision": torch.float32, "spacing": (0.8, 0.8), "blend": 2.0, "blend_outside": outside}
-    window = IntensityWindow(-1000, 500)
-    tiled = Engine(Bright(), 2, window, tile=tile, **options).enhance(hu, mask, 0)
-    untiled = Engine(Bright(), 2, window, tile=(1000, 1000), **options).enhance(hu, mask, 0)
+    options = EnhanceOptions(precision="float32", blend=2.0, blend_outside=outside)
+    model = LoadedModel("bright", Bright(), 2, IntensityWindow(-1000, 500))
+    tiled, untiled = (
+        ExactSliceEnhancer(model, options, (0.8, 0.8), Tiling(tile=size)).enhance(hu, mask, 0)
+        for size in (tile, (1000, 1000))
+    )
     assert np.array_equal(tiled.values, untiled.values)

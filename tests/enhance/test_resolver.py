@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import ctloupe
-from ctloupe.enhance.exact import EngineOptions
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, ModelError, OptionError
+from ctloupe.foundation.errors import GeometryError, IntensityError, OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.volume.formats import read, write
@@ -23,10 +24,13 @@ def scan(shape=(3, 20, 24), seed=0, **place):
     return Volume(values, (2.0, 0.7, 0.6), modality="clinical", units="HU", **place)
 
 
-def model(statistics="calibrated", scale=4, **options):
+def model(stitch="calibrated", scale=4, **options):
     torch.manual_seed(1)
     network = SubPixelGenerator(scale, width=16, blocks=1, first_kernel=3, last_kernel=3).eval()
-    return SuperResolver("test", network, scale, IntensityWindow(-1000, 500), None, 8, statistics=statistics, **options)
+    return SuperResolver(
+        LoadedModel("test", network, scale, IntensityWindow(-1000, 500), None, 8),
+        EnhanceOptions(stitch=stitch, **options),
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -98,7 +102,7 @@ def test_outside_the_mask_is_exactly_bicubic_and_inside_is_the_network():
 
 def test_a_region_equals_the_same_part_of_the_whole():
     source = scan((4, 40, 40))
-    resolver = model(options=EngineOptions("float32"))
+    resolver = model(precision="float32")
     whole = resolver.enhance(source)
     region = (slice(1, 3), slice(0, 40), slice(0, 40))
     part = resolver.enhance(source, region=region)
@@ -121,10 +125,10 @@ def test_each_slice_is_computed_once_and_progress_is_told(tmp_path):
     assert told == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("statistics", "most"), [("calibrated", 0.6), ("slice", None), ("patches", None)])
-def test_only_calibrated_statistics_make_a_voxel_independent_of_where_the_crop_begins(statistics, most):
+@pytest.mark.parametrize(("stitch", "most"), [("calibrated", 0.6), ("slice", None), ("patches", None)])
+def test_only_calibrated_statistics_make_a_voxel_independent_of_where_the_crop_begins(stitch, most):
     source = scan((1, 40, 43))
-    resolver = model(statistics)
+    resolver = model(stitch)
     whole = resolver.enhance(source).data[0, 60:100, 60:100].astype(float)
     moved = resolver.enhance(source, region=(slice(0, 1), slice(0, 40), slice(3, 43))).data[0, 60:100, 48:88]
     off = np.sqrt(np.mean((whole - moved) ** 2))
@@ -140,14 +144,6 @@ def test_a_volume_that_is_not_a_clinical_ct_or_a_mask_elsewhere_is_refused():
         model().enhance(micro)
 
 
-def test_bicubic_needs_no_package_and_trained_methods_do():
-    assert load_model("bicubic").scale == 8
-    with pytest.raises(OptionError, match="trained weights"):
-        load_model("sr-cyclegan")
-    with pytest.raises(FileError, match=r"model\.json"):
-        load_model("no/such/model")
-
-
 def test_the_public_names_are_there():
     assert ctloupe.load_model is load_model
     assert ctloupe.SuperResolver is SuperResolver
@@ -157,7 +153,17 @@ def test_the_public_names_are_there():
         _ = ctloupe.nonsense
 
 
-def test_a_model_for_another_scale_is_refused(tiny_model):
-    assert load_model(tiny_model).scale == 4
-    with pytest.raises(ModelError, match="scale 4, not 8"):
-        load_model(tiny_model, scale=8)
+def test_options_are_changed_in_a_validated_copy():
+    plain = model()
+    other = plain.with_options(seed=7, consistent=True)
+    assert (other.options.seed, other.options.consistent, plain.options.seed) == (7, True, 0)
+    with pytest.raises(OptionError, match="`stitch`"):
+        plain.with_options(stitch="sewn")
+    assert plain.named("row 1").enhance(scan()).history[-1].startswith("enhanced ×4 in-plane with row 1")
+
+
+def test_the_record_says_what_made_a_volume(tiny_model):
+    found = load_model(tiny_model, seed=3).record()
+    assert found["name"] == "sr-cyclegan" and found["training"]["preset"] == "tiny"
+    assert found["enhancement seed"] == 3 and found["statistics"] == "calibrated" and found["samples"] == 0
+    assert len(found["weights"]) == 32

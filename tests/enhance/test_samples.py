@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from ctloupe.enhance.enhanced_volume import lazily
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.samples import RunningMoments, sampled
+from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
@@ -23,7 +28,9 @@ def scan(shape=(3, 14, 17)):
 def bayesian(**options):
     torch.manual_seed(0)
     network = EnlargeAndTranslate(4, TranslationGenerator(4, 1, dropout=0.4, skip=True)).eval()
-    return SuperResolver("bayes", network, 4, IntensityWindow(-1000, 500), None, 8, **options)
+    return SuperResolver(
+        LoadedModel("bayes", network, 4, IntensityWindow(-1000, 500), None, 8), EnhanceOptions(**options)
+    )
 
 
 def test_running_moments_are_those_of_the_stack():
@@ -65,8 +72,9 @@ def test_mean_and_uncertainty_are_written_on_one_grid(tmp_path):
 
 def with_deviation(resolver, volume, mask):
     kept = {}
-    worker = resolver.prepared(volume, mask)
-    lazy = resolver.lazily(worker, volume, mask, 0, lambda z, made: kept.update({z: made.deviation}))
+    enhancer = prepared(resolver.model, resolver.options, volume, mask)
+    part = ScanPart.of(volume, mask, None)
+    lazy = lazily(resolver.model, resolver.options, enhancer, part, lambda z, made: kept.update({z: made.deviation}))
     return np.asarray(lazy.data), kept
 
 
@@ -96,15 +104,15 @@ def test_outside_the_mask_nothing_is_uncertain():
 
 def test_a_model_without_dropout_refuses_samples():
     with pytest.raises(OptionError, match="no dropout"):
-        SuperResolver("bicubic", None, 4, samples=4)
+        load_model("bicubic", 4, samples=4)
 
 
 def test_the_isbi_reconstruction_belongs_to_patches():
     with pytest.raises(OptionError, match="`stitch` patches"):
         bayesian(median=3)
     with pytest.raises(OptionError, match="odd"):
-        bayesian(statistics="patches", median=2)
-    made = bayesian(statistics="patches", match_histograms=True, median=3).enhance(scan())
+        bayesian(stitch="patches", median=2)
+    made = bayesian(stitch="patches", match_histograms=True, median=3).enhance(scan())
     assert made.shape == (3, 56, 68)
 
 

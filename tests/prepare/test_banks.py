@@ -117,12 +117,12 @@ def test_volumes_of_one_modality_must_share_their_spacing(scans, tmp_path):
 def test_micro_patches_are_also_kept_as_thick_as_a_clinical_slice(scans, tmp_path):
     prepare_banks(request_for(scans, per_case=5), tmp_path / "bank")
     micro = PatchBank.load(tmp_path / "bank" / "micro.bank")
-    assert micro.thick.shape == micro.patches.shape
+    assert micro.slice_averages.shape == micro.patches.shape
     assert micro.provenance[0]["thickness_mm"] == pytest.approx(4 * 0.078125)
-    assert micro.thick.std() < micro.patches.std()
-    prepare_banks(request_for(scans, per_case=5, thick=False), tmp_path / "thin")
-    assert PatchBank.load(tmp_path / "thin" / "micro.bank").thick is None
-    assert PatchBank.load(tmp_path / "bank" / "clinical.bank").thick is None
+    assert micro.slice_averages.std() < micro.patches.std()
+    prepare_banks(request_for(scans, per_case=5, slice_averages=False), tmp_path / "thin")
+    assert PatchBank.load(tmp_path / "thin" / "micro.bank").slice_averages is None
+    assert PatchBank.load(tmp_path / "bank" / "clinical.bank").slice_averages is None
 
 
 def test_the_preparation_of_isbi_2021_boxes_z_scores_and_a_grid(scans, tmp_path):

@@ -41,7 +41,7 @@ def test_a_bank_keeps_thin_and_thick_patches_of_the_same_places(tmp_path):
     values = np.random.default_rng(1).integers(0, 15000, (9, 20, 22)).astype(np.int16)
     volume = Volume(values, (0.1, 0.1, 0.1), modality="micro")
     bank = PatchBank.sample([("v", volume, None)], 6, 25, IntensityWindow(0, 15000), thickness_mm=0.5)
-    for thin, thick in zip(bank.patches, bank.thick, strict=True):
+    for thin, thick in zip(bank.patches, bank.slice_averages, strict=True):
         (place,) = [
             (z, y, x)
             for z, y, x in np.argwhere(values[:, :15, :17] == thin[0, 0])
@@ -52,10 +52,10 @@ def test_a_bank_keeps_thin_and_thick_patches_of_the_same_places(tmp_path):
         assert np.abs(thick - slab.mean(0)).max() <= 0.51
     bank.save(tmp_path / "bank")
     again = PatchBank.load(tmp_path / "bank")
-    assert np.array_equal(again.thick, bank.thick)
+    assert np.array_equal(again.slice_averages, bank.slice_averages)
     assert again.provenance[0]["thickness_mm"] == 0.5
 
 
 def test_slices_as_thick_as_the_clinical_ones_need_no_second_copy():
     volume = Volume(np.zeros((3, 9, 9), np.int16), (0.6, 0.1, 0.1))
-    assert PatchBank.sample([("v", volume, None)], 4, 3, thickness_mm=0.6).thick is None
+    assert PatchBank.sample([("v", volume, None)], 4, 3, thickness_mm=0.6).slice_averages is None

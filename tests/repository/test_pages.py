@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -41,3 +42,13 @@ def test_a_decision_says_context_decision_and_consequence(record):
     text = record.read_text(encoding="utf-8")
     assert re.findall(r"^#+ (.+)$", text, flags=re.M)[1:] == ["Context", "Decision", "Consequence"]
     assert len(text.splitlines()) <= 30
+
+
+def test_the_front_doors_that_the_architecture_names_can_be_imported():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("| verb | front door |")[2]
+    rows = [re.findall(r"`([\w.]+)`", line.split("|")[2]) for line in text.partition("\n\n")[0].splitlines()[2:]]
+    assert len(rows) > 10
+    for first, *others in rows:
+        room = first.rpartition(".")[0]
+        for name in (first, *(one if "." in one else f"{room}.{one}" for one in others)):
+            assert resolve_name(f"ctloupe.{name}")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ctloupe.scanner.estimate import estimate_scanner, noise_amplitude
+from ctloupe.images.windows import IntensityWindow
+from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
+from ctloupe.scanner.noise import NoiseSpectrum, coloured
 
 SCALE = 4
 
@@ -23,17 +25,8 @@ def scanned(images, blur, noise, rise, roll_off, gain, offset, seed=5):
     n, h, w = images.shape
     low = blurred.reshape(n, h // SCALE, SCALE, w // SCALE, SCALE).mean((2, 4)) * gain + offset
     white = np.random.default_rng(seed).standard_normal(low.shape)
-    shaped = np.fft.irfft2(np.fft.rfft2(white) * noise_amplitude(low.shape[-1], rise, roll_off), s=low.shape[1:])
+    shaped = coloured(white, NoiseSpectrum(rise, roll_off).amplitude(*low.shape[1:]))
     return (low + noise * shaped).astype(np.float32)
-
-
-def test_noise_of_an_amplitude_has_the_power_of_white_noise_and_its_own_shape():
-    amplitude = noise_amplitude(32, 1.0, 0.3)
-    white = np.random.default_rng(0).standard_normal((400, 32, 32))
-    noise = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=(32, 32))
-    assert noise.var() == pytest.approx(1, rel=0.03)
-    power = (np.abs(np.fft.fft2(noise)) ** 2).mean(0)
-    assert power[0, 7] > 3 * power[0, 1] and power[0, 7] > 3 * power[0, 16]
 
 
 @pytest.mark.parametrize(
@@ -57,3 +50,15 @@ def test_patches_without_contrast_are_refused():
     flat = np.zeros((4, 32, 32), np.float32)
     with pytest.raises(ValueError, match="contrast"):
         estimate_scanner(flat, anatomy(4, 0), SCALE)
+
+
+def test_the_record_of_an_estimate_is_in_millimetres_and_hu():
+    found = ScannerEstimate(0.5, 0.04, 1.0, 0.3, 0.9, -0.1, 0.02)
+    clinical, micro = IntensityWindow(-1000, 400), IntensityWindow(2500, 15000)
+    scanner = found.scanner((5.0, 0.8, 0.8), clinical, micro)
+    assert (scanner.blur, scanner.blur_voxels) == (pytest.approx(0.4), pytest.approx(0.5))
+    assert scanner.noise == pytest.approx(0.04 * 700)
+    assert scanner.slice_profile.thickness == 5.0
+    raw = np.array([2500.0, 8000.0, 15000.0], np.float32)
+    expected = clinical.from_unit((0.9 * micro.to_unit(raw) - 0.1).astype(np.float32))
+    assert np.allclose(scanner.gain * raw + scanner.offset, expected, atol=1e-2)

@@ -52,13 +52,13 @@ def test_a_resumed_training_is_the_uninterrupted_one_and_its_model_enhances(name
     rebuilt = load_method(cut.out).enhancer()
     low = torch.rand(1, 1, 12, 12) - 0.5
     with torch.no_grad():
-        assert torch.equal(rebuilt(low), load_model(model).enhancer(low))
+        assert torch.equal(rebuilt(low), load_model(model).model.network(low))
 
 
 def test_thick_patches_are_loaded_for_methods_that_read_them_only():
     volume = Volume(np.zeros((4, 9, 9), np.int16), (0.1, 0.1, 0.1))
     bank = PatchBank.sample([("v", volume, None)], 4, 3, thickness_mm=0.3)
-    assert bank.thick is not None
-    assert device_bank(bank, torch.device("cpu")).thick is None
-    assert device_bank(bank, torch.device("cpu"), thick=True).thick is not None
+    assert bank.slice_averages is not None
+    assert device_bank(bank, torch.device("cpu")).slice_averages is None
+    assert device_bank(bank, torch.device("cpu"), slice_averages=True).slice_averages is not None
     assert [name for name in TRAINABLE if methods.get(name).reads_slice_average] == ["physics-srgan"]

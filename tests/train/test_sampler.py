@@ -87,7 +87,7 @@ def test_thick_patches_come_with_the_same_places_cuts_and_flips(flips):
     random = torch.Generator().manual_seed(0)
     thin = torch.randint(0, 500, (5, 16, 16), generator=random, dtype=torch.int16)
     clinical = DeviceBank(torch.zeros(5, 8, 8, dtype=torch.int16), 1e-3, 0.0)
-    micro = DeviceBank(thin, 1e-3, 0.0, thick=thin + 100)
+    micro = DeviceBank(thin, 1e-3, 0.0, slice_averages=thin + 100)
     source = UnpairedSampler(clinical, micro, 6, 2, 3, 0, flips)
     for step in range(4):
         batch = source.batch(step)

@@ -66,7 +66,8 @@ def test_every_slice_is_read_once_and_never_all_together() -> None:
         return np.full((block[0].stop - block[0].start, 2048, 2048), block[0].start, np.int16)
 
     summarise(Volume(LazyArray((4, 2048, 2048), np.int16, read, "made up"), CLINICAL))
-    assert asked == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert [z for start, stop in asked for z in range(start, stop)] == [0, 1, 2, 3]
+    assert len(asked) > 1
 
 
 def test_geometry_and_kind_are_told() -> None:

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import (
-    Overwrite,
-    Series,
-    VoxelSize,
-    as_bytes,
-    as_voxel_size,
-    detect_folder,
-    volume_paths,
-    without_suffix,
-)
-from ctloupe.foundation.errors import CtLoupeError, OptionError
-
-if TYPE_CHECKING:
-    from ctloupe.enhance.resolver import SuperResolver
-    from ctloupe.volume.volume import Volume
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_voxel_size
 
 
 def register(app: typer.Typer) -> None:
@@ -88,151 +73,37 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.enhance.exact import EngineOptions
-    from ctloupe.enhance.resolver import STATISTICS, load_model
-    from ctloupe.train.fabric import resolve_accelerator
+    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
-    if stitch not in STATISTICS:
-        raise OptionError(f"--stitch {stitch}: expected one of {', '.join(STATISTICS)}")
-    if precision not in ("auto", "bf16", "float32"):
-        raise OptionError(f"--precision {precision}: expected auto, bf16 or float32")
-    if resample and accept_spacing:
-        raise OptionError("--resample and --accept-spacing exclude each other")
-    if samples < 0 or (uncertainty is not None and not samples):
-        raise OptionError("--samples must not be negative, and --uncertainty needs --samples")
-    if tile is not None and tile < 8:
-        raise OptionError(f"--tile {tile}: expected at least 8 voxels")
-    how = _How(
-        mask, slices, roi, resample, accept_spacing, resume, slab, scheduler, model, series, voxel_size, overwrite
-    )
-    several = scan.is_dir() and detect_folder(scan) is None
-    paths = volume_paths([scan]) if several else [scan]
-    outputs = [out / f"{without_suffix(path)}{output_format}" for path in paths] if several else [out]
-    if not several:
-        how.check(out, _beside(out, uncertainty) if samples else None)
-    resolver = replace(
-        load_model(model, scale, resolve_accelerator(accelerator)),
-        statistics=stitch,
-        seed=seed,
-        samples=samples,
+    request = EnhanceRequest(
+        scan=scan,
+        out=out,
+        model=model,
+        scale=scale,
+        mask=mask,
+        blend=blend,
+        slices=slices,
+        roi=roi,
+        resample=resample,
+        accept_spacing=accept_spacing,
+        stitch=stitch,
         match_histograms=match_histograms,
         median=median,
+        samples=samples,
+        uncertainty=uncertainty,
         consistent=consistent,
-        blend=blend,
-        options=EngineOptions(precision, tile, as_bytes(memory, "--memory")),
+        resume=resume,
+        slab=slab,
+        tile=tile,
+        memory=as_bytes(memory, "--memory"),
+        precision=precision,
+        scheduler=scheduler,
+        format=output_format,
+        series=series,
+        voxel_size=as_voxel_size(voxel_size),
+        accelerator=accelerator,
+        seed=seed,
+        overwrite=overwrite,
     )
-    if not several:
-        how.one(resolver, scan, out, _beside(out, uncertainty) if samples else None)
-        print(out)
-        return
-    _cohort(
-        paths, lambda path, output: how.one(resolver, path, output, _beside(output, None) if samples else None), outputs
-    )
-
-
-@dataclass(frozen=True)
-class _How:
-    """What the options say, for one volume or for each of several."""
-
-    mask: str
-    slices: str | None
-    roi: str | None
-    resample: bool
-    accept_spacing: bool
-    resume: bool
-    slab: int
-    scheduler: str | None
-    model: str
-    series: str | None
-    voxel_size: str | None
-    overwrite: bool
-
-    def check(self, *outputs: Path | None) -> None:
-        """Refuse now what could not be written in the end."""
-        from ctloupe.volume.formats import require_writable
-
-        for path in outputs:
-            if path is not None and not self.resume:
-                require_writable(path, self.overwrite)
-
-    def one(self, resolver: SuperResolver, scan: Path, out: Path, uncertainty: Path | None) -> None:
-        """Enhance one volume."""
-        from ctloupe.cli.progress import ConsoleProgress, say
-        from ctloupe.enhance.region import parse_region
-        from ctloupe.enhance.where import blends_outside, mask_to_enhance, resolved_mask
-        from ctloupe.prepare.masks import kind_of
-        from ctloupe.volume.formats import read, source_files
-
-        volume = read(scan, series=self.series, voxel_size=as_voxel_size(self.voxel_size))
-        asked = resolved_mask(self.mask, resolver.trained_mask)
-        volume = self._fitted(resolver, volume, kind_of(asked) == "file")
-        region = parse_region(volume.shape, self.slices, self.roi)
-        if asked != "none":
-            say(f"mask: {asked}")
-        given = mask_to_enhance(asked, volume)
-        resolver = replace(resolver, blend_outside=blends_outside(asked))
-        if given is not None:
-            say(f"mask: {100 * given.mean():.1f}% of the scan are enhanced")
-        progress = ConsoleProgress()
-        progress.start("enhancing", region[0].stop - region[0].start)
-        try:
-            summary = resolver.enhance_to(
-                volume,
-                out,
-                given,
-                region,
-                progress.update,
-                self.overwrite,
-                uncertainty,
-                resume=self.resume,
-                slab=self.slab,
-                scheduler=self.scheduler,
-                source=source_files(scan, out, self.series),
-                tell=say,
-            )
-        finally:
-            progress.close()
-        for line in summary.lines():
-            say(line)
-        if not summary.found_finished:
-            say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
-
-    def _fitted(self, resolver: SuperResolver, volume: Volume, has_mask: bool) -> Volume:
-        from ctloupe.enhance.spacing import require_spacing, resample_in_plane
-
-        if resolver.trained_spacing is None or self.accept_spacing:
-            return volume
-        if self.resample:
-            if has_mask:
-                raise OptionError(
-                    "--mask FILE is on the scan's own grid and cannot go with --resample; use --mask lungs"
-                )
-            volume = resample_in_plane(volume, resolver.trained_spacing)
-        require_spacing(volume, resolver.trained_spacing, self.model)
-        return volume
-
-
-def _cohort(paths: list[Path], enhance_one: Callable[[Path, Path], None], outputs: list[Path]) -> None:
-    """Work through many volumes; what fails is told at the end and does not stop the others."""
-    from ctloupe.cli.progress import say
-
-    failed: list[str] = []
-    for at, (path, output) in enumerate(zip(paths, outputs, strict=True), 1):
-        try:
-            enhance_one(path, output)
-        except CtLoupeError as error:
-            failed.append(str(error))
-            print(f"{at}/{len(paths)} {path.name}: failed", flush=True)
-        else:
-            print(f"{at}/{len(paths)} {path.name}: {output}", flush=True)
-    for line in failed:
-        say(f"failed: {line}")
-    if failed:
-        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with --resume")
-
-
-def _beside(out: Path, uncertainty: Path | None) -> Path:
-    from ctloupe.foundation.atomic import full_suffix
-
-    suffix = full_suffix(out)
-    return uncertainty or out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
+    enhance_files(request, say, ConsoleProgress(), partial(print, flush=True))

@@ -58,54 +58,6 @@ def as_bytes(text: str | None, option: str) -> int | None:
     return int(amount)
 
 
-def without_suffix(path: Path) -> str:
-    """Name of a volume without the suffix of its format."""
-    from ctloupe.foundation.atomic import full_suffix
-
-    return path.name if path.is_dir() and path.suffix != ".zarr" else path.name.removesuffix(full_suffix(path))
-
-
-def volume_paths(paths: list[Path]) -> list[Path]:
-    """Expand folders that hold several volumes; a DICOM, TIFF or OME-Zarr folder is one volume itself.
-
-    Raises
-    ------
-    OptionError
-        If a folder holds nothing readable.
-    """
-    from ctloupe.volume.formats import READABLE, detect
-
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir() or detect_folder(path) is not None:
-            detect(path)
-            found.append(path)
-            continue
-        inside = sorted(one for one in path.iterdir() if not one.name.startswith(".") and _is_volume(one, READABLE))
-        if not inside:
-            raise OptionError(f"{path}: no readable volume in this folder")
-        found += inside
-    return found
-
-
-def detect_folder(path: Path) -> str | None:
-    """Format of a folder that is one volume, else None."""
-    from ctloupe.foundation.errors import CtLoupeError
-    from ctloupe.volume.formats import detect
-
-    try:
-        return detect(path)
-    except CtLoupeError:
-        return None
-
-
-def _is_volume(path: Path, suffixes: tuple[str, ...]) -> bool:
-    if path.is_dir():
-        return detect_folder(path) is not None
-    name = path.name.lower()
-    return any(name.endswith(suffix) for suffix in suffixes) and not name.endswith(".raw")
-
-
 def named_paths(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Path]]:
     """Read ``PATH`` or ``NAME=PATH`` several times.
 
@@ -117,6 +69,8 @@ def named_paths(texts: list[str], option: str, alone: str | None = None) -> list
     OptionError
         If a name is empty.
     """
+    from ctloupe.volume.collection import name_of
+
     found = []
     for text in texts:
         name, mark, rest = text.partition("=")
@@ -126,6 +80,6 @@ def named_paths(texts: list[str], option: str, alone: str | None = None) -> list
             found.append((name.strip(), Path(rest)))
             continue
         path = Path(text)
-        own = path.absolute().parent.name if path.name == "model" else without_suffix(path)
+        own = path.absolute().parent.name if path.name == "model" else name_of(path)
         found.append((alone if alone is not None and len(texts) == 1 else own, path))
     return found

@@ -29,16 +29,18 @@ def phantom(
         512,
         512,
     ),
-    seed: Annotated[int, typer.Option(help="Of the anatomy and both scanners.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the anatomy and both scanners.")] = 0,
     nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in; the same as --set nodule=true.")] = False,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value of the options that only this anatomy has; may be repeated."),
     ] = None,
     cylinder: Annotated[bool, typer.Option("--cylinder", help="µCT specimen in a plastic cylinder.")] = False,
-    kernel: Annotated[str, typer.Option(help="Of the clinical scanner: smooth, standard or sharp.")] = "standard",
+    kernel: Annotated[
+        str, typer.Option(help="Kernel of the clinical scanner: smooth, standard or sharp.")
+    ] = "standard",
     noise: Annotated[
-        float | None, typer.Option(help="Of the clinical scanner in HU; default: usual for the anatomy.")
+        float | None, typer.Option(help="Noise of the clinical scanner in HU; default: usual for the anatomy.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers, volume_paths
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers
 from ctloupe.foundation.errors import OptionError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def prepare(
     """
     from ctloupe.cli.progress import say
     from ctloupe.prepare.banks import BankRequest, prepare_banks
+    from ctloupe.volume.collection import volume_paths
 
     request = BankRequest(
         clinical=tuple(volume_paths(clinical)),
@@ -71,7 +72,7 @@ def prepare(
         voxel_size=as_voxel_size(voxel_size),
         series=series,
         stride=stride,
-        thick=not no_thick,
+        slice_averages=not no_thick,
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")

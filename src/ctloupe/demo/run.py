@@ -30,13 +30,14 @@ from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.progress import Progress
 from ctloupe.foundation.records import finite, save_record
-from ctloupe.phantom.anatomies.registry import DEFAULT, tissue_names
+from ctloupe.phantom.anatomies.registry import DEFAULT, get, tissue_names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.lungs import lung_mask
-from ctloupe.train.loop import Progress, train
+from ctloupe.train.loop import train
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.formats import read, write
 
@@ -145,7 +146,7 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
     tissues = tissue_errors(rows, truth, labels, tissue_names())
     micro = read(out / "micro" / "specimen-1.nii.gz")
-    report = Report("CT Loupe demo: a phantom lung from clinical CT to µCT scale")
+    report = Report(f"CT Loupe demo: a phantom {get(DEFAULT).caption} from clinical CT to µCT scale")
     extra = view_of("µCT of another anatomy", micro, micro.shape[0] // 2, (MICRO_WINDOW.low, MICRO_WINDOW.high), "raw")
     shown = Shown(scan, rows, truth, extra=extra)
     add_overview(report, shown)
@@ -161,10 +162,10 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
 def _write_introduction(report: Report) -> None:
     report.section("What was done")
     report.text(
-        "Two phantom lungs were scanned by a simulated clinical CT (0.625 mm voxels), two other ones by a simulated "
-        "µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans. It then enhanced the clinical scan of a "
-        "fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes is far "
-        "from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
+        f"Two phantom {get(DEFAULT).caption}s were scanned by a simulated clinical CT (0.625 mm voxels), two others by "
+        "a simulated µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans. It then enhanced the clinical "
+        "scan of a fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes "
+        "is far from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
 
 

@@ -18,6 +18,30 @@ def block_mean(fine: Tensor, scale: int) -> Tensor:
     return tensor_operator.block_mean(fine[None, None], scale)[0, 0]
 
 
+def difference(plane: Tensor, scan: Tensor, scale: int) -> NDArray[np.float32]:
+    """f↓(SR) − scan: what the block means of `plane` ``(h·s, w·s)`` exceed `scan` ``(h, w)`` by, in HU."""
+    return np.asarray((block_mean(plane, scale) - scan).numpy())
+
+
+def make_consistent(plane: Tensor, scan: Tensor, mask: NDArray[np.bool_], scale: int) -> None:
+    """Correct `plane` in place so that its block means equal the scan inside the mask.
+
+    Parameters
+    ----------
+    plane : (h·s, w·s)
+        Enhanced slice in HU.
+    scan : (h, w)
+        The slice it was made from, in HU.
+    mask : (h, w)
+        Where the means have to agree.
+    scale
+        Side s of a block.
+    """
+    if mask.any():
+        missing = -difference(plane, scan, scale)
+        plane += correction(np.where(mask, missing, 0).astype(np.float32), scale)
+
+
 @lru_cache(maxsize=8)
 def _inverse(length: int, scale: int) -> NDArray[np.float64]:
     """Inverse of f↓ after bicubic enlargement along one axis of `length` coarse voxels."""

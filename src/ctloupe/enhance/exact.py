@@ -1,9 +1,8 @@
-"""One slice in, one enhanced slice out: exact tiles, the mask, consistency, uncertainty."""
+"""One slice in, one enhanced slice out, in tiles that cannot be told from the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,118 +10,86 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctloupe.enhance.back_projection import block_mean, correction
+from ctloupe.enhance.back_projection import difference, make_consistent
 from ctloupe.enhance.blending import Blend
+from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
+from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.samples import RunningMoments
+from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
-from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import Draw, drawing
-from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed
 
 
-@dataclass(frozen=True)
-class EnhancedSlice:
-    """What the engine makes of a slice.
-
-    Attributes
-    ----------
-    values : int16 (s·h, s·w)
-        In HU.
-    deviation : float32 (s·h, s·w)
-        Standard deviation of the passes in HU; None without them.
-    residual
-        Sum of squares and sum of f↓(SR) − scan over the mask in HU, and the number of voxels.
-    tiles, skipped
-        How many tiles a slice has, and how many were outside the mask.
-    """
-
-    values: NDArray[np.int16]
-    deviation: NDArray[np.float32] | None
-    residual: tuple[float, float, int]
-    tiles: int
-    skipped: int
-
-    @classmethod
-    def of(
-        cls, plane: Tensor, deviation: Tensor | None, off: NDArray[np.float32], tiles: int, skipped: int
-    ) -> EnhancedSlice:
-        """Round a plane of HU, in place; `off` is f↓(SR) − scan at the voxels of the mask."""
-        wide = off.astype(np.float64)
-        residual = float(np.square(wide).sum()), float(wide.sum()), wide.size
-        values = plane.round_().clamp_(-32768, 32767).to(torch.int16).numpy()
-        return cls(values, None if deviation is None else deviation.numpy(), residual, tiles, skipped)
-
-
-class Engine:
-    """A network prepared for one volume; give it slices in any order.
+class ExactSliceEnhancer:
+    """A calibrated network that computes slices in tiles which cannot be told from the whole; see `SliceEnhancer`.
 
     Parameters
     ----------
-    network
-        Calibrated, in evaluation mode; None: bicubic interpolation.
-    scale
-        In-plane enlargement.
-    window
-        Between HU and [−1, 1].
-    precision
-        Of the features.
-    tile
-        Rows and columns of a tile on the coarse grid.
-    samples, seed
-        Passes with dropout, and what their masks are made of; 0: one pass without.
-    copies
-        Passes computed together.
-    consistent
-        Correct every slice so that its block means equal the scan inside the mask.
-    spacing, blend, blend_outside
-        Distance of rows and of columns in mm; the distance in mm over which the result goes over into the bicubic
-        interpolation at the border of the mask, and whether it does so outside of the mask; see `Blend`.
+    model
+        Its network is calibrated, in evaluation mode.
+    options
+        Of these `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
+    spacing
+        Distance of rows and of columns of the scan in mm.
+    tiling
+        How slices are cut; the sides of a tile are rounded to what the network can be cut at.
     tell
         Called with a line of text when a tile had to be made smaller.
     """
 
     def __init__(
         self,
-        network: nn.Module | None,
-        scale: int,
-        window: IntensityWindow,
-        *,
-        precision: torch.dtype = torch.bfloat16,
-        tile: tuple[int, int] = (64, 128),
-        samples: int = 0,
-        seed: int = 0,
-        copies: int = 4,
-        consistent: bool = False,
-        spacing: tuple[float, float] = (1.0, 1.0),
-        blend: float = 0.0,
-        blend_outside: bool = False,
-        device: torch.device | None = None,
-        tell: Callable[[str], None] | None = None,
+        model: LoadedModel,
+        options: EnhanceOptions,
+        spacing: tuple[float, float],
+        tiling: Tiling,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.scale, self.window, self.samples, self.seed = scale, window, samples, seed
-        self.copies, self.consistent, self.device = max(1, copies), consistent, device or torch.device("cpu")
-        self.spacing, self.blend, self.blend_outside = spacing, blend, blend_outside
-        self.tell = tell or (lambda text: None)
-        self.network: TiledNetwork | None = None
-        self.tile, self.precision = tile, precision
-        if network is not None:
-            plain = folded(network.to("cpu")).float()
-            fast = rewritten(plain, precision).to(self.device)
-            self.network = TiledNetwork(plain, fast, scale)
-            multiple = self.network.of_tile.multiple
-            self.tile = (_rounded(tile[0], multiple), _rounded(tile[1], multiple))
+        if model.network is None:
+            raise ValueError("an exact slice enhancer needs a network")
+        self.scale, self.window, self.device = model.scale, model.window, model.device
+        self.options, self.spacing, self.tell = options, spacing, tell
+        self.precision = options.dtype(model.device)
+        plain = folded(model.network.to("cpu")).float()
+        self.network = TiledNetwork(plain, rewritten(plain, self.precision).to(self.device), self.scale)
+        multiple = self.network.of_tile.multiple
+        self._tile = _rounded(tiling.tile[0], multiple), _rounded(tiling.tile[1], multiple)
+        self._copies = max(1, tiling.copies)
+
+    @property
+    def tiling(self) -> Tiling:
+        """How slices are cut."""
+        return Tiling(tile=self._tile, copies=self._copies)
+
+    @property
+    def tile(self) -> tuple[int, int] | None:
+        """Rows and columns of a tile on the scan's grid; None when a slice is computed whole."""
+        return self._tile if self.network.is_cut else None
+
+    def use(self, tiling: Tiling) -> None:
+        """Cut slices as an earlier run did."""
+        self._tile, self._copies = tiling.tile, tiling.copies
+
+    def footprint(self, shape: tuple[int, int]) -> float:
+        """Bytes of features in work for a slice of `shape` on the scan's grid."""
+        network = self.network
+        needs = Footprint.of(network.plain, 2 if self.precision == torch.bfloat16 else 4)
+        height, width = self.tile or shape
+        halo = 0 if network.is_split else 2 * network.of_tile.halo
+        of_tile = 2 * (height + halo) * (width + halo) * needs.tile
+        return 2.0 * needs.coarse * shape[0] * shape[1] + of_tile * (self._copies if self.options.samples else 1)
 
     @torch.inference_mode()
     def rounding(self, patches: Tensor) -> float:
         """Root mean square difference in HU to the network in float32, on patches ``(n, 1, p, p)`` in [−1, 1]."""
-        if self.network is None:
-            return 0.0
         exact = self.network.plain(patches.cpu())
         found = self.network.network(patches.to(self.device)).cpu()
         return float(
@@ -131,38 +98,31 @@ class Engine:
 
     @torch.inference_mode()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
-        """Enhance one slice.
-
-        Parameters
-        ----------
-        hu : (h, w)
-            Clinical slice.
-        mask : bool (h, w)
-            Where to use the network; None: everywhere.
-        index
-            Of the slice in its volume, from which dropout masks are made.
-        """
+        """Enhance one slice; see `SliceEnhancer.enhance`."""
         scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
-        if self.network is None:
-            mask = np.ones(scan.shape, bool) if mask is None else mask
-            return self._finish(enlarge_bicubic(scan[None, None], self.scale)[0, 0], None, scan, mask, (0, 0))
         shape = (scan.shape[0], scan.shape[1])
         fine = (shape[0] * self.scale, shape[1] * self.scale)
         everywhere = mask is None or bool(mask.all())
         mask = np.ones(scan.shape, bool) if mask is None else mask
-        plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
-        deviation = torch.zeros(fine) if self.samples else None
-        blend = None if everywhere else Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
+        deviation = torch.zeros(fine) if self.options.samples else None
+        blend = (
+            None if everywhere else Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
+        )
         wanted = None if blend is None else blend.wanted
         while True:
-            tiles = self.network.tiles(shape, self.tile, wanted)
+            tiles = self.network.tiles(shape, self._tile, wanted)
+            # Begun anew on every try: a tile blended twice would be too much of the network's.
+            plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
             try:
                 self._fill(plane, deviation, scan, blend, tiles, index)
                 break
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
-        total = len(self.network.tiles(shape, self.tile, None))
-        return self._finish(plane, deviation, scan, mask, (total, total - len(tiles)))
+        total = len(self.network.tiles(shape, self._tile, None))
+        if self.options.consistent:
+            make_consistent(plane, scan, mask, self.scale)
+        off = difference(plane, scan, self.scale)[mask]
+        return EnhancedSlice.of(plane, deviation, off, total, total - len(tiles))
 
     def _fill(
         self,
@@ -187,13 +147,12 @@ class Engine:
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
         """Mean and spread of each tile in HU."""
         tiled = self.network
-        assert tiled is not None
         shared = tiled.coarse(image, tiles)
         function = tiled.function()
         for tile in tiles:
             inputs, wider = tiled.inputs(image, shared, tile)
             with placed(tiled.network, wider):
-                if self.samples:
+                if self.options.samples:
                     moments = self._sampled(function, inputs, index, partial(tiled.middle, wider=wider, tile=tile))
                     yield tile, moments.mean, moments.deviation
                 else:
@@ -204,29 +163,15 @@ class Engine:
         self, function: nn.Module, inputs: tuple[Tensor, ...], index: int, middle: Callable[[Tensor], Tensor]
     ) -> RunningMoments:
         """Mean and spread over the passes, some at a time; what precedes the first dropout is computed once."""
-        moments = RunningMoments()
+        moments, samples = RunningMoments(), self.options.samples
         with replayed(function) as again:
-            for first in range(0, self.samples, self.copies):
-                draw = Draw(self.seed * 1_000_003 + index, first, min(self.copies, self.samples - first))
+            for first in range(0, samples, self._copies):
+                draw = Draw(self.options.seed * 1_000_003 + index, first, min(self._copies, samples - first))
                 with drawing(function, draw):
                     out = middle(again(*inputs))
                 for one in self.window.from_unit(out[:, 0].float()).cpu():
                     moments.add(one)
         return moments
-
-    def _finish(
-        self,
-        plane: Tensor,
-        deviation: Tensor | None,
-        scan: Tensor,
-        mask: NDArray[np.bool_],
-        tiles: tuple[int, int],
-    ) -> EnhancedSlice:
-        missing = (scan - block_mean(plane, self.scale)).numpy()
-        if self.consistent and mask.any():
-            plane += correction(np.where(mask, missing, 0).astype(np.float32), self.scale)
-            missing = (scan - block_mean(plane, self.scale)).numpy()
-        return EnhancedSlice.of(plane, deviation, -missing[mask], *tiles)
 
     def _shrink(self, error: BaseException) -> None:
         """Make tiles smaller after the memory ran out; anything else is raised again.
@@ -239,45 +184,20 @@ class Engine:
         if not (isinstance(error, MemoryError) or _is_out_of_memory(error)):
             raise error
         network = self.network
-        assert network is not None
-        if self.copies > 1:
-            self.copies //= 2
-            self.tell(f"out of memory: going on with {self.copies} passes at a time")
+        if self._copies > 1:
+            self._copies //= 2
+            self.tell(f"out of memory: going on with {self._copies} passes at a time")
             return
-        smaller = halved(self.tile, network.of_tile.multiple) if network.is_cut else None
+        smaller = halved(self._tile, network.of_tile.multiple) if network.is_cut else None
         if smaller is None:
             why = f"it looks at the whole slice at once ({', '.join(network.whole.everything)})"
             raise OptionError(
-                f"out of memory in a tile of {self.tile[0]}×{self.tile[1]} voxels"
+                f"out of memory in a tile of {self._tile[0]}×{self._tile[1]} voxels"
                 + (f", and this network cannot be cut further: {why}" if not network.is_local else "")
                 + "; give a smaller `roi`, or a machine with more memory"
             ) from error
-        self.tile = smaller
+        self._tile = smaller
         self.tell(f"out of memory: going on with tiles of {smaller[0]}×{smaller[1]} voxels")
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """What a user may say about how the engine works; none of it changes what it computes, but for rounding.
-
-    Attributes
-    ----------
-    precision
-        ``auto`` (bf16 where the hardware has it), ``bf16`` or ``float32``.
-    tile
-        Side of a tile in voxels of the scan; None: chosen by memory.
-    memory
-        Bytes that the process may use; None: three quarters of what is free, 3 GB at most.
-    """
-
-    precision: str = "auto"
-    tile: int | None = None
-    memory: int | None = None
-
-    def dtype(self, device: torch.device) -> torch.dtype:
-        """Type of the features."""
-        bf16 = self.precision == "bf16" or (self.precision == "auto" and hardware_has_bf16(device.type))
-        return torch.bfloat16 if bf16 else torch.float32
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

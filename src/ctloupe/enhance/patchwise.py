@@ -3,80 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ctloupe.enhance.back_projection import block_mean
+from ctloupe.enhance.back_projection import difference
 from ctloupe.enhance.blending import Blend
-from ctloupe.enhance.exact import EnhancedSlice
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.network.footprint import Footprint
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.samples import sampled
+from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.stitch import match_histogram, median_filtered
-from ctloupe.images.windows import IntensityWindow
+from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import sampling
 from ctloupe.networks.tile import Tile
 
 
-@dataclass
-class Patchwise:
-    """Enhances slices with the network as it was trained, in float32.
+class PatchwiseSliceEnhancer:
+    """Enhances slices with the network as it was trained, in float32; see `SliceEnhancer`.
 
-    Attributes
+    Parameters
     ----------
-    network
-        In evaluation mode, not calibrated.
-    scale, window
-        As in `Engine`.
-    patch_size
-        Side of the independent patches; None: the whole slice at once.
-    samples, seed
-        Passes with dropout.
-    match_histograms, median
-        As ISBI 2021 hides the grid.
-    spacing, blend, blend_outside
-        As in `Engine`.
-    device
-        Where the network is.
+    model
+        Its network is in evaluation mode, not calibrated.
+    options
+        Of these `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and `blend_outside` are followed.
+    spacing
+        Distance of rows and of columns of the scan in mm.
     """
 
-    network: nn.Module
-    scale: int
-    window: IntensityWindow
-    patch_size: int | None
-    samples: int = 0
-    seed: int = 0
-    match_histograms: bool = False
-    median: int = 1
-    spacing: tuple[float, float] = (1.0, 1.0)
-    blend: float = 0.0
-    blend_outside: bool = False
-    device: torch.device | str = "cpu"
+    tiling: Tiling | None = None
+    tile: tuple[int, int] | None = None
+
+    def __init__(self, model: LoadedModel, options: EnhanceOptions, spacing: tuple[float, float]) -> None:
+        if model.network is None:
+            raise ValueError("a patchwise slice enhancer needs a network")
+        self.network = model.network.to(model.device)
+        self.scale, self.window, self.device = model.scale, model.window, model.device
+        self.options, self.spacing = options, spacing
+        self.patch_size = model.patch_size if options.stitch == "patches" else None
+
+    def use(self, tiling: Tiling) -> None:
+        """Do nothing: patches are those of the training."""
+
+    def footprint(self, shape: tuple[int, int]) -> float:
+        """Bytes of features in work for a slice of `shape` on the scan's grid."""
+        needs = Footprint.of(self.network, 4)
+        height, width = shape if self.patch_size is None else (self.patch_size, self.patch_size)
+        return 2.0 * max(needs.coarse, needs.tile) * height * width
 
     @torch.no_grad()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
-        """Enhance one slice; see `Engine.enhance`."""
+        """Enhance one slice; see `SliceEnhancer.enhance`."""
         scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None, None]
         mask = np.ones(scan.shape[2:], bool) if mask is None else mask
         plain = enlarge_bicubic(scan, self.scale)
-        spread: Tensor | None = torch.zeros_like(plain) if self.samples else None
+        spread: Tensor | None = torch.zeros_like(plain) if self.options.samples else None
         if mask.any():
             unit = self.window.to_unit(scan)
-            whole = Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape)
-            blend = Blend(mask, self.spacing, self.blend, outside=self.blend_outside)
-            weight = blend.weight(whole, self.scale)
-            if self.samples:
+            blend = Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
+            weight = blend.weight(Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), self.scale)
+            if self.options.samples:
                 with sampling(self.network):
-                    moments = sampled(self._pass, unit, self.samples, self.seed * 1_000_003 + index)
+                    moments = sampled(self._pass, unit, self.options.samples, self.options.seed * 1_000_003 + index)
                 result, spread = moments.mean, moments.deviation if weight is None else moments.deviation * weight
             else:
                 result = self._pass(unit)
             plain = result if weight is None else torch.lerp(plain, result, weight)
-        off = (block_mean(plain[0, 0], self.scale) - scan[0, 0]).numpy()[mask]
+        off = difference(plain[0, 0], scan[0, 0], self.scale)[mask]
         return EnhancedSlice.of(plain[0, 0], None if spread is None else spread[0, 0], off, 1, int(not mask.any()))
 
     def _pass(self, unit: Tensor) -> Tensor:
@@ -96,10 +95,10 @@ class Patchwise:
             for left in [*range(0, width - size, size), width - size]:
                 low = image[..., top : top + size, left : left + size]
                 patch = self.network(low)
-                if self.match_histograms:
+                if self.options.match_histograms:
                     patch = _on_numpy(match_histogram, patch, enlarge_bicubic(low, scale))
                 out[..., top * scale : (top + size) * scale, left * scale : (left + size) * scale] = patch
-        return out if self.median == 1 else _on_numpy(partial(median_filtered, size=self.median), out)
+        return out if self.options.median == 1 else _on_numpy(partial(median_filtered, size=self.options.median), out)
 
 
 def _on_numpy(function: Callable[..., NDArray[np.float32]], *images: Tensor) -> Tensor:

@@ -6,11 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ctloupe.foundation.errors import ModelError
-from ctloupe.volume.geometry import Triple
+from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
 from ctloupe.volume.volume import Volume
-
-TOLERANCE = 0.10
-"""Largest relative difference of in-plane spacing that is let pass."""
 
 
 def require_spacing(volume: Volume, trained: tuple[float, float], model: str) -> None:
@@ -21,12 +18,12 @@ def require_spacing(volume: Volume, trained: tuple[float, float], model: str) ->
     volume
         The scan.
     trained
-        (y, x) in mm.
+        Spacing (y, x) in mm that the model was trained at.
     model
-        For the message.
+        Name of the model, for the message.
     """
     found = volume.spacing[1:]
-    if max(abs(a / b - 1) for a, b in zip(found, trained, strict=True)) > TOLERANCE:
+    if relative_difference(found, trained) > SPACING_TOLERANCE:
         raise ModelError(
             f"model {model} was trained at {trained[0]:.4g}×{trained[1]:.4g} mm in-plane, the scan has "
             f"{found[0]:.4g}×{found[1]:.4g} mm: give `resample` to bring the scan to the trained spacing, or "

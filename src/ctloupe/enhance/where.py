@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.prepare.masks import MaskKind, kind_of, mask_of
 from ctloupe.volume.volume import Volume
 
-AS_TRAINED = "auto"
+AS_TRAINED: Final = "auto"
 
 
 def resolved_mask(asked: str, trained: MaskKind | None) -> str:

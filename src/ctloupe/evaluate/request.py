@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from ctloupe.enhance.job import model_record
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.spacing import resample_in_plane
@@ -206,7 +205,7 @@ def _with_models(case: Case, request: EvaluateRequest, models: Mapping[str, Supe
         told = (warnings_for(case.scan, case.mask, model) for model in models.values())
         # The one model of one output made it; of several the names say which.
         own = list(case.enhanced) if len(models) == len(case.enhanced) == 1 else list(models)
-        made = {name: model_record(model) for name, model in zip(own, models.values(), strict=True)}
+        made = {name: model.record() for name, model in zip(own, models.values(), strict=True)}
         case = replace(case, warnings=tuple(dict.fromkeys(line for lines in told for line in lines)), models=made)
     if request.micro is not None:
         clinical, micro = _windows(request, models)

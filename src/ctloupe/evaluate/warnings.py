@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.enhance.spacing import TOLERANCE
+from ctloupe.volume.geometry import SPACING_TOLERANCE, relative_difference
 from ctloupe.volume.volume import Volume
 
 CLIPPED_SHARE = 0.001
@@ -27,8 +27,7 @@ def warnings_for(scan: Volume, mask: NDArray[np.bool_] | None, resolver: SuperRe
     """
     found = []
     if resolver.trained_spacing is not None:
-        ratio = max(abs(a / b - 1) for a, b in zip(scan.spacing[1:], resolver.trained_spacing, strict=True))
-        if ratio > TOLERANCE:
+        if relative_difference(scan.spacing[1:], resolver.trained_spacing) > SPACING_TOLERANCE:
             trained = "×".join(f"{edge:.3g}" for edge in resolver.trained_spacing)
             found.append(
                 f"spacing: the scan has pixels of {scan.spacing[1]:.3g}×{scan.spacing[2]:.3g} mm, the model was "

@@ -32,7 +32,7 @@ _REASONS = {
 
 
 def full_suffix(path: Path) -> str:
-    """Suffix of `path` with its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
+    """Return the suffix of `path`, its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
     lower = path.name.lower()
     for suffix in _TWO_PART_SUFFIXES:
         if lower.endswith(suffix) and len(lower) > len(suffix):
@@ -46,7 +46,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
 
     On success the content is flushed to disk and renamed in one step: a reader never meets half of it.
     On any exception, Ctrl-C included, the sibling is removed and what `path` held before is untouched.
-    A missing parent folder is made. Of a symbolic link, the target is replaced.
+    A missing parent folder is made. Where `path` is a symbolic link, its target is replaced.
 
     Parameters
     ----------

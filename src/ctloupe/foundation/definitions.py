@@ -29,7 +29,7 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
     name
         Name of a definition, or path of a file.
     kind
-        Model that it has to satisfy.
+        Model that the definition has to satisfy.
     what
         Word that messages call it by.
     package, folder

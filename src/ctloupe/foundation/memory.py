@@ -46,7 +46,7 @@ def memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> Memory:
 
 
 def _groups(cgroups: Path, own: Path) -> list[Path]:
-    """Folders of the control groups whose memory limits bind this process: its own and all above it."""
+    """Return the folders of the control groups whose memory limits bind this process: its own and all above it."""
     try:
         lines = [line.split(":", 2) for line in own.read_text(encoding="ascii").splitlines()]
     except (OSError, UnicodeDecodeError):
@@ -63,7 +63,7 @@ def _groups(cgroups: Path, own: Path) -> list[Path]:
 
 
 def _limit(folder: Path) -> tuple[int | None, int]:
-    """Limit of a control group, None when it has none, and what of it is in use and cannot be given up."""
+    """Return the limit of a control group, None when it has none, and how much is in use and cannot be given up."""
     for limit, usage, statistics, cache in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "total_inactive_file"),

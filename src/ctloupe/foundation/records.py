@@ -27,20 +27,20 @@ def fault(error: ValidationError) -> str:
 def validated(
     kind: type[Model], values: Any, where: str, refusal: type[CtLoupeError] = OptionError, advice: str = ""
 ) -> Model:
-    """Return `values` as a `kind`.
+    """Return plain data as a model.
 
     Parameters
     ----------
     kind
-        Model that they have to satisfy.
+        Model that the values have to satisfy.
     values
-        Plain data.
+        Mappings, lists, numbers and strings.
     where
-        File or record that they are from, for the message.
+        File or record that the values are from, for the message.
     refusal
-        Error to raise.
+        Type of the error to raise.
     advice
-        What to do, at the end of the message.
+        What to do about it, for the end of the message.
 
     Raises
     ------
@@ -63,11 +63,11 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
     path
         File; one with the suffix ``.json`` or none is read as JSON, any other as YAML.
     kind
-        Model of the content.
+        Model that the content has to satisfy.
     what
         What the file should be, for the message: "model card".
     advice
-        What to do when it is not.
+        What to do when it is not one, for the end of the message.
 
     Raises
     ------

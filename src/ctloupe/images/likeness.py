@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.images.spectrum import radial_power
+from ctloupe.volume.geometry import relative_difference
 
 PERCENTS: Final = (1, 5, 25, 50, 75, 95, 99)
 COMPARED: Final = ("5", "25", "50", "75", "95")
@@ -142,7 +143,7 @@ def unlikeness(scan: ImageStatistics, trained: ImageStatistics, spread: Spread |
         max(least, BETWEEN_VOLUMES * own)
         for least, own in ((INTENSITY_HU, spread.intensity), (NOISE_DB, spread.noise), (KERNEL_DB, spread.kernel))
     ]
-    ratio = max(abs(a / b - 1) for a, b in zip(scan.spacing, trained.spacing, strict=True))
+    ratio = relative_difference(scan.spacing, trained.spacing)
     scores = intensity / allowed[0], abs(noise) / allowed[1], abs(kernel) / allowed[2], ratio / SPACING
     said = (
         f"intensities differ by {intensity:.0f} HU in the mean (median {scan.percentiles['50']:.0f} HU, trained on "

@@ -49,16 +49,18 @@ def alveolar_foam(
     Parameters
     ----------
     shape : (z, y, x)
+        Number of voxels.
     edge
-        Lattice edge in voxels, from `cell_voxels`.
-    thickness : array broadcastable to `shape`, slowly varying
-        Local mean wall thickness in voxels; any coarser grid is enlarged by linear interpolation.
+        Edge of the lattice in voxels, from `cell_voxels`.
+    thickness : float32 array of shape (z, y, x), of any grid
+        Local mean thickness of the walls in voxels; a coarser grid is enlarged by linear interpolation.
     rng
         Decides the seeds and which walls are open.
 
     Returns
     -------
-    array of shape (z, y, x), float32, 0 (air) to 1 (tissue)
+    float32 array of shape (z, y, x)
+        Share from 0 (air) to 1 (tissue).
     """
     cubes = tuple(-(-length // edge) for length in shape)
     padded = tuple(count + 2 for count in cubes)

@@ -56,7 +56,8 @@ def draw(
 
     Returns
     -------
-    array of shape (z, y, x), float32, 0 to 1
+    float32 array of shape (z, y, x)
+        Share from 0 (outside of all tubes) to 1.
     """
     share = np.zeros(shape, dtype=np.float32)
     limit = np.array(shape)

@@ -17,11 +17,10 @@ from ctloupe.prepare.masks import kind_of, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import format_of, read
-from ctloupe.volume.geometry import Triple
+from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
 from ctloupe.volume.volume import LazyArray, Volume
 
 Mask = NDArray[np.bool_]
-SPACING_TOLERANCE = 0.10
 
 
 class WindowRequest(NamedTuple):
@@ -66,7 +65,7 @@ class BankRequest:
     micro_window: WindowRequest = MICRO_WINDOW
     stride: int | None = None
     """Step of a grid of µCT patches in fine pixels, instead of random places; clinical patches are on the same grid."""
-    thick: bool = True
+    slice_averages: bool = True
     """Whether µCT patches averaged over the clinical slice thickness are kept too."""
     voxel_size: Triple | None = None
     """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
@@ -102,7 +101,7 @@ def prepare_banks(
         clinical = _bank(request, "clinical", temporary, say, slices)
         micro = _bank(request, "micro", temporary, say, slices)
         wanted = tuple(value / request.scale for value in clinical)
-        if max(abs(a / b - 1) for a, b in zip(micro, wanted, strict=True)) > SPACING_TOLERANCE:
+        if relative_difference(micro, wanted) > SPACING_TOLERANCE:
             say(
                 f"warning: µCT voxels of {micro[0]:.4g}×{micro[1]:.4g} mm are not the clinical ones divided by "
                 f"{request.scale} ({wanted[0]:.4g}×{wanted[1]:.4g} mm): structures will come out at the wrong size, "
@@ -135,7 +134,7 @@ def _bank(
     window = _bank_window(request, modality, say)
     size = request.patch_size * (1 if clinical else request.scale)
     stride = None if request.stride is None else request.stride // (request.scale if clinical else 1)
-    thickness = float(np.mean(slices.distances)) if not clinical and request.thick else None
+    thickness = float(np.mean(slices.distances)) if not clinical and request.slice_averages else None
     cases = _cases(request, modality, window, out, say, slices)
     bank = PatchBank.sample(
         cases,
@@ -227,7 +226,7 @@ def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:
 
 
 def _require_like_spacing(first: tuple[str, Triple], name: str, volume: Volume, modality: str) -> None:
-    if max(abs(a / b - 1) for a, b in zip(volume.spacing[1:], first[1][1:], strict=True)) > SPACING_TOLERANCE:
+    if relative_difference(volume.spacing[1:], first[1][1:]) > SPACING_TOLERANCE:
         raise GeometryError(
             f"{modality} volumes differ in in-plane spacing by more than 10%: {first[0]} has {first[1][1:]} mm, "
             f"{name} has {volume.spacing[1:]} mm; resample them to one spacing"

@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 Case = tuple[str, Volume, Mask | None]
 
 PATCHES_NAME: Final = "patches.npy"
-THICK_NAME: Final = "thick.npy"
+AVERAGES_NAME: Final = "thick.npy"
 RECORD_NAME: Final = "bank.json"
 _DAMAGE = (OSError, ValueError, EOFError, BadZipFile)
 """Errors that NumPy raises for a damaged array."""
@@ -53,7 +53,7 @@ class PatchBank:
         Line from stored integers to values.
     provenance : list of dict
         For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
-    thick : int16 (n, p, p), optional
+    slice_averages : int16 (n, p, p), optional
         Patches of the same places averaged over the thickness of a clinical slice.
     mask
         Kind of the masks that the patches were drawn in; None: not known, as in older banks.
@@ -66,7 +66,7 @@ class PatchBank:
     slope: float = 1.0
     intercept: float = 0.0
     provenance: list[dict[str, Any]] = field(default_factory=list)
-    thick: NDArray[np.int16] | None = None
+    slice_averages: NDArray[np.int16] | None = None
     mask: MaskKind | None = None
 
     def __len__(self) -> int:
@@ -143,7 +143,7 @@ class PatchBank:
         if patch_size < 1 or per_volume < 1 or (stride is not None and stride < 1):
             raise OptionError(f"patches of {patch_size} pixels, {per_volume} a volume: expected positive numbers")
         slope, intercept = _storage(window)
-        parts, thick_parts, provenance = [], [], []
+        parts, averaged_parts, provenance = [], [], []
         spacing, modality = (0.0, 0.0), "unknown"
         for number, (name, volume, mask) in enumerate(volumes):
             random = np.random.default_rng((seed, number))
@@ -152,9 +152,9 @@ class PatchBank:
             slabs = None
             if thickness_mm is not None and thickness_mm > 1.01 * volume.spacing[0]:
                 slabs = SliceAverages(volume, thickness_mm)
-            stored, thick = _cut(volume, chosen, patch_size, slope, intercept, slabs)
+            stored, averages = _cut(volume, chosen, patch_size, slope, intercept, slabs)
             parts.append(stored)
-            thick_parts.append(thick)
+            averaged_parts.append(averages)
             spacing, modality = (volume.spacing[1], volume.spacing[2]), volume.modality
             provenance.append(
                 {
@@ -166,7 +166,7 @@ class PatchBank:
                     "places": places,
                     "drawn_twice": places < len(stored),
                     "stride": stride,
-                    "thickness_mm": None if thick is None else thickness_mm,
+                    "thickness_mm": None if averages is None else thickness_mm,
                     "seed": seed,
                     "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
                     "history": list(volume.history),
@@ -174,7 +174,7 @@ class PatchBank:
             )
         if not parts:
             raise OptionError("no volume was given to cut patches from")
-        found = [thick for thick in thick_parts if thick is not None]
+        found = [one for one in averaged_parts if one is not None]
         together = np.concatenate(found) if len(found) == len(parts) else None
         return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together, mask_kind)
 
@@ -198,8 +198,8 @@ class PatchBank:
         with replacing(path, overwrite) as temporary:
             temporary.mkdir()
             np.save(temporary / PATCHES_NAME, self.patches, allow_pickle=False)
-            if self.thick is not None:
-                np.save(temporary / THICK_NAME, self.thick, allow_pickle=False)
+            if self.slice_averages is not None:
+                np.save(temporary / AVERAGES_NAME, self.slice_averages, allow_pickle=False)
             save_record(temporary / RECORD_NAME, record)
 
     @classmethod
@@ -216,16 +216,16 @@ class PatchBank:
             if not file.is_file():
                 raise FileError(f"{path}: no patch bank here ({file.name} is missing); make one with 'ctloupe prepare'")
         record = load_record(record_file, BankRecord, "description of a patch bank", _ADVICE)
-        thick_file = path / THICK_NAME
+        averages_file = path / AVERAGES_NAME
         try:
             patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
-            thick = np.load(thick_file, mmap_mode="r", allow_pickle=False) if thick_file.is_file() else None
+            averages = np.load(averages_file, mmap_mode="r", allow_pickle=False) if averages_file.is_file() else None
         except _DAMAGE as error:
             raise FileError(f"{path}: damaged patch bank ({error}); {_ADVICE}") from error
         if patches.dtype != np.int16 or patches.ndim != 3 or patches.shape[1] != patches.shape[2] or not len(patches):
             raise FileError(f"{patches_file}: expected int16 patches (n, p, p), found {patches.dtype} {patches.shape}")
-        if thick is not None and (thick.dtype != np.int16 or thick.shape != patches.shape):
-            raise FileError(f"{thick_file}: expected int16 {patches.shape}, found {thick.dtype} {thick.shape}")
+        if averages is not None and (averages.dtype != np.int16 or averages.shape != patches.shape):
+            raise FileError(f"{averages_file}: expected int16 {patches.shape}, found {averages.dtype} {averages.shape}")
         return cls(
             patches,
             IntensityWindow(record.window.low, record.window.high),
@@ -234,7 +234,7 @@ class PatchBank:
             record.slope,
             record.intercept,
             record.provenance,
-            thick,
+            averages,
             record.mask,
         )
 
@@ -295,20 +295,20 @@ def _cut(
     intercept: float,
     slabs: SliceAverages | None,
 ) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
-    """Cut the patches, slice by slice, and where asked for the same ones out of thick slices."""
+    """Cut the patches, slice by slice, and where asked for the same ones out of averages over the slice thickness."""
     count = sum(len(tops) for _, tops, _ in chosen)
     patches = np.empty((count, size, size), np.int16)
-    thick = np.empty_like(patches) if slabs is not None else None
+    averages = np.empty_like(patches) if slabs is not None else None
     index = 0
     for z, tops, lefts in chosen:
         plane = _stored(volume.data[z], slope, intercept)
         slab = None if slabs is None else _stored(slabs.plane(z), slope, intercept)
         for top, left in zip(tops, lefts, strict=True):
             patches[index] = plane[top : top + size, left : left + size]
-            if thick is not None and slab is not None:
-                thick[index] = slab[top : top + size, left : left + size]
+            if averages is not None and slab is not None:
+                averages[index] = slab[top : top + size, left : left + size]
             index += 1
-    return patches, thick
+    return patches, averages
 
 
 def _valid(mask: Mask, size: int) -> Mask:

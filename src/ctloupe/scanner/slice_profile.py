@@ -7,11 +7,15 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.ndimage import gaussian_filter1d
 from scipy.special import erf
+
+from ctloupe.scanner.point_spread import gaussian_taps, spread
 
 SOFTNESS: Final = 0.1
 """Standard deviation of the edges of a slice over its thickness, unless something else is known."""
+
+_REACH: Final = 4.0
+"""Standard deviations at which the softening of the edges ends."""
 
 _NEGLIGIBLE: Final = 1e-4
 """Weights up to this are left out, so that a slice is made of few fine ones."""
@@ -54,7 +58,8 @@ class SliceProfile:
         centres = np.arange(depth // slices) * slices + (slices - 1) / 2
         thickness = _as_whole(self.thickness / spacing)
         shares = slab_share(np.arange(depth)[None] - centres[:, None], thickness / 2)
-        weights = gaussian_filter1d(shares, self.softness * thickness, axis=1, mode="nearest")
+        sigma = self.softness * thickness
+        weights = spread(shares, gaussian_taps(sigma, int(_REACH * sigma + 0.5)), 1)
         weights /= weights.sum(1, keepdims=True)
         return np.where(weights > _NEGLIGIBLE, weights, 0.0)
 

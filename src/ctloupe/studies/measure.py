@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ctloupe import methods
+from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
@@ -115,7 +116,9 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
             _seconds_a_step(method, stage, fabric, sampler) for stage in kind.stages
         )
     network = method.enhancer().eval().to(fabric.device)
-    resolver = SuperResolver(kind.name, network, config.scale, window, None, config.patch_size, fabric.device)
+    resolver = SuperResolver(
+        LoadedModel(kind.name, network, config.scale, window, None, config.patch_size, fabric.device)
+    )
     scan = data.scan()
     middle = scan.crop(slice(scan.shape[0] // 2, scan.shape[0] // 2 + 1), slice(None), slice(None))
     resolver.enhance(middle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.report.page import square_of, varied_square
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
@@ -23,7 +24,7 @@ from ctloupe.studies.definition import BUDGETS, Budget, Row, Scale, Study
 from ctloupe.studies.measure import facts_of, measure, measure_cost
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_study_record, result_path, study_path
-from ctloupe.train.loop import Progress, Silent, train
+from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume
@@ -202,7 +203,7 @@ def _run_row(
     else:
         found |= facts_of(settings) | _trained(settings, run, progress)
         resolver = load_model(run / "model")
-    resolver = replace(resolver, name=row.key)
+    resolver = resolver.named(row.key)
     scan = data.scan()
     enhanced = resolver.enhance(scan)
     found["protocols"] = {

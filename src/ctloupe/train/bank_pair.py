@@ -45,12 +45,12 @@ def load_banks(path: Path) -> BankPair:
     return BankPair(PatchBank.load(path / CLINICAL_NAME), PatchBank.load(path / MICRO_NAME))
 
 
-def device_bank(bank: PatchBank, device: torch.device, thick: bool = False) -> DeviceBank:
+def device_bank(bank: PatchBank, device: torch.device, slice_averages: bool = False) -> DeviceBank:
     """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory.
 
-    Patches averaged over the slice thickness come with it only when `thick` is asked for.
+    Patches averaged over the slice thickness come with it only when `slice_averages` is asked for.
     """
-    wanted = [bank.patches, *([bank.thick] if thick and bank.thick is not None else [])]
+    wanted = [bank.patches, *([bank.slice_averages] if slice_averages and bank.slice_averages is not None else [])]
     stored = [torch.from_numpy(np.array(one, dtype=np.int16)) for one in wanted]
     gain, offset = bank.unit_line()
     size = sum(one.nbytes for one in stored)

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, TrainingError
+from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
 from ctloupe.train import checkpoint
@@ -32,32 +33,6 @@ from ctloupe.train.stages import StagePlan, plan_of, start_with
 PREVIEW_PATCHES = 4
 SAMPLE_PATCHES = 128
 """Number of patches of each modality that a method may look at before the first step."""
-
-
-class Progress(Protocol):
-    """Who is told how far the work is; must survive pickling until `start` is called."""
-
-    def start(self, what: str, total: float) -> None:
-        """Begin a bar of `total` units."""
-
-    def update(self, done: float, note: str = "") -> None:
-        """Say that `done` units are finished."""
-
-    def close(self) -> None:
-        """End the bar."""
-
-
-class Silent:
-    """A `Progress` that says nothing."""
-
-    def start(self, what: str, total: float) -> None:
-        """Do nothing."""
-
-    def update(self, done: float, note: str = "") -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class DeviceBank:
         Line from stored integers to [−1, 1]: ``unit = clip(gain * stored + offset)``.
     device
         Device that batches go to.
-    thick : int16 (n, p, p), optional
+    slice_averages : int16 (n, p, p), optional
         Patches of the same places averaged over the thickness of a clinical slice.
     """
 
@@ -31,11 +31,11 @@ class DeviceBank:
     gain: float
     offset: float
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    thick: Tensor | None = None
+    slice_averages: Tensor | None = None
 
-    def unit(self, index: Tensor, size: int, corner: Tensor, thick: bool = False) -> Tensor:
+    def unit(self, index: Tensor, size: int, corner: Tensor, averaged: bool = False) -> Tensor:
         """Return patches `index`, cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
-        source = self.thick if thick and self.thick is not None else self.patches
+        source = self.slice_averages if averaged and self.slice_averages is not None else self.patches
         chosen = source[index.to(source.device)]
         if self.patches.shape[-1] != size:
             cut = [patch[y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)]
@@ -94,7 +94,7 @@ class UnpairedSampler:
         share = self.batch_size // world
         mine = slice(rank * share, (rank + 1) * share)
         random = torch.Generator().manual_seed(_mix(self.seed, step, 7))
-        images, thick = [], None
+        images, slice_averages = [], None
         for which, (bank, size) in enumerate(
             ((self.clinical, self.patch_size), (self.micro, self.patch_size * self.scale))
         ):
@@ -104,10 +104,10 @@ class UnpairedSampler:
             index = self._indices(which, len(bank.patches), step)[mine]
             image = bank.unit(index, size, corner)
             images.append(_flipped(image, turns.tolist()) if self.flips else image)
-            if which == 1 and bank.thick is not None:
-                slab = bank.unit(index, size, corner, thick=True)
-                thick = _flipped(slab, turns.tolist()) if self.flips else slab
-        return Batch(images[0], images[1], step * self.batch_size + rank * share, thick)
+            if which == 1 and bank.slice_averages is not None:
+                drawn = bank.unit(index, size, corner, averaged=True)
+                slice_averages = _flipped(drawn, turns.tolist()) if self.flips else drawn
+        return Batch(images[0], images[1], step * self.batch_size + rank * share, slice_averages)
 
     def _indices(self, which: int, count: int, step: int) -> Tensor:
         at = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)

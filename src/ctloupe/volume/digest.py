@@ -13,7 +13,7 @@ DIGEST_SLICES: Final = 16
 
 
 def digest_of(volume: Volume) -> str:
-    """Digest of the grid and of 16 evenly spread slices of a volume: enough to notice another scan."""
+    """Return a digest of the grid and of 16 evenly spread slices of a volume: enough to notice another scan."""
     digest = hashlib.sha256(repr((volume.shape, volume.affine.tolist(), str(volume.data.dtype))).encode())
     for z in np.unique(np.linspace(0, volume.shape[0] - 1, DIGEST_SLICES).astype(int)):
         digest.update(np.ascontiguousarray(volume.data[int(z)]).tobytes())

@@ -18,8 +18,16 @@ Direction = tuple[Triple, Triple, Triple]
 
 IDENTITY: Direction = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
+SPACING_TOLERANCE = 0.10
+"""Largest relative difference of in-plane spacing at which two images count as alike."""
+
 # LPS <-> RAS: both flip the first two coordinates, so the map is its own inverse.
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def relative_difference(found: Sequence[float], wanted: Sequence[float]) -> float:
+    """Largest relative difference of spacings along any axis: 0.1 where one is 10% larger than what is wanted."""
+    return max(abs(one / other - 1) for one, other in zip(found, wanted, strict=True))
 
 
 def as_direction(matrix: Sequence[Sequence[float]] | NDArray[np.floating]) -> Direction:
@@ -47,7 +55,7 @@ def _triple(values: Sequence[float] | NDArray[np.floating]) -> Triple:
 
 
 def affine_lps(spacing: Triple, origin: Triple, direction: Direction) -> NDArray[np.float64]:
-    """4×4 matrix that takes ``(x, y, z, 1)`` indices to LPS millimetres; `spacing` is ``(z, y, x)``."""
+    """Return the 4×4 matrix that takes ``(x, y, z, 1)`` indices to LPS millimetres; `spacing` is ``(z, y, x)``."""
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(direction) * np.asarray(spacing[::-1])
     affine[:3, 3] = origin
@@ -55,12 +63,12 @@ def affine_lps(spacing: Triple, origin: Triple, direction: Direction) -> NDArray
 
 
 def affine_ras(spacing: Triple, origin: Triple, direction: Direction) -> NDArray[np.float64]:
-    """The same as `affine_lps` in the RAS convention of NIfTI."""
+    """Return the same as `affine_lps` in the RAS convention of NIfTI."""
     return _LPS_RAS @ affine_lps(spacing, origin, direction)
 
 
 def from_affine_lps(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direction]:
-    """Spacing ``(z, y, x)``, origin and direction of a 4×4 index-to-LPS matrix.
+    """Return spacing ``(z, y, x)``, origin and direction of a 4×4 index-to-LPS matrix.
 
     Raises
     ------
@@ -76,12 +84,12 @@ def from_affine_lps(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direc
 
 
 def from_affine_ras(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direction]:
-    """The same as `from_affine_lps` for the RAS convention of NIfTI."""
+    """Return the same as `from_affine_lps` for the RAS convention of NIfTI."""
     return from_affine_lps(_LPS_RAS @ np.asarray(affine, dtype=np.float64))
 
 
 def refined_grid(spacing: Triple, origin: Triple, direction: Direction, scale: int) -> tuple[Triple, Triple]:
-    """Spacing and origin of the grid that is `scale` times finer in y and x over the same physical extent.
+    """Return spacing and origin of the grid that is `scale` times finer in y and x over the same extent in mm.
 
     Voxel *centres* move: the first fine centre lies ``(1/s − 1)/2`` coarse voxels from the first coarse one.
     """
@@ -90,7 +98,7 @@ def refined_grid(spacing: Triple, origin: Triple, direction: Direction, scale: i
 
 
 def coarsened_grid(spacing: Triple, origin: Triple, direction: Direction, scale: int) -> tuple[Triple, Triple]:
-    """Spacing and origin of the grid that is `scale` times coarser in y and x: the inverse of `refined_grid`."""
+    """Return spacing and origin of the grid `scale` times coarser in y and x: the inverse of `refined_grid`."""
     coarse = (spacing[0], spacing[1] * scale, spacing[2] * scale)
     return coarse, _shifted(origin, direction, spacing, (scale - 1) / 2)
 
@@ -101,14 +109,14 @@ def _shifted(origin: Triple, direction: Direction, spacing: Triple, voxels: floa
 
 
 def cropped_origin(spacing: Triple, origin: Triple, direction: Direction, start: Sequence[int]) -> Triple:
-    """Origin of the sub-volume whose first voxel has index `start` ``(z, y, x)``."""
+    """Return the origin of the sub-volume whose first voxel has index `start` ``(z, y, x)``."""
     index = np.asarray(start, dtype=np.float64)[::-1]
     offset = np.asarray(direction) @ (index * np.asarray(spacing[::-1]))
     return _triple(np.asarray(origin) + offset)
 
 
 def orientation_code(direction: Direction) -> str:
-    """Letters of the directions in which x, y and z indices grow, for instance ``LPS``; ``~`` marks oblique."""
+    """Return the letters of the directions in which x, y and z indices grow, as ``LPS``; ``~`` marks oblique."""
     letters = [("R", "L"), ("A", "P"), ("I", "S")]
     matrix = np.asarray(direction)
     code, oblique = "", False

@@ -37,7 +37,7 @@ def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
     Returns
     -------
     array of shape (z, y, x)
-        True inside.
+        Array that is true inside the mask.
 
     Raises
     ------
@@ -77,6 +77,6 @@ def _sizes(values: tuple[float, ...]) -> str:
 
 
 def _degrees(given: Volume, scan: Volume) -> float:
-    """Largest angle between the axes of two grids, in degrees."""
+    """Return the largest angle between the axes of two grids, in degrees."""
     cosines = np.sum(np.array(given.direction) * np.array(scan.direction), axis=0)
     return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max())

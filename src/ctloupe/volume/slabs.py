@@ -20,7 +20,7 @@ def slabs_of(data: Any, dtype: np.dtype[Any] | None = None) -> Iterator[tuple[in
     data : array of shape (z, y, x)
         NumPy array or `LazyArray`; each slice is asked for once.
     dtype
-        Type to yield; the one of `data` without it.
+        Type to yield; without it, the type of `data`.
     """
     depth, height, width = data.shape
     kind = np.dtype(data.dtype if dtype is None else dtype).newbyteorder("=")

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ctloupe.volume import geometry
 from ctloupe.volume.formats import detect
+from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Volume, require_finite
 
 PERCENTS = (0.1, 1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.9)
 
-_SLAB_VOXELS = 1 << 22
+_COUNTED_AT_ONCE = 1 << 22
 _SAMPLE = 2_000_000
 _SEED = 20
 
@@ -29,19 +30,19 @@ class VolumeSummary:
     Attributes
     ----------
     format : str
-        Of the file, as `formats.detect` names it; ``memory`` without one.
+        Name of the file's format, as `formats.detect` gives it; ``memory`` where there is no file.
     shape, spacing, extent_mm : (z, y, x)
-        Voxels, mm a voxel, and their product.
+        Number of voxels, their size in mm, and the product of both.
     orientation : str
-        As `geometry.orientation_code`.
+        Letters of the index directions, as `geometry.orientation_code` gives them.
     modality_guess, modality_reason : str
         What the values and the voxel size suggest, and why.
     percentiles : mapping of percent to value
-        Linear between ranks, as `numpy.percentile`.
+        Percentiles of the values, linear between ranks as in `numpy.percentile`.
     fraction_saturated : float
         Share of voxels at the lowest or highest value of an integer type; 0 for floats.
     warnings : tuple of str
-        Each one line.
+        What looks odd, each in one line.
     """
 
     format: str
@@ -61,7 +62,7 @@ class VolumeSummary:
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings; percentiles are keyed by their text, for instance ``"0.1"``."""
+        """Return plain lists, numbers and strings; percentiles are keyed by their text, for instance ``"0.1"``."""
         plain = asdict(self)
         plain["percentiles"] = {f"{percent:g}": value for percent, value in self.percentiles.items()}
         for name in ("shape", "spacing", "extent_mm", "warnings"):
@@ -89,9 +90,9 @@ def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
     Parameters
     ----------
     volume
-        Any, in memory or lazily read.
+        Volume to look at, in memory or lazily read.
     path
-        Where it came from, for `VolumeSummary.format` and messages.
+        File that it came from, for `VolumeSummary.format` and messages.
 
     Raises
     ------
@@ -127,11 +128,8 @@ def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
 
 
 def _slabs(volume: Volume) -> Iterator[NDArray[Any]]:
-    depth, height, width = volume.shape
-    step = max(1, _SLAB_VOXELS // (height * width))
-    for start in range(0, depth, step):
-        slab = np.asarray(volume.data[start : start + step])
-        yield np.ascontiguousarray(slab, dtype=slab.dtype.newbyteorder("=")).ravel()
+    for _, slab in slabs_of(volume.data):
+        yield slab.ravel()
 
 
 def _histogram_statistics(volume: Volume) -> _Statistics:
@@ -141,8 +139,8 @@ def _histogram_statistics(volume: Volume) -> _Statistics:
     # Counting the bits as an unsigned number spares a shifted copy; negatives are the upper half of the bins.
     unsigned = np.dtype(f"u{dtype.itemsize}")
     for values in _slabs(volume):
-        for start in range(0, values.size, _SLAB_VOXELS):
-            counts += np.bincount(values[start : start + _SLAB_VOXELS].view(unsigned), minlength=bins)
+        for start in range(0, values.size, _COUNTED_AT_ONCE):
+            counts += np.bincount(values[start : start + _COUNTED_AT_ONCE].view(unsigned), minlength=bins)
     lowest = int(np.iinfo(dtype).min)
     if lowest < 0:
         counts = np.roll(counts, bins // 2)

@@ -26,7 +26,7 @@ class ArrayLike(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the voxels."""
+        """Type of the voxels."""
 
     def __getitem__(self, key: Any) -> Any: ...
 
@@ -37,16 +37,16 @@ class LazyArray:
     Parameters
     ----------
     shape, dtype
-        Of the array that slicing yields.
+        Shape and type of the array.
     read
-        Called with a tuple of three slices of step 1; returns that block as a NumPy array.
+        Function that is called with a tuple of three slices of step 1 and returns that block as a NumPy array.
     source
         File name for messages.
 
     Raises
     ------
     IntensityError
-        From slicing, when the block holds a value that is not finite.
+        When sliced, if the block holds a value that is not finite.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class LazyArray:
 
     @property
     def ndim(self) -> int:
-        """Always 3."""
+        """Number of axes, which is always 3."""
         return 3
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class LazyArray:
         return np.asarray(values, dtype=self.dtype)[tuple(after)]
 
     def cropped(self, block: tuple[slice, slice, slice]) -> LazyArray:
-        """The part in the ranges `block` (step 1, inside the array), read on demand too."""
+        """Return the part in the ranges `block` (step 1, inside the array), read on demand too."""
         shape = tuple(one.stop - one.start for one in block)
 
         def read(inner: tuple[slice, slice, slice]) -> NDArray[Any]:
@@ -125,14 +125,17 @@ class Volume:
     data : array of shape (z, y, x)
         NumPy array or `LazyArray`; index it slab by slab and it is read slab by slab.
     spacing : (z, y, x) in mm
+        Distances of neighbouring voxel centres.
     origin : LPS (x, y, z) in mm
         Centre of voxel ``[0, 0, 0]``.
     direction : 3×3
         Columns are the LPS unit vectors of the x, y and z index axes (ITK's convention).
     modality : "clinical", "micro" or "unknown"
+        Kind of scanner.
     units : "HU" or "raw"
+        Unit of the values.
     history : tuple of str
-        What was done to it, oldest first; never holds a patient field.
+        What was done to the volume, oldest first; it never holds a patient field.
 
     Raises
     ------
@@ -175,11 +178,11 @@ class Volume:
         return geometry.affine_lps(self.spacing, self.origin, self.direction)
 
     def physical(self, index: tuple[float, float, float]) -> NDArray[np.float64]:
-        """LPS point in mm of the (fractional) voxel index ``(z, y, x)``."""
+        """Return the LPS point in mm of the (fractional) voxel index ``(z, y, x)``."""
         return (self.affine @ np.array([*index[::-1], 1.0]))[:3]
 
     def array(self) -> NDArray[Any]:
-        """All voxels in memory.
+        """Return all voxels in memory.
 
         Raises
         ------
@@ -189,11 +192,11 @@ class Volume:
         return np.asarray(self.data)
 
     def with_data(self, data: Any, *done: str, **changes: Any) -> Volume:
-        """The same place with other voxels; `done` is appended to the history."""
+        """Return the same place with other voxels; `done` is appended to the history."""
         return replace(self, data=data, history=(*self.history, *done), **changes)
 
     def crop(self, z: slice = slice(None), y: slice = slice(None), x: slice = slice(None)) -> Volume:
-        """The sub-volume of the given index ranges (step 1), at its true place in space."""
+        """Return the sub-volume of the given index ranges (step 1), at its true place in space."""
         ranges = [one.indices(length) for one, length in zip((z, y, x), self.shape, strict=True)]
         if any(step != 1 or stop <= start for start, stop, step in ranges):
             raise GeometryError(f"cannot crop {self.shape} to z={z}, y={y}, x={x}: an empty or strided range")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
@@ -26,7 +27,7 @@ def scan():
 
 def resolver():
     network = small_enhancer("sr-cyclegan", 4, fixed=False)
-    return SuperResolver("test", network, 4, IntensityWindow(-1000, 500), None, 8)
+    return SuperResolver(LoadedModel("test", network, 4, IntensityWindow(-1000, 500), None, 8))
 
 
 def files(store):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import zarr
 
-from ctloupe.enhance.exact import EngineOptions
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.store.journal import Journal
 from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
@@ -32,7 +33,9 @@ def scan(slices=SLICES, side=24):
 
 def resolver(name="sr-cyclegan", scale=4, **options):
     network = small_enhancer(name, scale, fixed=False)
-    return SuperResolver(name, network, scale, IntensityWindow(-1000, 500), None, 8, **options)
+    return SuperResolver(
+        LoadedModel(name, network, scale, IntensityWindow(-1000, 500), None, 8), EnhanceOptions(**options)
+    )
 
 
 def files(store):
@@ -92,11 +95,10 @@ def test_samples_make_two_stores_on_one_grid(tmp_path):
 def test_the_summary_tells_consistency_and_the_share_skipped(tmp_path):
     mask = np.zeros(scan().shape, bool)
     mask[:4, 4:12, 4:12] = True
-    options = EngineOptions(tile=8)
-    summary = resolver(options=options).enhance_to(scan(), tmp_path / "fine.ome.zarr", mask)
+    summary = resolver(tile=8).enhance_to(scan(), tmp_path / "fine.ome.zarr", mask)
     assert summary.voxels == mask.sum() and summary.skipped > summary.tiles / 2
     assert [line.split(":")[0] for line in summary.lines()] == ["consistency", "skipped"]
-    corrected = resolver(options=options, consistent=True).enhance_to(scan(), tmp_path / "same.ome.zarr", mask)
+    corrected = resolver(tile=8, consistent=True).enhance_to(scan(), tmp_path / "same.ome.zarr", mask)
     assert (corrected.squares / corrected.voxels) ** 0.5 < 1 < (summary.squares / summary.voxels) ** 0.5
 
 
@@ -175,13 +177,52 @@ def test_stopped_before_anything_was_done_nothing_is_left(tmp_path):
 def test_resuming_something_else_is_refused_and_starting_over_is_possible(tmp_path):
     path = tmp_path / "fine.ome.zarr"
     stopped_after(path, 4)
-    with pytest.raises(OptionError, match="begun with another options"):
+    with pytest.raises(OptionError, match="begun with another `seed`;"):
         enhance(path, {"seed": 5}, resume=True)
     other = resolver()
-    with pytest.raises(OptionError, match="begun with another scan"):
+    with pytest.raises(OptionError, match="begun with another scan;"):
         other.enhance_to(scan().with_data(scan().data + 1), path, resume=True)
     enhance(path, {"seed": 5})
     assert path.is_dir()
+
+
+class WithSharpening(EnhanceOptions):
+    """Options with one that nobody thought of when the journal was written."""
+
+    sharpening: int = 0
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "named"),
+    [
+        (
+            EnhanceOptions(stitch="patches"),
+            EnhanceOptions(stitch="patches", match_histograms=True),
+            "`match_histograms`",
+        ),
+        (WithSharpening(sharpening=1), WithSharpening(sharpening=2), "`sharpening`"),
+        (WithSharpening(), EnhanceOptions(), "`sharpening`"),
+    ],
+)
+def test_no_option_can_be_mixed_into_a_store_that_was_begun_without_it(tmp_path, begun, asked, named):
+    path = tmp_path / "fine.ome.zarr"
+    model = resolver().model
+
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        SuperResolver(model, begun).enhance_to(scan(), path, slab=2, progress=stop)
+    with pytest.raises(OptionError, match=f"begun with another {named};"):
+        SuperResolver(model, asked).enhance_to(scan(), path, slab=2, resume=True)
+
+
+def test_memory_and_tile_may_change_on_the_way_since_the_tiles_are_kept(tmp_path):
+    whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
+    enhance(whole, {"tile": 8})
+    stopped_after(path, 4, overrides={"tile": 8})
+    enhance(path, {"memory": 2 * 10**9}, resume=True)
+    assert files(path) == files(whole)
 
 
 def test_a_journal_cut_off_in_the_middle_of_a_line_costs_one_slab(tmp_path):
@@ -209,7 +250,7 @@ def test_a_store_that_was_placed_before_the_crash_is_left_there(tmp_path):
 def test_formats_that_cannot_be_streamed_refuse_to_resume_and_to_hold_too_much(tmp_path):
     with pytest.raises(OptionError, match=r"name it \*\.ome\.zarr"):
         enhance(tmp_path / "fine.nii.gz", resume=True)
-    small = resolver(options=EngineOptions(memory=50_000))
+    small = resolver(memory=50_000)
     with pytest.raises(OptionError, match=r"name the output \*\.ome\.zarr"):
         small.enhance_to(scan(), tmp_path / "fine.mha")
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage.measure import block_reduce
 
-from ctloupe.evaluate.metrics.consistency import block_mean, consistency, consistency_map
+from ctloupe.evaluate.metrics.consistency import consistency, consistency_map
+from ctloupe.scanner.voxel import block_mean
 from ctloupe.volume.volume import LazyArray
 
 

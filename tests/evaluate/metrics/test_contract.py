@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.metrics.calibration import CALIBRATION, ErrorSample
-from ctloupe.evaluate.metrics.consistency import block_mean
 from ctloupe.evaluate.metrics.questions import QUESTIONS
 from ctloupe.evaluate.metrics.texture import Texture, Unpaired
 from ctloupe.evaluate.protocols.measuring import Measuring
@@ -21,6 +20,7 @@ from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.anatomies.registry import get, names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
+from ctloupe.scanner.voxel import block_mean
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "evaluation.md"
 METRICS = metrics_by_label()

@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from enum import IntEnum
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.phantom.anatomies import registry
 from ctloupe.phantom.anatomies.lung import LUNG, LungLabel
 from ctloupe.phantom.anatomies.registry import (
     BUILT_IN,
@@ -19,6 +24,12 @@ from ctloupe.phantom.anatomies.registry import (
     tissue_names,
 )
 from ctloupe.phantom.anatomies.temporal_bone import TEMPORAL_BONE, TemporalBoneLabel
+
+
+class Few(IntEnum):
+    OUTSIDE = 0
+    CORTEX = 2
+
 
 EVERY = pytest.mark.parametrize("name", names())
 
@@ -77,6 +88,23 @@ def test_options_of_an_anatomy_are_completed_and_checked():
         TEMPORAL_BONE.checked({"nodule": True})
     with pytest.raises(OptionError, match=r"parenchyma_hu.*-900.*found -1000"):
         LUNG.checked({"parenchyma_hu": -1000})
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("nowhere.at.all:KIDNEY", "'kidney'.*cannot be imported"),
+        ("ctloupe.phantom.anatomies.lung:LUNG", "is no Anatomy whose name is 'kidney'"),
+        ("ctloupe.phantom.anatomies.lung:LungLabel", "is no Anatomy whose name is 'kidney'"),
+        (f"{__name__}:KIDNEY", "'kidney' has label 2, which is of 'lung'"),
+    ],
+)
+def test_a_plug_in_that_cannot_stand_beside_the_others_is_refused(monkeypatch, made, message):
+    monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(KIDNEY=replace(LUNG, name="kidney", labels=Few)))
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("kidney", made, group)])
+    assert registry.names() == ["lung", "temporal-bone", "kidney"]
+    with pytest.raises(OptionError, match=message):
+        registry.get("kidney")
 
 
 def test_listing_anatomies_imports_none_of_them():

@@ -8,10 +8,8 @@ import pytest
 from ctloupe.volume.formats import formats
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
-ROWS = {
-    cells[0]: cells[1:]
-    for cells in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.M)
-}
+LINES = [re.split(r" *\| *", line)[1:-1] for line in PAGE.splitlines() if line.startswith("| ")]
+ROWS = {cells[0]: cells[1:] for cells in LINES}
 
 
 def suffixes(cell):

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 
+from ctloupe.enhance.scan_part import ScanPart
+from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.enhance.store.stream import Stores, fill
 from ctloupe.foundation.errors import MissingExtraError, OptionError
-
-if TYPE_CHECKING:
-    from ctloupe.enhance.job import Job
 
 RETRIES: Final = 5
 """Times that a slab is tried again on another worker after its own was lost."""
 
-_READY: dict[str, tuple[Any, Any, Any, Stores]] = {}
-"""In a worker process: the one engine it has loaded, with what it reads and writes."""
+_READY: dict[str, tuple[SliceEnhancer, ScanPart, Stores]] = {}
+"""In a worker process: the one slice enhancer it has loaded, with what it reads and writes."""
 
 
 def fill_on_cluster(
     address: str,
-    job: Job,
-    worker: Any,
+    enhancer: SliceEnhancer,
+    part: ScanPart,
     slabs: list[tuple[int, int]],
     folder: Path,
-    record: Callable[[dict[str, Any]], None],
+    record: Callable[[FinishedSlab], None],
 ) -> None:
     """Enhance slabs on the workers of a Dask scheduler.
 
-    The engine, its statistics taken already, and the scan travel to each worker once; workers write the store
+    The slice enhancer, its statistics taken already, and the scan travel to each worker once; workers write the store
     themselves, so it must lie on a disk that all of them see under the same name. A slab whose worker is lost is
     begun again on another, and gives the same bytes.
 
     Parameters
     ----------
     address
-        Of the scheduler, for instance ``tcp://127.0.0.1:8786``.
-    job, worker, slabs
-        What to do; `worker` is the engine.
+        Address of the scheduler, for instance ``tcp://127.0.0.1:8786``.
+    enhancer, part, slabs
+        What enhances which slices.
     folder
-        Of the unfinished stores.
+        Folder of the unfinished stores.
     record
-        Called with the journal's line of each finished slab.
+        Called with what is to be noted of each finished slab.
 
     Raises
     ------
@@ -64,24 +64,21 @@ def fill_on_cluster(
         raise OptionError(f"`scheduler` {address}: no scheduler with workers answers there ({error})") from error
     with client:
         token = str(folder.absolute())
-        engine = client.scatter((worker, np.asarray(job.part_mask) if job.mask is not None else None), broadcast=True)
-        part = client.scatter(job.part.with_data(np.asarray(job.part.data)), broadcast=True)
-        futures = [
-            client.submit(_one, token, engine, part, job.region[0].start, run, pure=False, retries=RETRIES)
-            for run in slabs
-        ]
+        scan = part.scan.with_data(np.asarray(part.scan.data))
+        mask = None if part.mask is None else np.asarray(part.mask)
+        sent = client.scatter((enhancer, ScanPart(scan, mask, part.first)), broadcast=True)
+        futures = [client.submit(_one, token, sent, run, pure=False, retries=RETRIES) for run in slabs]
         for _, lines in as_completed(futures, with_results=True):
             for line in lines:
                 record(line)
 
 
-def _one(token: str, engine: Any, part: Any, first: int, run: tuple[int, int]) -> list[dict[str, Any]]:
+def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int]) -> list[FinishedSlab]:
     """Enhance one slab in a worker process."""
     if token not in _READY:
         _READY.clear()
-        worker, mask = engine
-        _READY[token] = worker, mask, part, Stores.reopen(Path(token))
-    worker, mask, part, stores = _READY[token]
-    lines: list[dict[str, Any]] = []
-    fill(worker, part, mask, first, [run], stores, lines.append)
-    return lines
+        _READY[token] = *sent, Stores.reopen(Path(token))
+    enhancer, part, stores = _READY[token]
+    made: list[FinishedSlab] = []
+    fill(enhancer, part, [run], stores, made.append)
+    return made

@@ -10,62 +10,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.enhance.exact import Engine, EnhancedSlice
-from ctloupe.enhance.patchwise import Patchwise
-from ctloupe.enhance.store.journal import Journal
+from ctloupe.enhance.scan_part import ScanPart
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
+from ctloupe.enhance.store.journal import FinishedSlab, Journal
+from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
 from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
 from ctloupe.volume.volume import Volume
 
-AHEAD = 2
+AHEAD: Final = 2
 """Slabs that are read before they are needed, and slices that may wait to be written."""
-
-
-@dataclass
-class Summary:
-    """What came of an enhancement.
-
-    Attributes
-    ----------
-    squares, total, voxels
-        Of f↓(SR) − scan in HU inside the mask.
-    tiles, skipped
-        Tiles in all, and those outside the mask that cost nothing.
-    found_finished
-        Nothing was done, because an earlier run had finished it.
-    """
-
-    squares: float = 0.0
-    total: float = 0.0
-    voxels: int = 0
-    tiles: int = 0
-    skipped: int = 0
-    found_finished: bool = False
-
-    def add(self, residual: tuple[float, float, int], tiles: int, skipped: int) -> None:
-        """Take a slice, or several, into account."""
-        self.squares += residual[0]
-        self.total += residual[1]
-        self.voxels += residual[2]
-        self.tiles += tiles
-        self.skipped += skipped
-
-    def lines(self) -> list[str]:
-        """Say it in words."""
-        said = []
-        if self.voxels:
-            rms, bias = (self.squares / self.voxels) ** 0.5, self.total / self.voxels
-            said.append(
-                f"consistency: mean of each block − scan inside the mask: RMS {rms:.2f} HU, bias {bias:+.2f} HU"
-            )
-        if self.tiles:
-            said.append(f"skipped: {100 * self.skipped / self.tiles:.0f}% of the tiles lie outside the mask")
-        return said
 
 
 @dataclass(frozen=True)
@@ -117,38 +76,34 @@ def slabs_of(count: int, size: int, finished: set[int]) -> list[tuple[int, int]]
 
 
 def fill(
-    worker: Engine | Patchwise,
-    part: Volume,
-    mask: NDArray[np.bool_] | None,
-    first: int,
+    enhancer: SliceEnhancer,
+    part: ScanPart,
     slabs: list[tuple[int, int]],
     stores: Stores,
-    finished: Callable[[dict[str, Any]], None],
+    finished: Callable[[FinishedSlab], None],
 ) -> None:
     """Enhance slabs of `part` into the stores; reading, computing and writing overlap.
 
     Parameters
     ----------
-    worker
+    enhancer
         What enhances a slice.
-    part, mask
-        The scan, or the part of it to enhance.
-    first
-        Index in the whole scan of the part's first slice.
+    part
+        What is enhanced.
     slabs
         Runs of slices, as indices of `part`.
     stores
         Where the slices go.
     finished
-        Called, in the order of the slabs, with the journal's line of each after it is on the disk.
+        Called, in the order of the slabs, with what is to be noted of each after it is on the disk.
     """
     with ThreadPoolExecutor(1) as pen:
-        waiting: list[tuple[tuple[int, int], list[Future[None]], Summary]] = []
+        waiting: list[tuple[tuple[int, int], list[Future[None]], EnhancementSummary]] = []
         unwritten: deque[Future[None]] = deque()
-        for (begin, end), block in _read_ahead(part, slabs):
-            writes, summary = [], Summary()
+        for (begin, end), block in _read_ahead(part.scan, slabs):
+            writes, summary = [], EnhancementSummary()
             for z in range(begin, end):
-                made = worker.enhance(block[z - begin], None if mask is None else mask[z], first + z)
+                made = enhancer.enhance(block[z - begin], part.mask_of(z), part.first + z)
                 summary.add(made.residual, made.tiles, made.skipped)
                 if len(unwritten) == AHEAD:
                     unwritten.popleft().result()
@@ -162,15 +117,18 @@ def fill(
 
 
 def _settle(
-    run: tuple[int, int], writes: list[Future[None]], summary: Summary, finished: Callable[[dict[str, Any]], None]
+    run: tuple[int, int],
+    writes: list[Future[None]],
+    summary: EnhancementSummary,
+    finished: Callable[[FinishedSlab], None],
 ) -> None:
     for write in writes:
         write.result()
-    residual = [summary.squares, summary.total, summary.voxels]
-    finished({"slices": list(run), "residual": residual, "tiles": [summary.tiles, summary.skipped]})
+    residual = summary.squares, summary.total, summary.voxels
+    finished(FinishedSlab(slices=run, residual=residual, tiles=(summary.tiles, summary.skipped)))
 
 
-def _read_ahead(part: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
+def _read_ahead(scan: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
     """Slabs with their voxels, read by another thread before they are asked for."""
     ready: queue.Queue[Any] = queue.Queue(AHEAD)
     stop = threading.Event()
@@ -180,7 +138,7 @@ def _read_ahead(part: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tu
             for run in slabs:
                 if stop.is_set():
                     return
-                ready.put((run, np.asarray(part.data[run[0] : run[1]])))
+                ready.put((run, np.asarray(scan.data[run[0] : run[1]])))
             ready.put(None)
         except BaseException as error:
             ready.put(error)
@@ -202,12 +160,11 @@ def _read_ahead(part: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tu
                 continue
 
 
-def summarised(journal: Journal) -> Summary:
+def summarised(journal: Journal) -> EnhancementSummary:
     """Sum of what the journal's lines tell."""
-    summary = Summary()
-    for line in journal.done:
-        squares, total, voxels = line["residual"]
-        summary.add((squares, total, voxels), *line["tiles"])
+    summary = EnhancementSummary()
+    for slab in journal.done:
+        summary.add(slab.residual, *slab.tiles)
     return summary
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from ctloupe.enhance.job import model_record, weights_digest
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
@@ -48,7 +47,7 @@ class Entry:
     @cached_property
     def weights(self) -> str:
         """Digest of the model's weights; asked for in every case."""
-        return weights_digest(self.resolver)
+        return self.resolver.model.digest()
 
 
 def measure_suite(
@@ -120,7 +119,7 @@ def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
             raise OptionError(f"`model` {name}: bicubic is always a row; choose another name")
         resolver = load_model(path, suite.scale)
         seed = sum(entry.row == name for entry in entries)
-        entries.append(Entry(name, seed, replace(resolver, name=name)))
+        entries.append(Entry(name, seed, resolver.named(name)))
     return entries
 
 
@@ -177,7 +176,7 @@ def _measured(
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
     found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired)
     models: dict[str, dict[str, Any]] = {
-        entry.key: model_record(entry.resolver) | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
+        entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
     keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: plain, **rows})
     warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}

@@ -55,12 +55,13 @@ class LungAnatomy:
     Attributes
     ----------
     hu : int16 array of shape (z, y, x)
-        Between −1000 (air) and 40 (tissue, blood).
-    labels : uint8 array of shape (z, y, x), values of `LungLabel`
+        Hounsfield units from −1000 (air) to 40 (tissue, blood).
+    labels : uint8 array of shape (z, y, x)
+        Values of `LungLabel`.
     branches : tuple of Branch
         Airways, arteries and veins; `parent` indexes this tuple. Tubes may lie wholly or partly off the grid.
     spacing
-        Isotropic voxel edge in mm.
+        Edge of the isotropic voxels in mm.
     alveolar_edge
         Edge in voxels of the cube that holds one alveolus seed.
     """
@@ -87,19 +88,21 @@ def lung_anatomy(
     Parameters
     ----------
     shape : (z, y, x)
-        At least 8 voxels on each axis.
+        Number of voxels, at least 8 on each axis.
     seed
         Decides everything random.
     spacing
-        Isotropic voxel edge in mm, at most 0.15.
+        Edge of the isotropic voxels in mm, 0.02 to 0.15.
     alveolus_mm
         Mean alveolar diameter, 0.25 to 0.4; rounded to what whole voxels of lattice allow.
-    lobule_mm, septum_mm
-        Size of the secondary lobules and thickness of their septa.
+    lobule_mm
+        Diameter of the secondary lobules.
+    septum_mm
+        Thickness of the septa between them.
     parenchyma_hu
-        Mean of the foam, −900 to −750.
+        Mean of the alveolar foam in HU, −900 to −750.
     nodule
-        Add a lobulated soft-tissue nodule of 3 to 6 mm (smaller where the block is smaller).
+        Whether a lobulated soft-tissue nodule of 3 to 6 mm is put in (smaller where the block is smaller).
 
     Raises
     ------

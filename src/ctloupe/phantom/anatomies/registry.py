@@ -29,7 +29,6 @@ DEFAULT: Final = next(iter(BUILT_IN))
 """Name of the anatomy that is meant where none is named."""
 
 
-@cache
 def _outside() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in BUILT_IN}
 
@@ -46,7 +45,8 @@ def get(name: str) -> Anatomy:
     Raises
     ------
     OptionError
-        If there is none of that name, a plug-in cannot be imported, or its labels are another anatomy's.
+        If there is none of that name, or a plug-in cannot be imported, is no `Anatomy` of its entry point's name, or
+        has a label of another anatomy.
     """
     if name in BUILT_IN:
         module, attribute = BUILT_IN[name].split(":")
@@ -56,20 +56,25 @@ def get(name: str) -> Anatomy:
     if name not in outside:
         raise OptionError(f"no anatomy is called '{name}'; there are: {', '.join(names())}")
     try:
-        loaded: Anatomy = outside[name].load()
+        loaded = outside[name].load()
     except (ImportError, AttributeError) as error:
         raise OptionError(f"anatomy '{name}' ({outside[name].value}) cannot be imported: {error}") from error
-    _require_own_labels(loaded, names()[: names().index(name)])
-    return loaded
+    return _sound(loaded, outside[name])
 
 
-def _require_own_labels(anatomy: Anatomy, earlier: Iterable[str]) -> None:
-    for name in earlier:
-        shared = set(anatomy.tissues()) & set(get(name).tissues()) - {0}
+def _sound(loaded: object, entry: EntryPoint) -> Anatomy:
+    """What an entry point gave, if it can stand beside the other anatomies."""
+    from ctloupe.phantom.anatomies.base import Anatomy
+
+    if not isinstance(loaded, Anatomy) or loaded.name != entry.name:
+        raise OptionError(f"{entry.value} is no Anatomy whose name is '{entry.name}'; give both the same name")
+    for other in names()[: names().index(entry.name)]:
+        shared = set(loaded.tissues()) & set(get(other).tissues()) - {0}
         if shared:
             raise OptionError(
-                f"anatomy '{anatomy.name}' has label {min(shared)}, which is of '{name}'; give its labels other numbers"
+                f"anatomy '{entry.name}' has label {min(shared)}, which is of '{other}'; give its labels other numbers"
             )
+    return loaded
 
 
 def anatomies() -> tuple[Anatomy, ...]:

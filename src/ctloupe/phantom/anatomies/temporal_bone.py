@@ -60,14 +60,15 @@ class TemporalBone:
     Attributes
     ----------
     hu : int16 array of shape (z, y, x)
-        Between −1000 (air) and 2100 (dense bone).
-    labels : uint8 array of shape (z, y, x), values of `TemporalBoneLabel`
+        Hounsfield units from −1000 (air) to 2100 (dense bone).
+    labels : uint8 array of shape (z, y, x)
+        Values of `TemporalBoneLabel`.
     spacing
-        Isotropic voxel edge in mm.
+        Edge of the isotropic voxels in mm.
     spiral : (n, 3) in mm
-        Middle of the cochlear canal, (z, y, x) from the centre of voxel [0, 0, 0].
+        Points along the middle of the cochlear canal, (z, y, x) from the centre of voxel [0, 0, 0].
     radii : (n,) in mm
-        Of the canal there.
+        Radius of the canal at these points.
     """
 
     hu: NDArray[np.int16]
@@ -83,11 +84,11 @@ def temporal_bone(shape: Shape, seed: int, spacing: float = 0.018) -> TemporalBo
     Parameters
     ----------
     shape : (z, y, x)
-        At least 8 voxels on each axis; what lies off the grid is cut off.
+        Number of voxels, at least 8 on each axis; what lies off the grid is cut off.
     seed
         Decides everything random.
     spacing
-        Isotropic voxel edge in mm, 0.01 to 0.1.
+        Edge of the isotropic voxels in mm, 0.01 to 0.1.
 
     Raises
     ------

@@ -33,7 +33,8 @@ def parenchyma(
 
     Returns
     -------
-    float32 array of shape (z, y, x), 0 (air) to 1 (tissue)
+    float32 array of shape (z, y, x)
+        Share from 0 (air) to 1 (tissue).
     """
     field = np.clip(1 + 0.15 * _slow_field(shape, spacing, rng), 0.6, 1.5)
     return alveolar_foam(shape, edge, (_wall_for(share, edge) * field).astype(np.float32), rng)

@@ -19,15 +19,15 @@ class Septa:
     Parameters
     ----------
     low, high : (z, y, x) in mm
-        Box that the lobules fill.
+        Corners of the box that the lobules fill.
     diameter
-        Lobule size in mm.
+        Diameter of a lobule in mm.
     thickness
-        Of the septa, in mm.
+        Thickness of the septa in mm.
     rng
         Decides seeds, bending and which septa are absent.
     missing
-        Share of septa left out (human septa are incomplete).
+        Share of the septa that is left out, since human septa are incomplete.
     """
 
     def __init__(

@@ -64,12 +64,20 @@ def grow_tree(
 
     Parameters
     ----------
-    supply : (n, 3), mm
+    kind
+        Kind of every branch; airways have walls.
+    supply : (n, 3) in mm
         Points spread over the region to be supplied.
-    root, direction : (3,)
-        Where the trunk starts (mm), and its unit direction.
-    radius, smallest
-        Radius of the trunk, and the radius below which branches end, in mm.
+    root : (3,) in mm
+        Where the trunk starts.
+    direction : (3,)
+        Unit direction of the trunk.
+    radius
+        Radius of the trunk in mm.
+    smallest
+        Radius in mm below which branches end.
+    rng
+        Decides lengths, angles and how regions are split.
     snap
         Moves the end of each branch, for instance on to a septum.
 

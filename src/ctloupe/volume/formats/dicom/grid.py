@@ -58,7 +58,7 @@ def _pairs(slices: Sequence[Slice], after: NDArray[np.intp]) -> str:
 
 
 def typical_gap(gaps: NDArray[np.float64]) -> float | None:
-    """Lower median of distances in mm; None of none."""
+    """Return the lower median of distances in mm, or None where there are none."""
     # The lower median is a distance that occurs: with gaps of 5 and 10 mm, the mean of both would blame each.
     return float(np.percentile(gaps, 50, method="lower")) if len(gaps) else None
 
@@ -139,7 +139,7 @@ def check_present(slices: Sequence[Slice]) -> None:
 
 
 def _odd(values: NDArray[np.float64], tolerance: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The row most slices share, and which rows differ from it by more than `tolerance`."""
+    """Return the row that most slices share, and which rows differ from it by more than `tolerance`."""
     rows = [tuple(row) for row in np.round(values, 6)]
     common = values[rows.index(Counter(rows).most_common(1)[0][0])]
     return common, np.abs(values - common).max(axis=1) > tolerance
@@ -198,7 +198,7 @@ def stacked_slices(slices: Sequence[Slice]) -> Stack:
 def _slice_distance(
     slices: Sequence[Slice], positions: NDArray[np.float64], normal: NDArray[np.float64], pixel: float
 ) -> float:
-    """Distance in mm of the slices, which are in order along `normal`."""
+    """Return the distance in mm of the slices, which are in order along `normal`."""
     if len(slices) == 1:
         if slices[0].thickness is None:
             raise GeometryError(

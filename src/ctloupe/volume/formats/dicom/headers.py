@@ -49,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Slice:
-    """What a file, or one frame of it, says of one slice; None where it says nothing usable."""
+    """What a file, or one frame of it, says of one slice; an entry is None where it says nothing usable."""
 
     header: Header
     frame: int | None
@@ -68,7 +68,7 @@ class Slice:
 
 
 def visible_files(entries: Iterable[Path]) -> Iterator[Path]:
-    """Files of a folder in order of name, without hidden ones and DICOMDIR."""
+    """Yield the files of a folder in order of name, without hidden ones and DICOMDIR."""
     for file in sorted(entries):
         if not file.name.startswith(".") and file.name.upper() != "DICOMDIR" and file.is_file():
             yield file
@@ -97,7 +97,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def grouped_series(path: Path) -> list[list[Slice]]:
-    """Slices of each series under `path`, in the order of their numbers."""
+    """Return the slices of each series under `path`, in the order of their numbers."""
     files = _files(path)
     groups: dict[str, list[Slice]] = {}
     for file in files:
@@ -117,7 +117,7 @@ def grouped_series(path: Path) -> list[list[Slice]]:
 
 
 def _read_header(path: Path, label: str) -> list[Slice]:
-    """The slices of a file, or none when it is no image."""
+    """Return the slices of a file, or none when it is no image."""
     damaged = f"{label}: damaged or truncated DICOM file; copy it again from its source"
     try:
         # The library's warnings quote header values, which may be a patient's.
@@ -204,7 +204,7 @@ def _slice(
 
 
 def _scaling(transform: Dataset, keyword: str) -> float | None:
-    """The value, NaN where the tag is there and unreadable, None where it is absent."""
+    """Return the value of a tag, NaN where it is there and unreadable, None where it is absent."""
     if keyword not in transform:
         return None
     number = _numbers(transform, keyword, 1)
@@ -256,11 +256,11 @@ def _fragments_complete(stream: BinaryIO, size: int) -> bool:
 
 
 def named_files(labels: Iterable[str]) -> str:
-    """At most three names, and how many more."""
+    """List at most three names, and say how many more there are."""
     names = list(dict.fromkeys(labels))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def at_fault(slices: Iterable[Slice]) -> str:
-    """Names of the files that hold `slices`."""
+    """List the files that hold `slices`, as `named_files` does."""
     return named_files(one.label for one in slices)

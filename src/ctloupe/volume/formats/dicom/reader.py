@@ -50,16 +50,17 @@ class SeriesInfo:
     key : str
         What selects it: ``"1"`` to ``"n"``, ordered by SeriesNumber, then by SeriesInstanceUID.
     number : int or None
-        Its SeriesNumber.
+        SeriesNumber of its files.
     n_files : int
+        Number of its files.
     shape : (z, y, x)
-        Slices, rows and columns; of the first slice where they differ.
+        Number of slices, rows and columns; those of the first slice where they differ.
     modality : str
-        DICOM's code, for instance ``"CT"``; empty where absent.
+        Code of the modality in DICOM, for instance ``"CT"``; empty where it is absent.
     spacing : (z, y, x) in mm, or None
-        None where the headers do not tell.
+        Distance of the slices and size of the pixels; None where the headers do not tell.
     files : tuple of Path
-        In order of file name.
+        Files in order of their names.
     """
 
     key: str
@@ -72,7 +73,7 @@ class SeriesInfo:
 
 
 def list_series(path: Path) -> list[SeriesInfo]:
-    """The image series of a folder or file, without checking them.
+    """List the image series of a folder or file, without checking them.
 
     Files without an image (DICOMDIR, reports, structure sets) are left out. Subfolders are searched only
     where the folder itself holds no DICOM file.
@@ -86,7 +87,7 @@ def list_series(path: Path) -> list[SeriesInfo]:
 
 
 def source_series(path: Path, series: str | int | None = None) -> list[Path]:
-    """The files of one checked series, ordered along the slice normal as `read_dicom` stacks them.
+    """Return the files of one checked series, ordered along the slice normal as `read_dicom` stacks them.
 
     Parameters and errors are those of `read_dicom`, but no pixel is decoded.
     """
@@ -95,7 +96,7 @@ def source_series(path: Path, series: str | int | None = None) -> list[Path]:
 
 
 def read_dicom(path: Path, series: str | int | None = None) -> Volume:
-    """Volume of one DICOM series.
+    """Return the volume of one DICOM series.
 
     Slices are ordered along the normal of ImageOrientationPatient; the origin is the centre of the first
     voxel of the first slice. RescaleSlope and RescaleIntercept are applied to each slice: int16 where all are
@@ -105,9 +106,9 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
     Parameters
     ----------
     path
-        A folder (its subfolders count only where it holds no DICOM file itself), or one file, read alone.
+        Folder (its subfolders count only where it holds no DICOM file itself), or one file, which is read alone.
     series
-        Which one, where there are several: its index in `list_series`, or its SeriesInstanceUID.
+        Which series to read where there are several: its index in `list_series`, or its SeriesInstanceUID.
 
     Raises
     ------
@@ -187,7 +188,7 @@ def _checked(path: Path, series: str | int | None) -> Stack:
 
 
 def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float], tuple[str, ...]]:
-    """Slope and intercept of each slice, and what the history must say of them."""
+    """Return the slope and intercept of each slice, and what the history must say of them."""
     absent = [one for one in slices if one.slope is None and one.intercept is None]
     if len(absent) == len(slices):
         note = ("no rescale tags: stored values taken as they are (slope 1, intercept 0)",)

@@ -46,16 +46,16 @@ def write_dicom(volume: Volume, folder: Path, source: Sequence[Path] = ()) -> No
     Parameters
     ----------
     volume
-        In HU, integers that fit 16 bits. Slices are read and written one after the other.
+        Volume of integers in HU that fit 16 bits. Slices are read and written one after the other.
     folder
-        To create.
+        Folder to create.
     source
         Files of the DICOM series that the volume was made from, in any order.
 
     Raises
     ------
     IntensityError
-        If the volume is not in HU or not of integers.
+        If the volume is not in HU, or does not hold integers.
     FileError
         If a source file cannot be read.
     """
@@ -90,7 +90,7 @@ class _Source:
 
 
 def _template(volume: Volume, source: Sequence[Path]) -> tuple[Dataset, _Source | None]:
-    """What all images of the series share, and the source images."""
+    """Return what all images of the series share, and the source images."""
     shared = Dataset()
     for keyword in _EMPTY:
         setattr(shared, keyword, "" if keyword not in ("KVP", "AcquisitionNumber") else None)
@@ -163,5 +163,5 @@ def _fill(image: Dataset, plane: NDArray[Any], folder: Path) -> None:
 
 
 def _decimals(values: Sequence[float] | NDArray[np.float64]) -> list[str]:
-    """Numbers as DICOM's decimal strings: sixteen characters, as many digits as fit."""
+    """Write numbers as DICOM's decimal strings: sixteen characters, as many digits as fit."""
     return [format_number_as_ds(float(value) + 0.0) for value in values]

@@ -24,7 +24,7 @@ class StoredVoxels:
     file
         File that holds them: the one with the header, or one beside it.
     offset
-        Bytes before them; negative when they are the last bytes of the file.
+        Number of bytes before them; negative when they are the last bytes of the file.
     encoding
         Name of the encoding, ``raw`` or ``zlib`` among others.
     millimetres
@@ -46,7 +46,7 @@ def voxels_of(path: Path) -> StoredVoxels:
     Raises
     ------
     FileError
-        If the header is damaged, or describes voxels that are not read, as text.
+        If the header is damaged, or describes voxels that are not read, for instance as text.
     GeometryError
         If it states no voxel size, or an unknown unit.
     """

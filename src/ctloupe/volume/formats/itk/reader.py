@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 22
 
 
 def read_itk(path: Path) -> Volume:
-    """Volume of a MetaImage or NRRD file, in memory and in millimetres whatever unit the file states.
+    """Return the volume of a MetaImage or NRRD file, in memory and in millimetres whatever unit the file states.
 
     The type of the voxels is kept, except that float64 becomes float32. Files of `write_itk` bring back
     modality and units; those of others are ``"unknown"`` and ``"raw"``.

@@ -18,14 +18,14 @@ _NOTICE = "ctloupe_notice"
 
 
 def write_itk(volume: Volume, path: Path) -> None:
-    """Write `volume` uncompressed; of ``.mhd`` the voxels go to a ``.raw`` of the same name beside it.
+    """Write `volume` uncompressed; the voxels of ``.mhd`` go to a ``.raw`` of the same name beside it.
 
     All voxels are in memory meanwhile, twice for a moment. Booleans become uint8.
 
     Raises
     ------
     IntensityError
-        If a value is NaN or infinite, or the type is one that SimpleITK has not got.
+        If a value is NaN or infinite, or SimpleITK does not have the type.
     OSError
         If the disk is full or the write fails.
     """

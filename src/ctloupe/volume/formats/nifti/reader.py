@@ -50,7 +50,7 @@ class _Stored:
 
 
 def read_nifti(path: Path) -> Volume:
-    """Volume of a single-file NIfTI-1 or NIfTI-2, in millimetres whatever unit the file uses.
+    """Return the volume of a single-file NIfTI-1 or NIfTI-2, in millimetres whatever unit the file uses.
 
     Integers stay integers where the scaling in the header allows it; all other values become float32. The
     voxels of an uncompressed file are read when `Volume.data` is sliced. The sform wins over the qform. Files
@@ -162,7 +162,7 @@ def _unplaced(header: Any) -> NDArray[np.float64]:
 def _scaling(
     path: Path, header: Any, stored: np.dtype[Any]
 ) -> tuple[np.dtype[Any], Callable[[NDArray[Any]], NDArray[Any]]]:
-    """Type of the values and the map to them from stored voxels, by the slope and intercept of the header."""
+    """Return the type of the values and the map from stored voxels to them, by the header's slope and intercept."""
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not math.isfinite(slope) or slope == 0:
         slope, inter = 1.0, 0.0

@@ -23,7 +23,7 @@ _NIFTI1_LONGEST_AXIS = 32767
 def write_nifti(volume: Volume, path: Path) -> None:
     """Write `volume` slab by slab as NIfTI-1 (NIfTI-2 where an axis is longer than 32767 voxels).
 
-    The type of the voxels is kept. qform and sform both hold the affine. A name ending in ``.gz`` is
+    The type of the voxels is kept, and qform and sform both hold the affine. A name ending in ``.gz`` is
     compressed at level 1, which loses 2 % in size against level 6 and is more than twice as fast. Equal
     volumes give equal bytes.
 

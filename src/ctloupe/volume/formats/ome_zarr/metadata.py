@@ -47,7 +47,7 @@ class Multiscale(BaseModel):
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
-    """User attributes of the group at `path`.
+    """Return the user attributes of the group at `path`.
 
     Raises
     ------

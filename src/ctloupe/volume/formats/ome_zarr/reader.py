@@ -33,7 +33,7 @@ DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, 
 
 
 def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
-    """Voxel type in native byte order; `IntensityError` unless integer or floating."""
+    """Return the voxel type in native byte order; raise `IntensityError` unless it is integer or floating."""
     plain = np.dtype(dtype).newbyteorder("=")
     if plain.kind not in "iuf":
         raise IntensityError(f"{path}: expected integer or floating voxels, found {plain}; convert them first")
@@ -41,7 +41,7 @@ def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
 
 
 def read_ome_zarr(path: Path) -> Volume:
-    """Volume of the finest level of an OME-Zarr store (NGFF 0.4 or 0.5), read when sliced.
+    """Return the volume of the finest level of an OME-Zarr store (NGFF 0.4 or 0.5), read when sliced.
 
     Origin and direction come from our own exact matrix where it agrees with the NGFF scale and translation;
     otherwise the origin is the translation and the direction the identity. A chunk that is not there holds
@@ -101,7 +101,7 @@ class _Layout:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without its details."""
+    """Return what an error says, without its details."""
     return str(error).partition("\n")[0]
 
 

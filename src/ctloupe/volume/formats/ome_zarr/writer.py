@@ -30,26 +30,26 @@ _TILE = 512
 
 
 class OmeZarrWriter:
-    """Writes a volume to a new OME-Zarr (NGFF 0.5, Zarr 3) store, a slab of whole slices at a time.
+    """Write a volume to a new OME-Zarr (NGFF 0.5, Zarr 3) store, a slab of whole slices at a time.
 
-    Array ``0`` and, made on the way, `levels` coarser ones that each halve y and x by the rounded mean of four;
-    chunks of 1×512×512 (clipped to the shape), all chunks of a slice in one shard, blosc-zstd 3 with bitshuffle
-    and a CRC-32C for each chunk. Equal data and arguments give equal bytes, however the slices are divided
-    into slabs. Slices never written read as `fill_value`. Several writers may fill different slices, never the
-    same one.
+    The store holds array ``0`` and, made on the way, `levels` coarser ones that each halve y and x by the rounded
+    mean of four. Chunks are 1×512×512 (clipped to the shape), all chunks of a slice lie in one shard, and each is
+    compressed by blosc-zstd 3 with bitshuffle and carries a CRC-32C. Equal data and arguments give equal bytes,
+    however the slices are divided into slabs. Slices never written read as `fill_value`. Several writers may fill
+    different slices, never the same one.
 
     Parameters
     ----------
     path
-        Folder to create; must not hold a store.
+        Folder to create; it must not hold a store.
     shape, dtype
-        (z, y, x), and an integer or floating type.
+        Number of voxels (z, y, x), and an integer or floating type.
     spacing, origin, direction
-        As in `Volume`.
+        Place in space, as in `Volume`.
     attributes
-        Further entries of the ``ctloupe`` attribute, for instance ``{"history": [...]}``; JSON-able.
+        Further entries of the ``ctloupe`` attribute, plain data such as ``{"history": [...]}``.
     levels
-        Coarser levels; y and x must be divisible by 2 that many times.
+        Number of coarser levels; y and x must be divisible by 2 that many times.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class OmeZarrWriter:
         Raises
         ------
         FileError
-            If it is not there or damaged.
+            If the store is not there or damaged.
         """
         writer = cls.__new__(cls)
         writer.path = Path(path)
@@ -145,7 +145,7 @@ class OmeZarrWriter:
         return writer
 
     def files(self, z: int) -> list[Path]:
-        """Files that hold slice `z`, one a level; a level of nothing but the fill value has none."""
+        """Return the files that hold slice `z`, one a level; a level of nothing but the fill value has none."""
         names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
         return [name for name in names if name.is_file()]
 
@@ -185,7 +185,7 @@ class OmeZarrWriter:
 
 
 def _halved(slab: NDArray[Any]) -> NDArray[Any]:
-    """Mean of every 2×2 pixels of ``(k, y, x)``; of integers rounded, halves up."""
+    """Return the mean of every 2×2 pixels of ``(k, y, x)``; means of integers are rounded, halves up."""
     wide = np.int64 if slab.dtype.itemsize > 2 else np.int32
     if slab.dtype.kind == "f":
         return (0.25 * (_pairs(slab[:, ::2]) + _pairs(slab[:, 1::2]))).astype(slab.dtype)
@@ -208,14 +208,14 @@ def write_ome_zarr(volume: Volume, path: Path) -> None:
 def _level(
     level: int, spacing: geometry.Triple, origin: geometry.Triple
 ) -> tuple[str, geometry.Triple, geometry.Triple]:
-    """Path, scale and translation of a level that is 2^level times coarser in y and x; NGFF knows no direction."""
+    """Return path, scale and translation of a level 2^level times coarser in y and x; NGFF knows no direction."""
     if level:
         spacing, origin = geometry.coarsened_grid(spacing, origin, geometry.IDENTITY, 1 << level)
     return str(level), spacing, (origin[2], origin[1], origin[0])
 
 
 def _ngff(levels: Sequence[tuple[str, geometry.Triple, geometry.Triple]]) -> dict[str, Any]:
-    """NGFF 0.5 metadata; `levels` are (path, scale zyx, translation zyx) in mm, finest first."""
+    """Return NGFF 0.5 metadata; `levels` are (path, scale zyx, translation zyx) in mm, finest first."""
     axes = [{"name": axis, "type": "space", "unit": "millimeter"} for axis in "zyx"]
     datasets = [
         {

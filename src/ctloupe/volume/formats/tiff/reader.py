@@ -38,7 +38,7 @@ class _Stack:
 
 
 def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) -> Volume:
-    """Volume of a multi-page TIFF, or of a folder of single-page ones in natural order (``s2``, ``s10``).
+    """Return the volume of a multi-page TIFF, or of a folder of single-page ones in natural order (``s2``, ``s10``).
 
     Voxels are read when `Volume.data` is sliced. Files written by `write_tiff` also bring back their origin,
     modality, units and history; of any other file the origin is zero, the modality unknown and the units raw.
@@ -46,10 +46,10 @@ def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) 
     Parameters
     ----------
     path
-        A file, or a folder.
+        File, or folder of files.
     voxel_size
-        (z, y, x) in mm. Wins over the file; the history tells when the two differ. Without it the file must
-        state all three (OME-XML, or ImageJ's spacing, unit and resolution).
+        Voxel size (z, y, x) in mm. It wins over the file, and the history tells when the two differ. Without it the
+        file must state all three (OME-XML, or ImageJ's spacing, unit and resolution).
 
     Raises
     ------

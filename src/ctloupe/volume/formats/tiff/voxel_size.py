@@ -42,14 +42,14 @@ class Statement:
 
 
 def stated(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[tuple[Statement, ...], dict[str, Any]]:
-    """Every voxel size an open file states, and what `write_tiff` noted in it besides.
+    """Return every voxel size that an open file states, and what `write_tiff` noted in it besides.
 
     Returns
     -------
     statements
         At most one for each of OME-XML, ImageJ and the resolution tags; print resolutions are left out.
     place
-        ``origin``, ``modality``, ``units`` and ``history`` of a file written here; else empty.
+        ``origin``, ``modality``, ``units`` and ``history`` of a file written here, and nothing of any other.
     """
     statements: list[Statement] = []
     place: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def _our_place(root: ElementTree.Element, pixels: ElementTree.Element) -> dict[s
 
 
 def _in_mm(value: Any, unit: Any) -> float | None:
-    """`value` in millimetres, or None where value or unit is not a length."""
+    """Return `value` in millimetres, or None where value or unit is not a length."""
     name = re.sub(r"\\u00[Bb]5|µ|μ", "u", str(unit).strip())
     # Symbols keep their case: Mm is a million metres.
     name = name.lower() if len(name) > 2 else name
@@ -114,7 +114,7 @@ def _in_mm(value: Any, unit: Any) -> float | None:
 
 
 def _pixel(page: tifffile.TiffPage, tag: str) -> float | None:
-    """Units a pixel from a resolution tag (pixels a unit); None for the 1/1 that stands for "not known"."""
+    """Return the units a pixel from a resolution tag (pixels a unit), or None for the 1/1 that says "not known"."""
     value = page.tags.valueof(tag)
     if not isinstance(value, tuple) or len(value) != 2 or min(value) <= 0 or value[0] == value[1]:
         return None
@@ -128,7 +128,7 @@ def _is_print(pixel_mm: float) -> bool:
 def settle_voxel_size(
     path: Path, statements: Sequence[Statement], given: tuple[float, float, float] | None
 ) -> tuple[geometry.Triple, tuple[str, ...]]:
-    """Voxel size (z, y, x) in mm to use for `path`, and what its history should tell.
+    """Return the voxel size (z, y, x) in mm to use for `path`, and what its history should tell.
 
     Raises
     ------

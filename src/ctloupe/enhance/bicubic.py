@@ -1,0 +1,47 @@
+"""Slices enlarged by bicubic interpolation, without a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctloupe.enhance.back_projection import difference, make_consistent
+from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.enhance.tiling import Tiling
+from ctloupe.networks.bicubic import enlarge_bicubic
+
+
+class BicubicSliceEnhancer:
+    """Enlarges slices; see `SliceEnhancer`.
+
+    Parameters
+    ----------
+    scale
+        In-plane enlargement.
+    consistent
+        Correct every slice so that its block means equal the scan inside the mask.
+    """
+
+    tiling: Tiling | None = None
+    tile: tuple[int, int] | None = None
+
+    def __init__(self, scale: int, consistent: bool = False) -> None:
+        self.scale, self.consistent = scale, consistent
+
+    def use(self, tiling: Tiling) -> None:
+        """Do nothing: slices are not cut."""
+
+    def footprint(self, shape: tuple[int, int]) -> float:
+        """No features are in work."""
+        return 0.0
+
+    @torch.inference_mode()
+    def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
+        """Enlarge one slice; see `SliceEnhancer.enhance`."""
+        scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
+        plane = enlarge_bicubic(scan[None, None], self.scale)[0, 0]
+        inside = np.ones(scan.shape, bool) if mask is None else mask
+        if self.consistent:
+            make_consistent(plane, scan, inside, self.scale)
+        return EnhancedSlice.of(plane, None, difference(plane, scan, self.scale)[inside], 0, 0)

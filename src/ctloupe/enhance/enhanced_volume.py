@@ -1,0 +1,85 @@
+"""The enhanced volume: its grid, its history, and its voxels when they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.scan_part import ScanPart
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
+from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.volume.geometry import refined_grid
+from ctloupe.volume.volume import LazyArray, Volume
+
+
+def levels_of(scale: int) -> int:
+    """Number of halvings from the enhanced grid down to the scan's."""
+    return int(math.log2(scale))
+
+
+def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: Any = None) -> Volume:
+    """Put the enhanced voxels of `scan` at their place, with a line of history; None: a volume without voxels."""
+    spacing, origin = refined_grid(scan.spacing, scan.origin, scan.direction, model.scale)
+    how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
+    how += ", made consistent with the scan" if options.consistent else ""
+    done = f"enhanced ×{model.scale} in-plane with {model.name}, {how}. {RESEARCH_NOTICE}"
+    z, y, x = scan.shape
+    voxels = _no_voxels((z, y * model.scale, x * model.scale), np.int16) if data is None else data
+    return scan.with_data(voxels, done, spacing=spacing, origin=origin, modality="clinical", units="HU")
+
+
+def described_deviation(model: LoadedModel, options: EnhanceOptions, scan: Volume) -> Volume | None:
+    """Describe the standard deviation of the passes, a volume without voxels; None for a single pass."""
+    if not options.samples:
+        return None
+    result = described(model, options, scan)
+    done = f"standard deviation of {options.samples} passes with dropout. {RESEARCH_NOTICE}"
+    return result.with_data(_no_voxels(result.shape, np.float32), done)
+
+
+def lazily(
+    model: LoadedModel,
+    options: EnhanceOptions,
+    enhancer: SliceEnhancer,
+    part: ScanPart,
+    keep: Callable[[int, EnhancedSlice], None],
+) -> Volume:
+    """Describe what `enhancer` makes of `part`, slice by slice when it is read.
+
+    Parameters
+    ----------
+    model, options
+        What is said of the result in its history.
+    enhancer
+        What enhances the slices.
+    part
+        What is enhanced.
+    keep
+        Given the index in `part` of every slice, and what was made of it.
+    """
+    z, y, x = part.scan.shape
+    shape = z, y * model.scale, x * model.scale
+
+    def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
+        planes = np.empty((block[0].stop - block[0].start, *shape[1:]), np.int16)
+        for z in range(block[0].start, block[0].stop):
+            made = enhancer.enhance(part.scan.data[z], part.mask_of(z), part.first + z)
+            planes[z - block[0].start] = made.values
+            keep(z, made)
+        return planes[:, block[1], block[2]]
+
+    return described(model, options, part.scan, LazyArray(shape, np.int16, read, "enhanced volume"))
+
+
+def _no_voxels(shape: tuple[int, int, int], dtype: type) -> LazyArray:
+    def read(block: tuple[slice, slice, slice]) -> NDArray[Any]:
+        raise FileError("this volume has no voxels yet")
+
+    return LazyArray(shape, dtype, read, "planned volume")

@@ -1,0 +1,109 @@
+"""How a model is applied to a volume: everything that may be chosen, in one frozen record that is validated once."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, Literal, Self, get_args
+
+import torch
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from ctloupe.enhance.blending import BLEND_MM
+from ctloupe.foundation.errors import OptionError
+from ctloupe.networks.precision import hardware_has_bf16
+
+Stitch = Literal["calibrated", "slice", "patches"]
+STITCHES: Final[tuple[Stitch, ...]] = get_args(Stitch)
+Precision = Literal["auto", "bf16", "float32"]
+
+SMALLEST_TILE: Final = 8
+
+
+class EnhanceOptions(BaseModel):
+    """Options of an enhancement.
+
+    Attributes
+    ----------
+    stitch
+        Where normalisation statistics come from. ``calibrated``: once per volume; ``slice``: each slice's own;
+        ``patches``: independent patches, as in the papers. The latter two are for comparison.
+    seed
+        Seed of the calibration sample and of dropout.
+    samples
+        Number of passes with different dropout masks that are averaged; 0: one pass without dropout.
+    match_histograms, median
+        With ``patches``: give each generated patch the histogram of its enlarged clinical patch, and filter each slice
+        with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
+    consistent
+        With ``calibrated``: correct each slice so that the mean of every s×s block equals the scan inside the mask.
+    blend
+        Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask; 0: at
+        once.
+    blend_outside
+        Whether it does so outside of the mask, which is then enhanced fully, instead of inside; see `Blend`.
+    precision
+        Type of the features: ``auto`` (bf16 where the hardware has it), ``bf16`` or ``float32``.
+    tile
+        Side of a tile in voxels of the scan, at least 8; None: chosen by memory.
+    memory
+        Bytes that the process may use; None: three quarters of what is available, 3 GB at most.
+
+    Raises
+    ------
+    OptionError
+        If a value is out of range or contradicts another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    WITHOUT_INFLUENCE: ClassVar[frozenset[str]] = frozenset({"memory", "precision", "tile"})
+    """Options that cannot change a byte of work that is continued.
+
+    Memory and tile decide how slices are cut, which is recorded and taken up again; of the precision, the type that it
+    comes to on this machine is recorded.
+    """
+
+    stitch: Stitch = "calibrated"
+    seed: int = 0
+    samples: int = 0
+    match_histograms: bool = False
+    median: int = 1
+    consistent: bool = False
+    blend: float = BLEND_MM
+    blend_outside: bool = False
+    precision: Precision = "auto"
+    tile: int | None = None
+    memory: int | None = None
+
+    @field_validator("stitch", "precision", mode="before")
+    @classmethod
+    def _known(cls, value: Any, info: ValidationInfo) -> Any:
+        known = get_args(Stitch if info.field_name == "stitch" else Precision)
+        if value not in known:
+            raise OptionError(f"`{info.field_name}` {value}: expected {', '.join(known[:-1])} or {known[-1]}")
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.samples < 0:
+            raise OptionError(f"`samples` {self.samples}: expected the number of passes, or 0")
+        if self.tile is not None and self.tile < SMALLEST_TILE:
+            raise OptionError(f"`tile` {self.tile}: expected at least {SMALLEST_TILE} voxels")
+        if self.median < 1 or self.median % 2 == 0:
+            raise OptionError(f"`median` {self.median}: expected an odd number of pixels, for instance 3")
+        if not 0 <= self.blend < float("inf"):
+            raise OptionError(f"`blend` {self.blend:g}: expected a distance in mm, 0 for a hard border")
+        if (self.match_histograms or self.median > 1) and self.stitch != "patches":
+            raise OptionError("`match_histograms` and `median` belong to `stitch` patches; without it there is no grid")
+        if self.consistent and self.stitch != "calibrated":
+            raise OptionError("`consistent` belongs to `stitch` calibrated")
+        return self
+
+    def dtype(self, device: torch.device) -> torch.dtype:
+        """Type of the features on `device`."""
+        bf16 = self.precision == "bf16" or (self.precision == "auto" and hardware_has_bf16(device.type))
+        return torch.bfloat16 if bf16 else torch.float32
+
+    def deciding(self) -> dict[str, Any]:
+        """Every option that can change the result, in JSON: all but `WITHOUT_INFLUENCE`."""
+        return self.model_dump(mode="json", exclude=set(self.WITHOUT_INFLUENCE))

@@ -1,0 +1,132 @@
+"""A model prepared for one volume: its normalisation statistics taken once, its work cut to fit the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctloupe.enhance.bicubic import BicubicSliceEnhancer
+from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.network.calibrate import calibrated
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
+from ctloupe.enhance.scan_part import Mask
+from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.tiling import choose_tiling
+from ctloupe.foundation.errors import IntensityError, OptionError
+from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
+from ctloupe.methods.package import Fingerprint
+from ctloupe.networks.dropout import MonteCarloDropout, sampling
+from ctloupe.prepare.patches import PatchBank
+from ctloupe.volume.volume import Volume
+
+CALIBRATION_PATCHES: Final = 64
+CALIBRATION_SLICES: Final = 16
+"""Slices, evenly spread over those with something in the mask, that the patches come from."""
+
+ROUNDING_PATCHES: Final = 8
+
+
+def prepared(
+    model: LoadedModel,
+    options: EnhanceOptions,
+    scan: Volume,
+    mask: Mask | None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> SliceEnhancer:
+    """Return what enhances the slices of a scan.
+
+    Parameters
+    ----------
+    model, options
+        What it is enhanced with, and how.
+    scan, mask
+        The whole scan, from which statistics are taken, and where it is enhanced; None: everywhere.
+    tell
+        Told how like the training data the scan is, and what half precision costs.
+
+    Raises
+    ------
+    OptionError
+        If the network needs more memory than there is.
+    """
+    if model.network is None:
+        return BicubicSliceEnhancer(model.scale, options.consistent)
+    spacing = scan.spacing[1], scan.spacing[2]
+    if options.stitch != "calibrated":
+        return PatchwiseSliceEnhancer(model, options, spacing)
+    patches = calibration_patches(model, scan, mask, options.seed)
+    if model.trained_on is not None:
+        tell(_unlikeness(model, model.trained_on, patches, scan).in_words())
+    network = _calibrated(model.network, patches, options)
+    dtype = options.dtype(model.device)
+    tiling = choose_tiling(network, model.scale, scan.shape, dtype, options)
+    enhancer = ExactSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell)
+    if dtype != torch.float32:
+        off = enhancer.rounding(patches[:ROUNDING_PATCHES])
+        tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (`precision` float32: none)")
+    return enhancer
+
+
+def calibrated_network(
+    model: LoadedModel, options: EnhanceOptions, scan: Volume, mask: Mask | None
+) -> nn.Module | None:
+    """Return the model's network with the normalisation statistics of `scan`; None for bicubic interpolation."""
+    if model.network is None:
+        return None
+    return _calibrated(model.network, calibration_patches(model, scan, mask, options.seed), options)
+
+
+def calibration_patches(model: LoadedModel, scan: Volume, mask: Mask | None, seed: int) -> Tensor:
+    """Seeded sample ``(n, 1, p, p)`` in [−1, 1] of the scan inside the mask, at the training patch size."""
+    size = min(model.patch_size, *scan.shape[1:])
+    # A few slices stand for all, so that neither time nor memory grows with their number.
+    shown = np.flatnonzero(mask.any((1, 2))) if mask is not None and mask.any() else np.arange(scan.shape[0])
+    chosen = shown[np.unique(np.linspace(0, len(shown) - 1, CALIBRATION_SLICES).astype(int))]
+    few = scan.with_data(np.stack([np.asarray(scan.data[int(z)]) for z in chosen]))
+
+    def sample(inside: Mask | None) -> PatchBank:
+        return PatchBank.sample(
+            [("scan", few, inside)], size, per_volume=CALIBRATION_PATCHES, window=model.window, seed=seed
+        )
+
+    try:
+        bank = sample(None if mask is None else mask[chosen])
+    except (IntensityError, OptionError):
+        # No patch of the training size fits inside the mask: patches from anywhere are the next best thing.
+        bank = sample(None)
+    return torch.from_numpy(bank.unit())
+
+
+def unlikeness_of(model: LoadedModel, scan: Volume, mask: Mask | None, seed: int) -> Unlikeness | None:
+    """How far a scan is from the training data; None for a model without any."""
+    if model.trained_on is None:
+        return None
+    return _unlikeness(model, model.trained_on, calibration_patches(model, scan, mask, seed), scan)
+
+
+def _unlikeness(model: LoadedModel, trained: Fingerprint, patches: Tensor, scan: Volume) -> Unlikeness:
+    hu = model.window.from_unit(patches[:, 0]).numpy()
+    found = image_statistics_of(hu, (scan.spacing[1], scan.spacing[2]))
+    return unlikeness(found, trained.clinical_statistics(), Spread(*trained.clinical_spread))
+
+
+def _calibrated(network: nn.Module, patches: Tensor, options: EnhanceOptions) -> nn.Module:
+    """The network with the statistics of `patches`; as it is when nothing in it normalises by the image."""
+    if not any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules()):
+        return network
+    if not options.samples:
+        return calibrated(network, patches)
+    with torch.random.fork_rng(), sampling(network):
+        torch.manual_seed(options.seed)
+        made = calibrated(network, patches)
+    for layer in made.modules():
+        if isinstance(layer, MonteCarloDropout):
+            layer.sampling = False  # as copied; the slice enhancer draws its own masks
+    return made

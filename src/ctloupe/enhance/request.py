@@ -1,0 +1,249 @@
+"""Everything that an enhancement is asked for, from scans to outputs: one volume, or a folder of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctloupe.enhance.blending import BLEND_MM
+from ctloupe.enhance.model import loaded_model
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.region import parse_region
+from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.scan_part import Mask
+from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
+from ctloupe.foundation.atomic import full_suffix
+from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.progress import Progress, Silent
+from ctloupe.prepare.masks import kind_of
+from ctloupe.train.fabric import resolve_accelerator
+from ctloupe.volume.collection import holds_several, name_of, volume_paths
+from ctloupe.volume.formats import read, require_writable, source_files
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class EnhanceRequest:
+    """What `enhance_files` is asked for.
+
+    Attributes
+    ----------
+    scan
+        Clinical CT in HU, or a folder of several.
+    out
+        Output, whose suffix says the format; of a folder of scans: a folder.
+    model, scale
+        Folder of a model package, or the name of an interpolation, and the enlargement that is required of it.
+    mask
+        ``auto`` (the kind of mask that the model was trained in), ``lungs``, ``box``, ``none``, or a file on the scan's
+        grid.
+    slices, roi
+        Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
+    resample, accept_spacing
+        What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
+    blend, stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
+        As in `EnhanceOptions`.
+    uncertainty
+        With `samples`: path of the standard deviation; None: the output's name with ``-uncertainty``.
+    resume, slab, scheduler, overwrite
+        As in `SuperResolver.enhance_to`.
+    format
+        Suffix of the outputs of a folder of scans.
+    series, voxel_size
+        As in `ctloupe.read`.
+    accelerator
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    scan: Path
+    out: Path
+    model: str | Path
+    scale: int | None = None
+    mask: str = AS_TRAINED
+    blend: float = BLEND_MM
+    slices: str | None = None
+    roi: str | None = None
+    resample: bool = False
+    accept_spacing: bool = False
+    stitch: str = "calibrated"
+    match_histograms: bool = False
+    median: int = 1
+    samples: int = 0
+    uncertainty: Path | None = None
+    consistent: bool = False
+    resume: bool = False
+    slab: int = 4
+    tile: int | None = None
+    memory: int | None = None
+    precision: str = "auto"
+    scheduler: str | None = None
+    format: str = ".ome.zarr"
+    series: str | None = None
+    voxel_size: Triple | None = None
+    accelerator: str = "auto"
+    seed: int = 0
+    overwrite: bool = False
+
+    def options(self) -> EnhanceOptions:
+        """How the model is applied, validated; each option but the side of the blend is asked for under its name."""
+        asked = EnhanceOptions.model_fields.keys() - {"blend_outside"}
+        return EnhanceOptions.model_validate({name: getattr(self, name) for name in asked})
+
+
+def enhance_files(
+    request: EnhanceRequest,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+    finished: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Enhance the scan, or every scan of the folder, that `request` names.
+
+    What fails in a folder is told at the end and does not stop the others.
+
+    Parameters
+    ----------
+    request
+        Scans, model, outputs and options.
+    say
+        Told lines for people: masks, plans, warnings, and what was written.
+    progress
+        Told how many slices of a scan are done.
+    finished
+        Told a line for every scan when it is done or has failed.
+
+    Returns
+    -------
+    list of Path
+        The enhanced volumes.
+
+    Raises
+    ------
+    CtLoupeError
+        If options contradict each other, a scan cannot be read, or an output cannot be written; of a folder when all
+        its scans have been tried.
+    """
+    options = request.options()
+    _check(request)
+    several = holds_several(request.scan)
+    if not several:
+        _require_writable(request)
+    device = resolve_accelerator(request.accelerator)
+    model = loaded_model(request.model, request.scale, device)
+    mask = resolved_mask(request.mask, model.trained_mask)
+    resolver = SuperResolver(model, options).with_options(blend_outside=blends_outside(mask))
+    work = _Enhancement(request, resolver, mask, say, progress or Silent())
+    if several:
+        return _cohort(work, finished)
+    work.enhance(request.scan, request.out, _uncertainty(request, request.out))
+    finished(str(request.out))
+    return [request.out]
+
+
+def _check(request: EnhanceRequest) -> None:
+    if request.resample and request.accept_spacing:
+        raise OptionError("`resample` and `accept_spacing` exclude each other")
+    if request.uncertainty is not None and not request.samples:
+        raise OptionError("`uncertainty` needs `samples`")
+
+
+def _require_writable(request: EnhanceRequest) -> None:
+    """Refuse now what could not be written in the end."""
+    for path in (request.out, _uncertainty(request, request.out)):
+        if path is not None and not request.resume:
+            require_writable(path, request.overwrite)
+
+
+def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
+    """Where the standard deviation of the passes goes; None without passes."""
+    suffix = full_suffix(out)
+    beside = out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
+    return (request.uncertainty or beside) if request.samples else None
+
+
+def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
+    """Work through the scans of a folder."""
+    request = work.request
+    paths, made, failed = volume_paths([request.scan]), [], []
+    if request.uncertainty is not None:
+        raise OptionError("`uncertainty` names the output of one scan; leave it out for a folder of scans")
+    for at, path in enumerate(paths, 1):
+        out = request.out / f"{name_of(path)}{request.format}"
+        try:
+            work.enhance(path, out, _uncertainty(request, out))
+        except CtLoupeError as error:
+            failed.append(str(error))
+            finished(f"{at}/{len(paths)} {path.name}: failed")
+        else:
+            made.append(out)
+            finished(f"{at}/{len(paths)} {path.name}: {out}")
+    for line in failed:
+        work.say(f"failed: {line}")
+    if failed:
+        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with `resume`")
+    return made
+
+
+@dataclass(frozen=True)
+class _Enhancement:
+    """A request with its model loaded and its kind of mask, or mask file, known; for one scan after the other."""
+
+    request: EnhanceRequest
+    resolver: SuperResolver
+    mask: str
+    say: Callable[[str], None]
+    progress: Progress
+
+    def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
+        """Enhance one scan from file to file."""
+        request = self.request
+        scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
+        region = parse_region(scan.shape, request.slices, request.roi)
+        mask = self._mask(scan)
+        self.progress.start("enhancing", region[0].stop - region[0].start)
+        try:
+            summary = self.resolver.enhance_to(
+                scan,
+                out,
+                mask,
+                region,
+                self.progress.update,
+                request.overwrite,
+                uncertainty,
+                resume=request.resume,
+                slab=request.slab,
+                scheduler=request.scheduler,
+                source=source_files(path, out, request.series),
+                tell=self.say,
+            )
+        finally:
+            self.progress.close()
+        for line in summary.lines():
+            self.say(line)
+        if not summary.found_finished:
+            self.say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
+
+    def _mask(self, scan: Volume) -> Mask | None:
+        """Where the scan is enhanced; None: everywhere."""
+        if self.mask != "none":
+            self.say(f"mask: {self.mask}")
+        found = mask_to_enhance(self.mask, scan)
+        if found is not None:
+            self.say(f"mask: {100 * found.mean():.1f}% of the scan are enhanced")
+        return found
+
+    def _fitted(self, scan: Volume) -> Volume:
+        """The scan, resampled where that was asked for, at a spacing that the model can take."""
+        request, trained = self.request, self.resolver.trained_spacing
+        if trained is None or request.accept_spacing:
+            return scan
+        if request.resample:
+            if kind_of(self.mask) == "file":
+                raise OptionError(
+                    f"`mask` {self.mask} is on the scan's own grid and cannot go with `resample`; use `mask` lungs"
+                )
+            scan = resample_in_plane(scan, trained)
+        require_spacing(scan, trained, str(request.model))
+        return scan

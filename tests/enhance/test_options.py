@@ -1,0 +1,44 @@
+"""Options are validated once, and each is part of what decides the result unless it is excepted by name."""
+
+import pytest
+from pydantic import ValidationError
+
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.foundation.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"stitch": "sewn"}, "`stitch` sewn: expected calibrated, slice or patches"),
+        ({"precision": "half"}, "`precision` half: expected auto, bf16 or float32"),
+        ({"tile": 3}, "`tile` 3: expected at least 8"),
+        ({"samples": -1}, "`samples` -1"),
+        ({"stitch": "patches", "median": 2}, "`median` 2: expected an odd number"),
+        ({"blend": -1.0}, "`blend` -1: expected a distance in mm"),
+        ({"blend": float("inf")}, "`blend` inf"),
+        ({"median": 3}, "belong to `stitch` patches"),
+        ({"match_histograms": True}, "belong to `stitch` patches"),
+        ({"stitch": "slice", "consistent": True}, "`consistent` belongs to `stitch` calibrated"),
+    ],
+)
+def test_what_cannot_be_is_an_error_that_names_the_option(asked, message):
+    with pytest.raises(OptionError, match=message):
+        EnhanceOptions(**asked)
+
+
+def test_a_record_is_frozen_and_knows_its_options():
+    options = EnhanceOptions(seed=3)
+    with pytest.raises(ValidationError, match="frozen"):
+        options.seed = 4
+    with pytest.raises(ValidationError, match="sharpening"):
+        EnhanceOptions(sharpening=1)
+
+
+def test_an_option_decides_the_result_unless_it_is_excepted_by_name():
+    class WithSharpening(EnhanceOptions):
+        sharpening: int = 0
+
+    assert WithSharpening(sharpening=2).deciding()["sharpening"] == 2
+    left_out = set(EnhanceOptions.model_fields) - set(EnhanceOptions().deciding())
+    assert left_out == EnhanceOptions.WITHOUT_INFLUENCE == {"memory", "precision", "tile"}

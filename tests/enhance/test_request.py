@@ -1,0 +1,67 @@
+"""What a request asks for is done, or refused by the name of the option."""
+
+import numpy as np
+import pytest
+
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.request import EnhanceRequest, enhance_files
+from ctloupe.foundation.errors import FileError, GeometryError, OptionError
+from ctloupe.volume.formats import read, write
+from ctloupe.volume.volume import Volume
+
+
+def scan(seed=0):
+    values = np.random.default_rng(seed).normal(-800, 100, (3, 20, 24)).round().astype(np.int16)
+    return Volume(values, (2.0, 0.6, 0.6), modality="clinical", units="HU")
+
+
+def mask():
+    inside = np.zeros(scan().shape, np.uint8)
+    inside[:, 4:16, 5:20] = 1
+    return scan().with_data(inside)
+
+
+def test_each_option_of_the_model_is_asked_for_under_its_own_name(tmp_path):
+    asked = {"stitch": "patches", "seed": 3, "samples": 2, "match_histograms": True, "median": 3}
+    asked |= {"precision": "float32", "tile": 16, "memory": 10**9, "blend": 1.5}
+    assert EnhanceRequest(tmp_path, tmp_path, "m", **asked).options() == EnhanceOptions(**asked)
+
+
+def test_a_folder_is_worked_through_and_what_failed_is_told_at_the_end(tmp_path):
+    for number in (1, 2):
+        write(scan(number), tmp_path / "scans" / f"case-{number}.nii.gz")
+    (tmp_path / "scans" / "case-1.nii.gz").write_bytes(b"no scan")
+    said, finished = [], []
+    request = EnhanceRequest(tmp_path / "scans", tmp_path / "fine", "bicubic", 2, mask="none", format=".nii.gz")
+    with pytest.raises(OptionError, match=r"1 of 2 volumes failed.*`resume`"):
+        enhance_files(request, said.append, finished=finished.append)
+    assert finished[0] == "1/2 case-1.nii.gz: failed" and finished[1].endswith("case-2.nii.gz")
+    assert said[-1].startswith("failed: ") and "case-1.nii.gz" in said[-1]
+    assert read(tmp_path / "fine" / "case-2.nii.gz").shape == (3, 40, 48)
+
+
+def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
+    request = EnhanceRequest(tmp_path / "no.nii.gz", tmp_path / "fine.nii.gz", "bicubic", samples=2)
+    (tmp_path / "fine-uncertainty.nii.gz").touch()
+    with pytest.raises(FileError, match=r"fine-uncertainty\.nii\.gz: exists already"):
+        enhance_files(request)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ({"resample": True, "accept_spacing": True}, OptionError, "`resample` and `accept_spacing` exclude"),
+        ({"uncertainty": "sd.nii.gz"}, OptionError, "`uncertainty` needs `samples`"),
+        ({"stitch": "sewn"}, OptionError, "`stitch` sewn"),
+        ({"mask": "elsewhere.nii.gz"}, GeometryError, "`mask` .*elsewhere"),
+        ({"slices": "2:9"}, OptionError, "`slices` 2:9"),
+    ],
+)
+def test_what_cannot_be_names_the_option_and_leaves_nothing(tmp_path, monkeypatch, asked, error, message):
+    monkeypatch.chdir(tmp_path)
+    write(scan(), tmp_path / "scan.nii.gz")
+    write(Volume(mask().data, (9.0, 9.0, 9.0), (500.0, 0.0, 0.0)), tmp_path / "elsewhere.nii.gz")
+    request = EnhanceRequest(tmp_path / "scan.nii.gz", tmp_path / "fine.nii.gz", "bicubic", 2, **asked)
+    with pytest.raises(error, match=message):
+        enhance_files(request)
+    assert not (tmp_path / "fine.nii.gz").exists()
