@@ -15,9 +15,11 @@ from PIL import Image
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE
 from ctloupe.evaluate.metrics.calibration import ErrorSample
+from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.no_truth import compare_without_truth
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.report.page import square_of, varied_square
 from ctloupe.evaluate.report.pictures import Axes2D, View, curves, panel
 from ctloupe.evaluate.suite.controls import control_rows
@@ -29,23 +31,23 @@ from ctloupe.phantom.phantom import make_phantom
 WRONG = "texture in the wrong place"
 MILD = "texture in the wrong place, blurred"
 STORIES = {
-    "psnr": ("PSNR (dB)", ("half a scan voxel off", WRONG, MILD)),
-    "ssim": ("SSIM", ("noisy", "sharpened", "blurred")),
-    "mae": ("MAE (HU)", ("half a scan voxel off", WRONG, MILD)),
-    "resolution": ("resolution (mm)", (BASELINE, WRONG, "noisy")),
-    "spectrum": ("spectrum distance (dB)", ("blurred", "sharpened", WRONG)),
-    "edge": ("edge width (mm)", (BASELINE, "blurred", "sharpened")),
-    "walls": ("wall thickness error (mm)", (BASELINE, "blurred", "noisy")),
-    "dice": ("lumen Dice", (BASELINE, WRONG, "sharpened")),
-    "surface": ("vessel surface distance (mm)", (BASELINE, "half a scan voxel off", "noisy")),
-    "false": ("false lumens (/cm³)", (WRONG, MILD, BASELINE)),
-    "missed": ("missed vessels (/cm³)", (BASELINE, WRONG, "blurred")),
-    "consistency": ("consistency RMS (HU)", ("half a scan voxel off", WRONG, "blurred")),
-    "wasserstein": ("sliced Wasserstein to µCT", ("blurred", "sharpened", WRONG)),
-    "hu-moments": ("m-HuM (I2)", ("blurred", "noisy", WRONG)),
-    "decorrelation": ("decorrelation resolution (mm)", (BASELINE, WRONG, MILD)),
+    "psnr": ("psnr_db", ("half a scan voxel off", WRONG, MILD)),
+    "ssim": ("ssim", ("noisy", "sharpened", "blurred")),
+    "mae": ("mae_hu", ("half a scan voxel off", WRONG, MILD)),
+    "resolution": ("resolution_mm", (BASELINE, WRONG, "noisy")),
+    "spectrum": ("spectrum_distance_db", ("blurred", "sharpened", WRONG)),
+    "edge": ("edge_width_mm", (BASELINE, "blurred", "sharpened")),
+    "walls": ("wall_thickness_error_mm", (BASELINE, "blurred", "noisy")),
+    "dice": ("lumen_dice", (BASELINE, WRONG, "sharpened")),
+    "surface": ("vessel_surface_distance_mm", (BASELINE, "half a scan voxel off", "noisy")),
+    "false": ("false_lumens_per_cm3", (WRONG, MILD, BASELINE)),
+    "missed": ("missed_vessels_per_cm3", (BASELINE, WRONG, "blurred")),
+    "consistency": ("consistency_rms_hu", ("half a scan voxel off", WRONG, "blurred")),
+    "wasserstein": ("sliced_wasserstein_to_micro", ("blurred", "sharpened", WRONG)),
+    "hu-moments": ("m_hum_i2", ("blurred", "noisy", WRONG)),
+    "decorrelation": ("decorrelation_resolution_mm", (BASELINE, WRONG, MILD)),
 }
-"""For each picture: the metric, and three enhancers beside the truth."""
+"""For each picture: the key of the metric, and three enhancers beside the truth."""
 
 
 def keep(png, path, share=0.65):
@@ -100,7 +102,8 @@ def main():
     shown = {**made, BASELINE: interpolated(scan, 8)}
     rows = {name: found.rows[name] | alone.rows[name] for name in found.rows}
     arguments.out.mkdir(parents=True, exist_ok=True)
-    metrics = [*found.definitions, "decorrelation resolution (mm)"]
+    metrics = [*found.definitions, DECORRELATION_RESOLUTION.label]
+    by_key = {metric.key: metric.label for metric in metrics_by_label().values()}
     print("| metric | " + " | ".join(rows) + " |\n|---|" + "---|" * len(rows))
     for metric in metrics:
         print(f"| {metric} | " + " | ".join(number(row[metric]) for row in rows.values()) + " |")
@@ -112,7 +115,8 @@ def main():
         plane, spacing = square_of(shown[name], scan, corner, side), shown[name].spacing[1:]
         return View(caption, plane, spacing, LUNG.display)
 
-    for slug, (metric, names) in STORIES.items():
+    for slug, (key, names) in STORIES.items():
+        metric = by_key[key]
         views = [view(name, f"{name}\n{metric}: {number(rows[name][metric])}") for name in ("truth", *names)]
         keep(panel(views), arguments.out / f"metric-{slug}.png")
     everything = [view(name, name) for name in ("truth", BASELINE, *list(made)[1:])]

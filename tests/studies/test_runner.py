@@ -152,9 +152,9 @@ def test_the_agreement_of_orders_is_kendalls(finished):
     from ctloupe.studies.results import Line, Table
 
     lines = [Line(k, k, {"m": [ours]}, {"m": paper}) for k, ours, paper in (("a", 1, 10), ("b", 3, 20), ("c", 2, 30))]
-    words = order_in_words(Table("p", {"m": ""}, lines), "m")
+    words = order_in_words(Table("p", {"m": ""}, {"m": "more"}, lines), "m")
     assert "+0.33" in words and "ours b, c, a" in words and "paper's c, b, a" in words
-    assert order_in_words(Table("p", {"m": ""}, lines[:2]), "m") is None
+    assert order_in_words(Table("p", {"m": ""}, {"m": "more"}, lines[:2]), "m") is None
 
 
 def test_a_study_of_cost_measures_and_copies_nothing(tmp_path):

@@ -43,19 +43,19 @@ class Case:
     scan
         The clinical CT, or the part of it that was enhanced.
     enhanced
-        By row name.
+        The enhanced volumes, by row name.
     truth, labels
-        On the enhanced grid, when known.
+        Truth and labels on the enhanced grid, when known.
     mask
-        On the grid of the scan; None: everywhere.
+        Where to compare, on the grid of the scan; None: everywhere.
     deviation
         Standard deviation of the last row.
     factors
         Recalibration of that deviation by label number, fitted on another case.
     unpaired
-        Look of a µCT.
+        Texture of a µCT.
     warnings
-        About the model and this scan.
+        What a reader has to know of the model and this scan.
     models
         What made the volumes, by name; kept in the record.
     """

@@ -59,7 +59,7 @@ class Comparison:
     notice: str = RESEARCH_NOTICE
 
     def plain(self) -> dict[str, Any]:
-        """As plain data for JSON, which has no infinity: numbers that are not finite become text."""
+        """Return it as plain data for JSON, which has no infinity: numbers that are not finite become text."""
         found: dict[str, Any] = _plain(asdict(self))
         return found
 

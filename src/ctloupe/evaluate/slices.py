@@ -131,22 +131,7 @@ def counted_squares(flags: Flags, side: int) -> NDArray[np.int64]:
     return found
 
 
-class Shared:
-    """Something that several metrics ask the same of."""
-
-    def __init__(self) -> None:
-        self._found: dict[Hashable, Any] = {}
-
-    def once(self, find: Callable[..., Found], *more: Hashable) -> Found:
-        """Return ``find(self, *more)``, computed when it is first asked for."""
-        key = (find, *more)
-        if key not in self._found:
-            self._found[key] = find(self, *more)
-        known: Found = self._found[key]
-        return known
-
-
-class Reference(Shared):
+class Reference:
     """One slice of what is known, whichever image is compared with it.
 
     Parameters
@@ -166,9 +151,17 @@ class Reference(Shared):
     def __init__(
         self, setting: Setting, z: int, scan: Plane, truth: Plane | None = None, labels: NDArray[Any] | None = None
     ) -> None:
-        super().__init__()
         self.setting, self.z, self.scan = setting, z, scan
         self._truth, self._labels = truth, labels
+        self._found: dict[Hashable, Any] = {}
+
+    def once(self, find: Callable[..., Found], *more: Hashable) -> Found:
+        """Return ``find(self, *more)``, computed when it is first asked for: all images and metrics share it."""
+        key = (find, *more)
+        if key not in self._found:
+            self._found[key] = find(self, *more)
+        known: Found = self._found[key]
+        return known
 
     @property
     def truth(self) -> Plane:
@@ -226,13 +219,13 @@ def _known(plane: NDArray[Any] | None, what: str) -> NDArray[Any]:
     return plane
 
 
-class ImageSlice(Shared):
+class ImageSlice:
     """One slice of an image that is compared.
 
     Parameters
     ----------
     plane : (s·y, s·x)
-        In HU, or in the units of the truth.
+        The image's slice in HU, or in the units of the truth.
     reference
         What is known of the same slice.
     pixel
@@ -242,7 +235,6 @@ class ImageSlice(Shared):
     """
 
     def __init__(self, plane: Plane, reference: Reference, pixel: float, deviation: Plane | None = None) -> None:
-        super().__init__()
         self.plane, self.reference, self.pixel, self._deviation = plane, reference, pixel, deviation
 
     @property

@@ -29,7 +29,7 @@ def tissue_errors(
     Parameters
     ----------
     volumes
-        By row name, on the grid of `truth`.
+        Images by row name, on the grid of `truth`.
     truth, labels
         HU and label numbers.
     names

@@ -25,13 +25,13 @@ def sample_errors(
     Parameters
     ----------
     enhanced, deviation, truth
-        On one grid, in HU; voxels without σ, as outside the mask of the enhancement, are left out.
+        Volumes on one grid, in HU; voxels without σ, as outside the mask of the enhancement, are left out.
     mask : bool, on the coarse grid
         Where to compare; None: everywhere.
     scale
         Fine voxels per coarse voxel in y and x.
     labels
-        On the same grid; None: all voxels are tissue 0.
+        Label numbers on the same grid; None: all voxels are tissue 0.
     seed
         Seed of the draw.
 

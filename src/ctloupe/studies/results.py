@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import kendalltau
 
+from ctloupe.evaluate.metrics.base import Better
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.records import load_record, read_plain
 from ctloupe.studies.definition import Effort, Scale, Study
@@ -87,12 +88,15 @@ class Table:
         Name and version of the protocol.
     definitions
         One sentence for each metric.
+    better
+        Which values of each metric are better ones.
     lines
         Rows of the table, bicubic first.
     """
 
     protocol: str
     definitions: dict[str, str]
+    better: dict[str, Better]
     lines: list[Line]
 
 
@@ -128,7 +132,16 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
     found = []
     for protocol in study.protocols:
         if protocol == "cost":
-            found.append(_table(study, results, "cost, version 1", COST, lambda result: result.get("cost")))
+            found.append(
+                _table(
+                    study,
+                    results,
+                    "cost, version 1",
+                    COST,
+                    dict.fromkeys(COST, "less"),
+                    lambda result: result.get("cost"),
+                )
+            )
             continue
 
         def rows_of(result: dict[str, Any], name: str = protocol) -> dict[str, float] | None:
@@ -138,7 +151,9 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
         done = [one["protocols"][protocol] for one in results.values() if protocol in one.get("protocols", {})]
         if not done:
             continue
-        found.append(_table(study, results, done[0]["protocol"], done[0]["definitions"], rows_of))
+        found.append(
+            _table(study, results, done[0]["protocol"], done[0]["definitions"], done[0].get("better", {}), rows_of)
+        )
         if any("tissues" in one for one in done):
             tissues = list(next(one for one in done if "tissues" in one)["tissues"])
             meanings = {f"MAE {name} (HU)": f"{TISSUES['MAE']}: {name}" for name in tissues}
@@ -148,11 +163,22 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
                 key = result["row"]
                 return one and {f"MAE {tissue} (HU)": errors[key] for tissue, errors in one.items()}
 
-            found.append(_table(study, results, f"{done[0]['protocol']}, by tissue", meanings, by_tissue))
+            found.append(
+                _table(
+                    study,
+                    results,
+                    f"{done[0]['protocol']}, by tissue",
+                    meanings,
+                    dict.fromkeys(meanings, "less"),
+                    by_tissue,
+                )
+            )
     return found
 
 
-def _table(study: Study, results: Any, title: str, definitions: dict[str, str], read: Any) -> Table:
+def _table(
+    study: Study, results: Any, title: str, definitions: dict[str, str], better: dict[str, Better], read: Any
+) -> Table:
     lines = [_line("bicubic", "bicubic", {}, [r for (key, _), r in results.items() if key == "bicubic"], read)]
     for row in study.rows:
         source = row.same_as or row.key
@@ -160,7 +186,7 @@ def _table(study: Study, results: Any, title: str, definitions: dict[str, str], 
         paper = {metric: value for metric, value in row.paper.items() if metric in definitions}
         label = f"{row.label} (= {row.same_as})" if row.same_as else row.label
         lines.append(_line(row.key, label, paper, own, read))
-    return Table(title, definitions, lines)
+    return Table(title, definitions, better, lines)
 
 
 def _line(key: str, label: str, paper: dict[str, float], results: list[dict[str, Any]], read: Any) -> Line:
@@ -192,7 +218,7 @@ def order_in_words(table: Table, metric: str) -> str | None:
     if len(both) < 3:
         return None
     tau = float(kendalltau([one[1] for one in both], [one[2] for one in both]).statistic)
-    lower = "(s)" in metric or metric in ("m-HuM", "parameters")
+    lower = table.better.get(metric) == "less"
     ours, theirs = (
         [key for key, *_ in sorted(both, key=lambda one: one[which], reverse=not lower)] for which in (2, 1)
     )

@@ -33,11 +33,19 @@ def by_label(metrics):
     return pytest.mark.parametrize("metric", [pytest.param(one, id=one.label) for one in metrics])
 
 
+def spotted(real):
+    """The image with spots of air and of water where nothing like them is."""
+    field = gaussian_filter(np.random.default_rng(0).normal(size=real.shape), (0, 10, 10))
+    air, water = np.quantile(field, (0.1, 0.9))
+    return np.select([field < air, field > water], [-1000, 0], real).astype(np.float32)
+
+
 def measured(anatomy):
     """All metrics of a perfect image and of bad ones, of a phantom whose scan and µCT are made from its truth."""
     case = make_phantom(anatomy, (16, 256, 256), 11, get(anatomy).usual)
     truth = truth_on_clinical_slices(case.truth, case.clinical)
-    real = truth.array().astype(np.float32)
+    # A truth of finite resolution: noise up to the finest frequency would hide what a blur does.
+    real = gaussian_filter(truth.array().astype(np.float32), (0, 0.4, 0.4))
     labels = labels_on_clinical_slices(case.labels, case.clinical).array()
     texture = Texture()
     for plane in real:
@@ -47,6 +55,8 @@ def measured(anatomy):
         "perfect": real,
         "brighter and moved": np.roll(real, 3, axis=2) + 100,
         "invented": misplaced_texture(real, SCALE),
+        "spotted": spotted(real),
+        "empty": np.full_like(real, 2000),
     }
     setting = Setting.of(
         case.clinical.shape,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RAYS: Final = 64
 LEAST_DIAMETER_MM: Final = 0.8
 LARGEST_AXIS_RATIO: Final = 2.0
-"""Of a cross-section; longer ones are airways cut along."""
+"""Largest axis ratio of a cross-section that counts; longer ones are airways cut along."""
 
 BEFORE_MM: Final = 0.5
 AFTER_MM: Final = 1.2
@@ -49,11 +49,11 @@ class WallProfiles:
     places : list of (2, rays, samples)
         Pixel coordinates of each airway.
     thickness : (n,) in mm
-        Labelled wall, mean over the rays.
+        Thickness of each labelled wall, mean over the rays.
     diameter : (n,) in mm
-        Of the labelled lumen.
+        Diameter of each labelled lumen.
     along : (samples,) in mm
-        From the labelled inner border.
+        Distances from the labelled inner border.
     """
 
     places: list[NDArray[np.float64]]
@@ -89,7 +89,7 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float], numbers: WallLabe
 
 
 def _axis_ratio(points: NDArray[np.float64]) -> float:
-    """Of the ellipse with the moments of points (n, 2) in mm."""
+    """Ratio of the axes of the ellipse with the moments of points (n, 2) in mm."""
     small, large = np.linalg.eigvalsh(np.cov(points.T) + 1e-9 * np.eye(2))
     return float(np.sqrt(large / small))
 
@@ -207,7 +207,7 @@ class WallScore:
         return finite_mean(self.edges)
 
     def by_size(self) -> dict[str, tuple[int, float, float]]:
-        """By class of lumen diameter: airways, mean labelled thickness, mean absolute error, in mm."""
+        """Number of airways, mean labelled thickness and mean absolute error in mm, by class of lumen diameter."""
         diameter, labelled = np.asarray(self.diameter), np.asarray(self.labelled)
         off = np.abs(np.asarray(self.thickness) - labelled)
         found = {}

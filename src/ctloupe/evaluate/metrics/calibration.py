@@ -128,13 +128,13 @@ class Judgement:
     Attributes
     ----------
     numbers
-        By label of the metrics of `CALIBRATION`.
+        Values of the metrics of `CALIBRATION`, by label.
     asked, covered : (20,)
         Levels, and the share of errors inside the central interval of each: the reliability diagram.
     sparsification
         Its two curves.
     factors
-        By label number, what σ has to be multiplied by; 0 for all voxels together.
+        What σ has to be multiplied by, by label number; number 0 where no label is known.
     """
 
     numbers: dict[str, float]
@@ -144,7 +144,7 @@ class Judgement:
     factors: dict[int, float]
 
     def plain(self) -> dict[str, Any]:
-        """As plain data for JSON."""
+        """Return it as plain data for JSON."""
         return {
             **self.numbers,
             "reliability": {"asked": self.asked.tolist(), "covered": self.covered.tolist()},

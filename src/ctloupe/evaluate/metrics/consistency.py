@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Of f↓(SR) − scan over the compared voxels, in HU: root mean square, mean, and largest magnitude."""
+    """Root mean square, mean and largest magnitude in HU of f↓(SR) − scan over the compared voxels."""
 
     rms_hu: float
     bias_hu: float
@@ -67,9 +67,9 @@ def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_]
     Parameters
     ----------
     enhanced : (z, s·y, s·x)
-        In HU; array or lazily read.
+        The enhanced volume in HU; an array, or lazily read.
     scan : (z, y, x)
-        In HU.
+        The scan in HU.
     scale
         s.
     mask

@@ -37,7 +37,7 @@ def decorrelation_curve(plane: Plane, radii: NDArray[np.float64]) -> NDArray[np.
     ----------
     plane : (y, x)
     radii : (n,)
-        In units of the Nyquist frequency, from 0 to 1.
+        Radii in units of the Nyquist frequency, from 0 to 1.
     """
     magnitude, radius, share = _spectrum(plane)
     total = np.sqrt(np.sum(share * magnitude**2))

@@ -67,7 +67,7 @@ class SsimReference:
     ----------
     reference : (y, x)
     data_range
-        As in `psnr`.
+        The same as in `psnr`.
     """
 
     def __init__(self, reference: NDArray[Any], *, data_range: float) -> None:
@@ -122,7 +122,7 @@ def ssim_windowed(
     ----------
     image, reference : (y, x) or (z, y, x)
     data_range
-        As in `psnr`.
+        The same as in `psnr`.
     mask
         Same shape; pixels that count.
     """

@@ -78,9 +78,9 @@ class RingCorrelator:
     Parameters
     ----------
     shape
-        Of a slice, (y, x).
+        Shape of a slice, (y, x).
     spacing
-        Of its pixels, (y, x) in mm.
+        Edges of its pixels, (y, x) in mm.
     """
 
     def __init__(self, shape: tuple[int, int], spacing: tuple[float, float]) -> None:

@@ -114,7 +114,7 @@ class StructureScore:
     Attributes
     ----------
     rule
-        Of the structure.
+        Rule by which the structure is found.
     """
 
     rule: StructureRule

@@ -42,7 +42,7 @@ class Texture:
     Parameters
     ----------
     seed
-        Of the choice of tiles and patches.
+        Seed of the choice of tiles and patches.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -128,13 +128,13 @@ def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, flo
     Parameters
     ----------
     micro
-        In its own units.
+        The µCT in its own units.
     window
-        Brings them to [−1, 1].
+        Window that brings them to [−1, 1].
     spacing
         (y, x) mm of the enhanced volume; slices of other pixels are resampled to it, smoothed before they shrink.
     seed
-        Of the choice of patches.
+        Seed of the choice of patches.
     """
     texture = Texture(seed)
     factors = (micro.spacing[1] / spacing[0], micro.spacing[2] / spacing[1])

@@ -45,7 +45,7 @@ def compare_case(
     mask : bool on the grid of `scan`
         Where to compare; None: everywhere.
     truth, labels
-        On the fine grid, where they are known.
+        Truth and label numbers on the fine grid, where they are known.
     unpaired
         Texture of a µCT, where there is one.
 

@@ -31,13 +31,13 @@ def compare_by_hu_moments(
     Parameters
     ----------
     enhanced
-        By row name, on the s-times finer grid of `scan`; a bicubic row is put first.
+        Enhanced volumes by row name, on the s-times finer grid of `scan`; a bicubic row is put first.
     scan
         The clinical CT.
     specimen
-        µCT of whatever anatomy.
+        A µCT of whatever anatomy.
     clinical_window, micro_window
-        Bring both to [0, 1].
+        Windows that bring both to [0, 1].
     """
     scale = scale_between(scan, next(iter(enhanced.values())))
     images = with_baseline(scan, enhanced, scale)

@@ -32,7 +32,7 @@ def compare_without_truth(
     Parameters
     ----------
     scan, enhanced, mask, unpaired
-        As in `paired_phantom.compare_with_truth`.
+        The same as in `paired_phantom.compare_with_truth`.
 
     Raises
     ------

@@ -43,13 +43,13 @@ def compare_with_truth(
     enhanced
         Volumes on the s-times finer grid of `scan`, by row name.
     truth
-        On the same fine grid.
+        The truth on the same fine grid.
     mask : bool on the grid of `scan`
         Where to compare; None: everywhere.
     labels
-        On the fine grid; adds the structure metrics, and the truth's own as limits.
+        Label numbers on the fine grid; they add the structure metrics, and the truth's own as limits.
     unpaired
-        Texture of a µCT; adds realism.
+        Texture of a µCT; it adds realism.
 
     Raises
     ------

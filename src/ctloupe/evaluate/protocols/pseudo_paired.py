@@ -40,7 +40,7 @@ def compare_shrunk(
     protocol
         Says which metrics.
     micro, resolver, micro_window, patches, seed
-        As in `compare_by_jmi`.
+        The same as in `compare_by_jmi`.
     shrink
         Makes the patch to enhance.
 

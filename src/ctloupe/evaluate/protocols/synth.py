@@ -33,7 +33,7 @@ def compare_synthesised(
     Parameters
     ----------
     micro, resolver, micro_window, patches, seed
-        As in `compare_by_jmi`.
+        The same as in `compare_by_jmi`.
     clinical_like
         Maps µCT ``(n, 1, s·h, s·w)`` in [−1, 1] to clinical-like images ``(n, 1, h, w)``: the paper's G1(f(y)).
 

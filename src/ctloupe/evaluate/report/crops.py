@@ -13,7 +13,7 @@ from ctloupe.scanner.voxel import block_mean
 from ctloupe.volume.volume import Volume
 
 SIDE: Final = 16
-"""Of a crop, in voxels of the scan."""
+"""Side of a crop, in voxels of the scan."""
 
 LEAST_MASK: Final = 0.6
 RANKS: Final = ("best", "median", "worst")
@@ -58,9 +58,9 @@ def ranked_crops(
     scan
         What it was made from.
     truth
-        On the grid of `enhanced`; None: the error is that of its block means against the scan.
+        The truth on the grid of `enhanced`; None: the error is that of its block means against the scan.
     mask
-        On the grid of the scan; a square counts when three fifths of it are inside.
+        Where to compare, on the grid of the scan; a square counts when three fifths of it are inside.
     scale
         Fine voxels a scan voxel.
     """

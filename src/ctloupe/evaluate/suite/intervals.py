@@ -51,9 +51,9 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, seed: int = 0) -> Int
     values : (n,)
         One number a case; those that are not finite are left out.
     level
-        Of confidence.
+        Level of confidence.
     seed
-        Of the 9,999 resamples.
+        Seed of the 9,999 resamples.
     """
     finite = np.asarray(values, float)
     finite = finite[np.isfinite(finite)]

@@ -30,9 +30,9 @@ class Leaderboard:
     cases
         Names of the cases; each counts once in every mean.
     definitions, better
-        By metric.
+        Meaning of each metric, and which values are better ones.
     rows
-        By row name and metric.
+        Cells by row name and metric.
     limits
         What the truth itself reaches where a stated rule sets the limit, by metric.
     """
@@ -67,7 +67,7 @@ class Leaderboard:
         return (self.rows[name][metric][1].mean > 0) == (self.better.get(metric) == "more")
 
     def plain(self) -> dict[str, Any]:
-        """As plain data for JSON."""
+        """Return it as plain data for JSON."""
         rows = {
             name: {metric: {"mean": asdict(value), "difference": asdict(off)} for metric, (value, off) in cells.items()}
             for name, cells in self.rows.items()

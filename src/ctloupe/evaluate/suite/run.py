@@ -66,11 +66,11 @@ def measure_suite(
     Parameters
     ----------
     suite
-        From `load_suite`.
+        The suite, from `load_suite`.
     models
         Row name and model package; several of one name are seeds of one method and are averaged.
     out
-        For ``cases/*.json``, ``leaderboard.md``, ``leaderboard.csv`` and ``report.html``.
+        Folder for ``cases/*.json``, ``leaderboard.md``, ``leaderboard.csv`` and ``report.html``.
     data
         Where the phantoms are kept; they are made when they are not there.
     controls
