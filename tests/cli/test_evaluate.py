@@ -182,7 +182,7 @@ def test_a_mask_elsewhere_in_space_is_refused_although_its_shape_fits(case, monk
     elsewhere = Volume(np.ones((2, 24, 24), np.uint8), (9.0, 9.0, 9.0), origin=(500.0, 0.0, 0.0))
     write(elsewhere, case / "mask.nii.gz")
     said = refused(
-        ["--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--mask", case / "mask.nii.gz"],
+        ["evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--mask", case / "mask.nii.gz"],
         monkeypatch,
         capsys,
     )
