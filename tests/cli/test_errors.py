@@ -271,6 +271,7 @@ def test_a_damaged_or_missing_model_is_refused(run, scan, tmp_path, tiny_model):
     assert "sr-cyclegone" in run("enhance", scan, "-o", tmp_path / "o.nii.gz", "--model", broken)[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nii.gz", ".ome.zarr", ".mha"])
 def test_a_disk_that_fills_up_stops_with_one_line_and_leaves_nothing(scan, tmp_path, suffix):
     # A limit on file size meets the same code as a full disk, and any user may set one.

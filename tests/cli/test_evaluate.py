@@ -51,6 +51,7 @@ def judged(case, ctloupe, *more, out="out"):
     )
 
 
+@pytest.mark.slow
 def test_factors_of_one_case_correct_the_uncertainty_of_another(case, ctloupe):
     half = case / "half.nii.gz"
     write(read(case / "sigma.nii.gz").with_data(np.full((2, 48, 48), 25, np.float32)), half)

@@ -97,6 +97,7 @@ def test_enhancing_part_of_a_scan_writes_that_part(ctloupe, tmp_path, tiny_model
     assert np.allclose(part.physical((0, 0, 0)), whole.physical((1, 0, 0)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_evaluate_gives_a_bicubic_row_a_page_and_numbers(ctloupe, tmp_path):
     folder = tmp_path / "phantom"
     ctloupe("phantom", "--size", "16", "64", "64", "--out", folder)

@@ -43,6 +43,7 @@ def ctloupe(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_example_stands_in_record_table_words_and_leaderboard(ctloupe, tmp_path):
     random = np.random.default_rng(0)
     truth = random.normal(-900, 60, (2, 40, 40)).astype(np.int16)
