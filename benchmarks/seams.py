@@ -6,17 +6,16 @@ python benchmarks/seams.py --model runs/first/model --scan scan/ --out seams.png
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from ctloupe.enhance.resolver import load_model
+from ctloupe.enhance.where import mask_to_enhance
 from ctloupe.evaluate.seams import seam_visibility
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
-from ctloupe.prepare.lungs import lung_mask
 from ctloupe.volume.formats import read
 
 
@@ -32,17 +31,17 @@ def main():
     scan = read(arguments.scan) if arguments.scan else make_phantom("lung", (8, 256, 256), 3, PhantomConfig()).clinical
     z = scan.shape[0] // 2 if arguments.slice is None else arguments.slice
     model = load_model(arguments.model)
-    lungs = lung_mask(scan)
+    lungs = mask_to_enhance("lungs", scan)
     region = (slice(z, z + 1), slice(0, scan.shape[1]), slice(0, scan.shape[2]))
     y, x = (one // model.patch_size * model.patch_size for one in arguments.corner)
     side = arguments.side * model.scale
     top, left = y * model.scale, x * model.scale
     figure, axes = plt.subplots(1, 2, figsize=(10, 5.4))
     print("| way | jump at patch borders / jump inside |\n|---|---|")
-    for axis, (name, statistics) in zip(
+    for axis, (name, stitch) in zip(
         axes, (("independent patches", "patches"), ("the engine", "calibrated")), strict=True
     ):
-        made = np.asarray(replace(model, statistics=statistics).enhance(scan, lungs, region).data)
+        made = np.asarray(model.with_options(stitch=stitch, blend_outside=True).enhance(scan, lungs, region).data)
         inside = made[0, top : top + side, left : left + side]
         period = model.patch_size * model.scale
         # The picture begins at a patch border, so that the metric's borders are those of the patches.

@@ -9,16 +9,20 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
+def code_of(page):
+    """The Python of a page: its blocks one after the other are one module."""
+    return "\n\n".join(re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.S))
+
+
 def installed(page, site):
     """Install the example of a page into the folder `site`; return a function that runs a command of ctloupe there."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
     (toml,) = re.findall(r"```toml\n(.*?)```", text, flags=re.S)
     group, name, target = re.search(r'entry-points\."(\S+)"\]\n(\S+) = "([^"]+)"', toml).groups()
     module = site.joinpath(*target.split(":")[0].split(".")).with_suffix(".py")
     module.parent.mkdir(parents=True)
     (module.parent / "__init__.py").touch()
-    module.write_text(code, encoding="utf-8")
+    module.write_text(code_of(page), encoding="utf-8")
     record = site / "my_package-1.0.dist-info"
     record.mkdir()
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")

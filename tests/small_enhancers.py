@@ -3,7 +3,12 @@
 import torch
 
 from ctloupe import methods
+from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.calibrate import calibrated
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.tiling import Tiling
+from ctloupe.images.windows import IntensityWindow
 from small_config import SMALL_BY_METHOD
 
 NAMES = methods.names()
@@ -18,3 +23,10 @@ def small_enhancer(name, scale, fixed=True):
     network = kind.make_enhancer(config).eval().requires_grad_(False)
     random = torch.Generator().manual_seed(1)
     return calibrated(network, torch.rand(4, 1, 16, 16, generator=random) - 0.5) if fixed else network
+
+
+def enhanced_slice(network, scale, hu, tile):
+    """A slice in HU as enhancing makes it with tiles of this size, in float32."""
+    model = LoadedModel("test", network, scale, IntensityWindow(-1000, 500))
+    options = EnhanceOptions(precision="float32", blend=0)
+    return ExactSliceEnhancer(model, options, (1.0, 1.0), Tiling(tile=tile, copies=1)).enhance(hu, None, 0).values

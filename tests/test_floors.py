@@ -61,6 +61,11 @@ def test_formats_and_geometry_need_no_torch():
     assert not [path.name for room in rooms for path in room.rglob("*.py") if "import torch" in path.read_text("utf-8")]
 
 
+def test_a_scanner_needs_torch_for_tensors_only():
+    rooms = (PACKAGE / "scanner").glob("*.py")
+    assert [path.name for path in rooms if "import torch" in path.read_text("utf-8")] == ["tensor_operator.py"]
+
+
 def test_only_the_command_line_writes_options_as_flags():
     above = [path for path in PACKAGE.rglob("*.py") if "cli" not in path.relative_to(PACKAGE).parts]
     assert not [path.name for path in above if re.search(r"(?<![\w-])--[a-z{]", path.read_text("utf-8"))]

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctloupe.enhance.request import EnhanceRequest, enhance_files
     from ctloupe.enhance.resolver import SuperResolver, load_model
     from ctloupe.evaluate.protocols.no_truth import compare_without_truth
     from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ctloupe.evaluate.suite.request import SuiteRequest, run_suite
     from ctloupe.foundation.errors import CtLoupeError
     from ctloupe.images.windows import IntensityWindow
+    from ctloupe.prepare.banks import BankRequest, prepare_banks
     from ctloupe.prepare.patches import PatchBank
     from ctloupe.volume.formats import read, write
     from ctloupe.volume.volume import Volume
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __version__ = version("ctloupe")
 
 _WHERE = {
+    "BankRequest": "ctloupe.prepare.banks",
     "CompareRequest": "ctloupe.evaluate.suite.compare",
     "CtLoupeError": "ctloupe.foundation.errors",
+    "EnhanceRequest": "ctloupe.enhance.request",
     "EvaluateRequest": "ctloupe.evaluate.request",
     "IntensityWindow": "ctloupe.images.windows",
     "PatchBank": "ctloupe.prepare.patches",
@@ -36,16 +40,20 @@ _WHERE = {
     "compare_records": "ctloupe.evaluate.suite.compare",
     "compare_with_truth": "ctloupe.evaluate.protocols.paired_phantom",
     "compare_without_truth": "ctloupe.evaluate.protocols.no_truth",
+    "enhance_files": "ctloupe.enhance.request",
     "evaluate_files": "ctloupe.evaluate.request",
     "load_model": "ctloupe.enhance.resolver",
+    "prepare_banks": "ctloupe.prepare.banks",
     "read": "ctloupe.volume.formats",
     "run_suite": "ctloupe.evaluate.suite.request",
     "write": "ctloupe.volume.formats",
 }
 
 __all__ = [
+    "BankRequest",
     "CompareRequest",
     "CtLoupeError",
+    "EnhanceRequest",
     "EvaluateRequest",
     "IntensityWindow",
     "PatchBank",
@@ -56,8 +64,10 @@ __all__ = [
     "compare_records",
     "compare_with_truth",
     "compare_without_truth",
+    "enhance_files",
     "evaluate_files",
     "load_model",
+    "prepare_banks",
     "read",
     "run_suite",
     "write",

@@ -41,3 +41,13 @@ def test_prepare_and_enhance_the_chest_ct(ctloupe, tmp_path, tiny_model):
     assert np.allclose(fine.physical((-0.5, -0.5, -0.5)), part.physical((-0.5, -0.5, -0.5)), atol=1e-3)
     outside = ~lung_mask(scan)[28:36]
     assert consistency(fine.data, part.data, scale=4, mask=outside).rms_hu < 40
+
+
+@pytest.mark.slow
+def test_the_scanner_of_the_chest_ct_has_a_sharp_kernel(ctloupe, tmp_path):
+    found = json.loads(ctloupe("scanner", CHEST, "-o", tmp_path / "scanner", "--json"))
+    assert found["scanner"]["slice_thickness_mm"] == pytest.approx(5.0)
+    assert 15 < found["scanner"]["noise_hu"] < 60
+    assert found["scanner"]["noise_spectrum"]["rise"] > 0
+    assert (found["scanner"]["blur_voxels"] or 0.0) < 0.4
+    assert np.asarray(Image.open(tmp_path / "scanner" / "scanner.png").convert("L")).std() > 10

@@ -41,7 +41,7 @@ def bank(tmp_path_factory):
     """A µCT bank whose raw values are 5 · HU + 7000."""
     path = tmp_path_factory.mktemp("bank") / "micro.bank"
     raw = Volume(np.rint(anatomy(3) * 5 + 7000).astype(np.int16), FINE, modality="micro")
-    PatchBank.sample([("specimen", raw, None)], 128, 16, IntensityWindow(0, 15000)).save(path)
+    PatchBank.sample([("specimen", raw, None)], 96, 16, IntensityWindow(0, 15000)).save(path)
     return path
 
 

@@ -1,5 +1,9 @@
 """What a request asks for is done, or refused by the name of the option."""
 
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,6 +23,17 @@ def mask():
     inside = np.zeros(scan().shape, np.uint8)
     inside[:, 4:16, 5:20] = 1
     return scan().with_data(inside)
+
+
+def test_the_example_of_the_page_runs(tmp_path, tiny_model, monkeypatch, capsys):
+    page = Path(__file__).resolve().parents[2] / "docs" / "enhancing.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+    write(scan(), tmp_path / "phantom" / "clinical.nii.gz")
+    shutil.copytree(tiny_model, tmp_path / "runs" / "first" / "model")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert read(tmp_path / "consistent.ome.zarr").shape == (3, 80, 96)
+    assert "wrote consistent.ome.zarr" in capsys.readouterr().out
 
 
 def test_each_option_of_the_model_is_asked_for_under_its_own_name(tmp_path):

@@ -4,16 +4,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from ctloupe.enhance.network.tiles import TiledNetwork
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
-from example_package import installed
+from example_package import code_of, installed
+from small_enhancers import enhanced_slice
+
+PAGE = "adding-a-method.md"
 
 
 @pytest.fixture(scope="module")
 def ctloupe(tmp_path_factory):
     """A function that runs the command line where the example is installed."""
-    return installed("adding-a-method.md", tmp_path_factory.mktemp("site"))
+    return installed(PAGE, tmp_path_factory.mktemp("site"))
 
 
 def test_the_example_is_listed_and_costed(ctloupe):
@@ -37,3 +42,15 @@ def test_the_example_trains_resumes_enhances_and_is_evaluated(ctloupe, small_ban
     assert read(paths[1]).shape == (2, 80, 80)
     found = json.loads(ctloupe("evaluate", "--input", paths[0], "--output", paths[1], "--json"))
     assert list(found["rows"]) == ["bicubic", "enhanced"]
+
+
+def test_the_split_network_is_rendered_in_tiles_that_overlap_less_and_equal_the_whole():
+    names = {}
+    exec(compile(code_of(PAGE), PAGE, "exec"), names)
+    torch.manual_seed(0)
+    network = names["SplitRefiner"](4, 8).eval().requires_grad_(False)
+    tiled = TiledNetwork(network, network, 4)
+    assert tiled.is_split and tiled.of_tile.halo < tiled.whole.halo
+    hu = np.random.default_rng(0).normal(-700, 100, (24, 20)).astype(np.float32)
+    small, whole = (enhanced_slice(network, 4, hu, tile) for tile in ((7, 6), (24, 20)))
+    assert np.abs(small.astype(int) - whole).max() <= 1

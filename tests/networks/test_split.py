@@ -5,14 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from ctloupe.enhance.exact import Engine
-from ctloupe.enhance.plan import footprint
-from ctloupe.images.windows import IntensityWindow
+from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.split import SplitNetwork
 from ctloupe.networks.tile import PlacedLayer, Tile, placed
-
-WINDOW = IntensityWindow(-1000, 500)
+from small_enhancers import enhanced_slice
 
 
 class VGGIdiom(nn.Module):
@@ -45,7 +42,7 @@ class Halves(SplitNetwork):
 
 def enhanced(network, tile):
     hu = np.random.default_rng(0).normal(-700, 150, (40, 30)).astype(np.float32)
-    return Engine(network, 2, WINDOW, precision=torch.float32, tile=tile).enhance(hu, None, 0).values
+    return enhanced_slice(network, 2, hu, tile)
 
 
 @pytest.mark.parametrize("kind", [VGGIdiom, Halves])
@@ -56,8 +53,8 @@ def test_tiles_equal_the_whole_whatever_the_attributes_of_a_network_are_called(k
 
 
 def test_only_a_declared_network_needs_memory_for_coarse_features():
-    assert footprint(VGGIdiom(), 4).coarse == 0
-    assert footprint(Halves(), 4).coarse == (1 + 4) * 4
+    assert Footprint.of(VGGIdiom(), 4).coarse == 0
+    assert Footprint.of(Halves(), 4).coarse == (1 + 4) * 4
 
 
 def test_a_declared_network_is_what_renders_its_features():

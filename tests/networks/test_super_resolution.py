@@ -8,6 +8,7 @@ import torch
 from ctloupe.losses.mmsr import f_down
 from ctloupe.networks.attention import RCAN, ChannelAttention
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.generators import SubPixelGenerator
 from ctloupe.networks.plain import PlainSRNet
 from ctloupe.networks.rrdb import RRDBNet
 from ctloupe.networks.shared_latent import SharedLatentEnhancer
@@ -39,6 +40,20 @@ def test_a_network_enlarges_odd_sizes_by_the_scale_and_stays_in_range(name, scal
         made = network(torch.rand(1, 1, 9, 13) * 2 - 1)
     assert made.shape == (1, 1, 9 * scale, 13 * scale)
     assert made.abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("network", "parts"),
+    [
+        (SRResNet(2, 8, 1), ["head", "trunk", "tail", "last"]),
+        (RCAN(2, 8, 1, 1), ["head", "trunk", "tail", "last"]),
+        (PlainSRNet(2, 8, 1), ["head", "trunk", "tail", "last"]),
+        (SubPixelGenerator(2, 8, 1), ["head", "trunk", "neck", "tail", "last"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_weights_have_the_names_and_the_order_of_packages_and_checkpoints_on_disk(network, parts):
+    assert list(dict.fromkeys(name.split(".")[0] for name, _ in network.named_parameters())) == parts
 
 
 def test_the_u_net_has_the_published_number_of_parameters():

@@ -1,5 +1,7 @@
 """From scans on disk to banks and overlays."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -158,3 +160,9 @@ def test_the_kind_of_mask_is_kept_with_the_bank(scans, tmp_path):
     file = write(clinical.with_data(np.ones(clinical.shape, np.uint8)), tmp_path / "mask.nii.gz")
     prepare_banks(request_for(scans, clinical_mask=str(file), per_case=2), tmp_path / "own")
     assert PatchBank.load(tmp_path / "own" / "clinical.bank").mask == "file"
+    # Banks of before do not say.
+    file = tmp_path / "own" / "clinical.bank" / "bank.json"
+    record = json.loads(file.read_text())
+    del record["mask"]
+    file.write_text(json.dumps(record))
+    assert PatchBank.load(tmp_path / "own" / "clinical.bank").mask is None

@@ -131,15 +131,15 @@ def test_every_scanner_of_a_batch_acts_on_its_own_image():
 
 
 def test_gradients_go_through_image_and_blur():
-    image = torch.rand(2, 1, 8, 12, dtype=torch.float64, requires_grad=True)
+    image = torch.rand(2, 1, 4, 8, dtype=torch.float64, requires_grad=True)
     blur = torch.tensor([[0.3, 0.4], [0.6, 0.5]], dtype=torch.float64, requires_grad=True)
 
     def seen(fine, spread):
-        return TensorOperator((4, 4), spread, radius=6).forward(fine)
+        return TensorOperator((4, 4), spread, radius=5).forward(fine)
 
     assert torch.autograd.gradcheck(seen, (image, blur))
     operator = TensorOperator((4, 4), blur.detach())
-    target = torch.rand(2, 1, 2, 3, dtype=torch.float64)
+    target = torch.rand(2, 1, 1, 2, dtype=torch.float64)
     (gradient,) = torch.autograd.grad((operator.forward(image) * target).sum(), image)
     assert torch.allclose(gradient, operator.adjoint(target), atol=1e-14)
 
@@ -180,4 +180,5 @@ def test_the_transfer_function_is_what_the_operator_does_to_a_sine():
     expected = np.sin(2 * np.pi * frequency * (np.arange(200) + 0.5) * 0.8)
     inside = slice(20, -20)
     amplitude = np.vdot(seen[inside], expected[inside]) / np.vdot(expected[inside], expected[inside])
-    assert amplitude == pytest.approx(scanner.transfer(np.array([frequency]))[0], rel=1e-3)
+    # The average is over eight samples of a voxel, not over the voxel itself.
+    assert amplitude == pytest.approx(scanner.transfer(np.array([frequency]))[0], rel=3e-3)

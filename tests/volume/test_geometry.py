@@ -85,3 +85,14 @@ def test_what_is_no_direction_is_refused(matrix, told):
 def test_an_affine_without_a_size_is_refused():
     with pytest.raises(GeometryError, match="voxel size cannot be known"):
         geometry.from_affine_lps(np.diag([1.0, 0.0, 1.0, 1.0]))
+
+
+def test_the_difference_of_spacings_is_the_largest_along_any_axis_and_in_either_direction():
+    assert geometry.relative_difference((0.6, 0.6), (0.6, 0.6)) == 0
+    assert geometry.relative_difference((0.66, 0.6), (0.6, 0.6)) == pytest.approx(0.1)
+    assert geometry.relative_difference((0.6, 0.3), (0.6, 0.6)) == pytest.approx(0.5)
+
+
+def test_spacings_that_are_compared_have_the_same_axes():
+    with pytest.raises(ValueError, match="shorter"):
+        geometry.relative_difference((1.0, 1.0, 1.0), (1.0, 1.0))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ctloupe import methods
 from ctloupe.demo.stages import Stages
-from ctloupe.enhance.resolver import load_model
+from ctloupe.enhance.request import EnhanceRequest, enhance_files
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
@@ -36,7 +36,6 @@ from ctloupe.phantom.anatomies.registry import DEFAULT, get, tissue_names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
-from ctloupe.prepare.lungs import lung_mask
 from ctloupe.train.loop import train
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.formats import read, write
@@ -132,8 +131,7 @@ def _settings(out: Path, request: DemoRequest) -> TrainSettings:
 
 
 def _enhance(out: Path, model: Path) -> None:
-    scan = read(out / "held-out" / "clinical.nii.gz")
-    load_model(model).enhance_to(scan, out / "enhanced.ome.zarr", mask=lung_mask(scan))
+    enhance_files(EnhanceRequest(out / "held-out" / "clinical.nii.gz", out / "enhanced.ome.zarr", model))
 
 
 def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:

@@ -34,7 +34,7 @@ class ExactSliceEnhancer:
     Parameters
     ----------
     model
-        Its network is calibrated, in evaluation mode.
+        Model whose network is calibrated and in evaluation mode.
     options
         Of these `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
     spacing

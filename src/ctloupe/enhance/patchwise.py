@@ -30,7 +30,7 @@ class PatchwiseSliceEnhancer:
     Parameters
     ----------
     model
-        Its network is in evaluation mode, not calibrated.
+        Model whose network is in evaluation mode and not calibrated.
     options
         Of these `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and `blend_outside` are followed.
     spacing

@@ -26,7 +26,7 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
     Parameters
     ----------
     shape
-        Of the scan, ``(z, y, x)``.
+        Shape ``(z, y, x)`` of the scan.
 
     Raises
     ------

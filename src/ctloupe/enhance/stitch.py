@@ -14,7 +14,7 @@ def match_histogram(patch: NDArray[np.float32], reference: NDArray[np.float32]) 
     Parameters
     ----------
     patch, reference : (y, x)
-        Of any sizes.
+        The generated patch, and the one whose distribution it gets; they may differ in size.
 
     Returns
     -------
@@ -29,7 +29,8 @@ def median_filtered(image: NDArray[np.float32], size: int = 3) -> NDArray[np.flo
     Parameters
     ----------
     image : (y, x)
+        Slice.
     size
-        Odd.
+        Side of the neighbourhood in pixels, odd.
     """
     return np.asarray(median_filter(image, size=size, mode="nearest"), dtype=np.float32)

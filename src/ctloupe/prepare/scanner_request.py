@@ -180,11 +180,9 @@ def _with_micro(
             f"`micro` {request.micro}: patches of {micro.patch_size} pixels are {side} voxels of the scan wide, at "
             "least 16 are needed; prepare larger ones"
         )
-    every = max(1, len(micro) // request.patches)
-    bank = replace(micro, patches=micro.patches if micro.slice_averages is None else micro.slice_averages)
-    fine = replace(
-        bank, patches=bank.patches[::every][: request.patches, : side * scale, : side * scale], slice_averages=None
-    )
+    stored = micro.patches if micro.slice_averages is None else micro.slice_averages
+    chosen = stored[:: max(1, len(stored) // request.patches)][: request.patches, : side * scale, : side * scale]
+    fine = replace(micro, patches=chosen, slice_averages=None)
     if micro.slice_averages is None and scan.spacing[0] > 1.01 * micro.spacing[0]:
         said.append(
             "the bank holds no µCT averaged over the slice thickness: the scan will seem more blurred than it is"

@@ -108,35 +108,45 @@ def _steep(plane: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 def _width(slab: list[NDArray[np.float32]], y: int, x: int) -> float | None:
-    """Standard deviation in voxels of the edge at a place, None where it is not a clean step."""
+    """Standard deviation in voxels of the edge at a place, None where it is not a clean step upright to the slice."""
     rows, columns = slice(y - _REACH, y + _REACH + 1), slice(x - _REACH, x + _REACH + 1)
     before, here, behind = (plane[rows, columns] for plane in slab)
-    middle = slice(_REACH - 2, _REACH + 3)
-    down = float(sobel(here, axis=0)[middle, middle].mean())
-    across = float(sobel(here, axis=1)[middle, middle].mean())
-    length = float(np.hypot(down, across))
-    if length == 0:
-        return None
-    at = np.arange(-_REACH, _REACH + 1)
-    dy, dx = np.meshgrid(at, at, indexing="ij")
-    along = (dy * down + dx * across) / length
-    inside = (np.abs(along) <= _REACH - 1) & (np.abs(dx * down - dy * across) / length <= _HALF_WIDTH)
-    place, values = along[inside].astype(np.float64), here[inside].astype(np.float64)
+    along, across = _along_and_across(here)
+    inside = (np.abs(along) <= _REACH - 1) & (np.abs(across) <= _HALF_WIDTH)
+    place, values = along[inside], here[inside].astype(np.float64)
     low, high = values[place < -2].mean(), values[place > 2].mean()
     if high - low < _STEP_HU or abs(float((behind - before)[inside].mean())) > _OBLIQUE * (high - low):
         return None
+    step, shift, width, left = _fitted_step(place, values, low, high)
+    clean = left <= _RESIDUAL * step and step >= _STEP_HU and abs(shift) <= 1.5
+    return width if clean and width <= _WIDEST else None
+
+
+def _along_and_across(window: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance in voxels of every place of a window from its middle, along the steepest slope there and across it."""
+    core = slice(_REACH - 2, _REACH + 3)
+    down, right = (float(sobel(window, axis=axis)[core, core].mean()) for axis in (0, 1))
+    length = max(float(np.hypot(down, right)), 1e-9)
+    at = np.arange(-_REACH, _REACH + 1, dtype=np.float64)
+    dy, dx = np.meshgrid(at, at, indexing="ij")
+    return (dy * down + dx * right) / length, (dx * down - dy * right) / length
+
+
+def _fitted_step(
+    place: NDArray[np.float64], values: NDArray[np.float64], low: float, high: float
+) -> tuple[float, float, float, float]:
+    """Fit an error function: height, place and width of the step, and the root mean square of what is left."""
 
     def left(guess: NDArray[np.float64]) -> NDArray[np.float64]:
-        base, step, middle, width = guess
-        return base + step * (1 + erf((place - middle) / (np.sqrt(2) * width))) / 2 - values
+        base, step, shift, width = guess
+        return base + step * (1 + erf((place - shift) / (np.sqrt(2) * width))) / 2 - values
 
-    def slope(guess: NDArray[np.float64]) -> NDArray[np.float64]:
-        _, step, middle, width = guess
-        off = (place - middle) / width
+    def slopes(guess: NDArray[np.float64]) -> NDArray[np.float64]:
+        _, step, shift, width = guess
+        off = (place - shift) / width
         peak = step * np.exp(-(off**2) / 2) / (np.sqrt(2 * np.pi) * width)
         return np.stack([np.ones_like(place), (1 + erf(off / np.sqrt(2))) / 2, -peak, -peak * off], axis=1)
 
-    fit = least_squares(left, (low, high - low, 0.0, 0.8), slope, method="lm", max_nfev=40)
-    _, step, middle_at, width = fit.x
-    clean = np.sqrt(np.mean(fit.fun**2)) <= _RESIDUAL * step and step >= _STEP_HU and abs(middle_at) <= 1.5
-    return float(abs(width)) if clean and abs(width) <= _WIDEST else None
+    fit = least_squares(left, (low, high - low, 0.0, 0.8), slopes, method="lm", max_nfev=40)
+    _, step, shift, width = (float(value) for value in fit.x)
+    return step, shift, abs(width), float(np.sqrt(np.mean(fit.fun**2)))

@@ -18,6 +18,9 @@ from ctloupe.train.fabric import FabricBackend
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 _KEYS = frozenset({"step", "elapsed", "method", "optimisers", "ranks"})
 
+_ONCE_CALLED = {"judge": "discriminator", "judges": "discriminators", "inner_judge": "inner_discriminator"}
+"""Parts of methods by the names that they have in checkpoints of version 0.1."""
+
 
 def _random_states() -> dict[str, torch.Tensor]:
     states = {"cpu": torch.get_rng_state()}
@@ -88,7 +91,14 @@ def read(path: Path) -> dict[str, Any]:
         raise FileError(
             f"{path}: damaged checkpoint: key '{missing[0]}' is missing; delete it to resume from an older one"
         )
-    return state
+    return state | {"method": {_present_name(key): value for key, value in state["method"].items()}}
+
+
+def _present_name(key: str) -> str:
+    """Name that a weight has today."""
+    part, *rest = key.split(".")
+    inner = ["head" if one == "judge" else one for one in rest]
+    return ".".join([_ONCE_CALLED.get(part, part), *inner])
 
 
 def restore(state: dict[str, Any], method: Method, backend: FabricBackend) -> None:

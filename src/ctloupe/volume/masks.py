@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
 from ctloupe.volume.formats import read
+from ctloupe.volume.geometry import relative_difference
 from ctloupe.volume.volume import Volume
 
 SPACING_TOLERANCE: Final = 1e-3
@@ -60,8 +61,7 @@ def _differences(given: Volume, scan: Volume) -> list[str]:
     found: list[str] = []
     if given.shape != scan.shape:
         found.append(f"{_sizes(given.shape)} voxels where the scan has {_sizes(scan.shape)}")
-    spacing = np.array([given.spacing, scan.spacing])
-    if np.abs(spacing[0] / spacing[1] - 1).max() > SPACING_TOLERANCE:
+    if relative_difference(given.spacing, scan.spacing) > SPACING_TOLERANCE:
         found.append(f"voxel spacing {_sizes(given.spacing)} mm (z, y, x) where the scan has {_sizes(scan.spacing)} mm")
     turned = np.array(given.direction) - np.array(scan.direction)
     if np.abs(turned).max() > DIRECTION_TOLERANCE:

@@ -22,7 +22,7 @@ from ctloupe.evaluate.report.page import (
 )
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, loss_curves, panel, signed_map
 from ctloupe.evaluate.report.report import Report
-from ctloupe.evaluate.report.words import in_words, tissues_in_words
+from ctloupe.evaluate.report.words import in_short, in_words, tissues_in_words
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.foundation.errors import FileError
 from ctloupe.volume.volume import Volume
@@ -151,6 +151,27 @@ def test_words_say_better_and_worse_in_the_right_direction():
     assert "MAE (HU) 120, worse than bicubic" in text
     assert "consistency bias (HU) 0.5, better than" in text
     assert "SSIM 0.5, as good as" in text
+
+
+def test_one_sentence_says_which_questions_are_answered_better_and_which_worse():
+    definitions = {
+        "PSNR (dB)": "",
+        "MAE (HU)": "",
+        "resolution (mm)": "",
+        "spectrum distance (dB)": "",
+        "walls found": "",
+    }
+    nothing = float("nan")
+    rows = {
+        "bicubic": dict(zip(definitions, (20, 100, 0.9, 10, nothing), strict=True)),
+        "mine": dict(zip(definitions, (21, 120, 0.4, 20, nothing), strict=True)),
+    }
+    found = Comparison("p", rows, definitions)
+    assert in_short(found, "mine") == (
+        "mine, compared with bicubic interpolation, is better: finest true detail; worse: texture like the truth's or "
+        "the µCT's; better in some numbers, worse in others: right value at the right voxel."
+    )
+    assert "nan" not in " ".join(in_words(found, "mine"))
 
 
 def test_the_slice_and_the_region_shown_follow_a_rule():

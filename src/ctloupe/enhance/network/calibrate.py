@@ -60,7 +60,7 @@ def calibrated(enhancer: nn.Module, patches: Tensor, batch_size: int = 16) -> nn
     Parameters
     ----------
     enhancer
-        In evaluation mode; left unchanged.
+        Network in evaluation mode; it is left unchanged.
     patches : (n, 1, p, p) in [−1, 1]
         Sample of the volume at the training patch size.
     batch_size

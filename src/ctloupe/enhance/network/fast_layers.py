@@ -86,11 +86,11 @@ class FastConvolution(nn.Module):
     Parameters
     ----------
     convolution
-        Odd kernel, size kept, padding by zeros or reflection.
+        Convolution with an odd kernel that keeps the size; padding is by zeros or reflection.
     slope
-        For negative values; 1: no activation.
+        Slope of the activation for negative values; 1: no activation.
     dtype
-        Of weights and output; the input is converted to it.
+        Type of weights and output; the input is converted to it.
     """
 
     weight: Tensor
@@ -122,7 +122,7 @@ class FastConvolution(nn.Module):
         return out
 
     def rows(self, image: Tensor, begin: int, end: int) -> Tensor:
-        """Rows `begin` to `end` of the output for the whole of `image`."""
+        """Compute rows `begin` to `end` of the output for the whole of `image`."""
         pad = self.padding
         above, below = max(0, begin - pad), min(image.shape[2], end + pad)
         part = self.with_rows(image[:, :, above:below], above > begin - pad, below < end + pad)
@@ -183,7 +183,7 @@ class FastFirst(nn.Module):
     Parameters
     ----------
     convolution
-        From one channel.
+        Convolution from one channel.
     slope, dtype
         As in `FastConvolution`.
     """
@@ -217,7 +217,7 @@ class Converted(nn.Module):
     layer
         The convolution.
     dtype
-        Of weights and output.
+        Type of weights and output.
     """
 
     def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
@@ -225,7 +225,7 @@ class Converted(nn.Module):
         self.layer = layer.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Tensor:
-        """As the layer."""
+        """Apply the layer."""
         return self.layer(image.to(self.layer.weight.dtype))
 
 
@@ -239,7 +239,7 @@ class FastResidual(nn.Module):
     first, second
         The convolutions, the first with its activation.
     scaling
-        Of the contribution to the skip.
+        Factor of what is added to the skip.
     """
 
     def __init__(self, first: FastConvolution, second: FastConvolution, scaling: float = 1.0) -> None:
@@ -287,9 +287,9 @@ class FastSubPixel(nn.Module):
     Parameters
     ----------
     step
-        Its norm folded.
+        Sub-pixel step whose normalisation is folded.
     dtype
-        Of weights and output.
+        Type of weights and output.
     shuffles
         False: leave the four sub-pixels in ``(row, column, channel)`` order for `FastLast`.
     """
@@ -331,9 +331,9 @@ class FastLast(PlacedLayer):
     Parameters
     ----------
     convolution
-        From c channels to one, odd kernel.
+        Convolution from c channels to one, with an odd kernel.
     dtype
-        Of the features; the result is float32.
+        Type of the features; the result is float32.
     """
 
     high: Tensor

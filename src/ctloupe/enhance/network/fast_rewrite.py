@@ -30,15 +30,15 @@ def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Mod
     Parameters
     ----------
     network
-        In evaluation mode, its normalisation folded; left unchanged.
+        Network in evaluation mode with its normalisation folded; it is left unchanged.
     dtype
-        Of all features. Layers from and to a single channel do not round to it, since what they would round is the
+        Type of all features. Layers from and to a single channel do not round to it, since what they would round is the
         image itself, and near −1 half precision is several HU coarse.
     """
-    return _lower(copy.deepcopy(network).requires_grad_(False), dtype)
+    return _rewrite(copy.deepcopy(network).requires_grad_(False), dtype)
 
 
-def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _rewrite(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     block = _residual(module, dtype)
     if block is not None:
         return block
@@ -52,7 +52,7 @@ def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     merged = _merge_tail(module, dtype)
     for name, child in module.named_children():
         if name not in merged:
-            setattr(module, name, _lower(child, dtype))
+            setattr(module, name, _rewrite(child, dtype))
     if isinstance(module, SubPixelShell) and module.neck is not None:
         # Here nothing but the trunk reads what the head made; networks with a long skip read it again.
         first = next(module.trunk.children(), None)
@@ -62,7 +62,7 @@ def _lower(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
-    """Lower the last sub-pixel step of a shell and its convolution to one channel as one."""
+    """Rewrite the last sub-pixel step of a shell and its convolution to one channel as one."""
     if not isinstance(module, SubPixelShell):
         return set()
     *before, final = module.tail
@@ -76,7 +76,7 @@ def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
 
 
 def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
-    """Lower the layers of a sequence, taking activations and shuffles into the convolutions next to them.
+    """Rewrite the layers of a sequence, taking activations and shuffles into the convolutions next to them.
 
     What was taken over leaves an identity in its place, since networks cut their sequences by number.
     """
@@ -97,7 +97,7 @@ def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
             out[place], out[after] = FastSubPixel(layer, dtype, shuffles=False), FastLast(following, dtype)
             taken = after
         else:
-            out[place] = _lower(layer, dtype)
+            out[place] = _rewrite(layer, dtype)
     for before, behind in pairwise(out):
         if isinstance(before, FastResidual) and isinstance(behind, FastResidual):
             behind.in_place = True

@@ -25,7 +25,7 @@ def folded(network: nn.Module) -> nn.Module:
     Parameters
     ----------
     network
-        In evaluation mode, calibrated; left unchanged.
+        Calibrated network in evaluation mode; it is left unchanged.
     """
     network = copy.deepcopy(network)
     for parent, first, second in _pairs(network):

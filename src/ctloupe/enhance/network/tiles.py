@@ -27,11 +27,11 @@ class Range:
     end: int
 
     @classmethod
-    def around(cls, start: int, stop: int, length: int, reach: ReceptiveField) -> Range:
-        """Widen ``start … stop`` by the reach, to whole multiples, but not beyond the image."""
-        multiple = reach.multiple
-        begin = max(0, (start - reach.before) // multiple * multiple)
-        end = min(length, -(-(stop + reach.after) // multiple) * multiple)
+    def around(cls, start: int, stop: int, length: int, field: ReceptiveField) -> Range:
+        """Widen ``start … stop`` by the receptive field, to whole multiples, but not beyond the image."""
+        multiple = field.multiple
+        begin = max(0, (start - field.before) // multiple * multiple)
+        end = min(length, -(-(stop + field.after) // multiple) * multiple)
         return cls(start, stop, begin, end)
 
 
@@ -45,11 +45,11 @@ class TiledNetwork:
     Parameters
     ----------
     plain
-        The network before it was lowered, to trace.
+        The network before it was rewritten for speed, which is traced.
     network
-        What is run.
+        The network that is run.
     scale
-        Output pixels per input pixel and axis.
+        In-plane enlargement: output pixels per input pixel and axis.
     """
 
     def __init__(self, plain: nn.Module, network: nn.Module, scale: int) -> None:
@@ -79,14 +79,14 @@ class TiledNetwork:
         return not self.of_tile.everything
 
     def tiles(self, shape: tuple[int, int], size: tuple[int, int], wanted: NDArray[np.bool_] | None) -> list[Tile]:
-        """Places of the tiles, without overlap, of a slice; those with nothing wanted in them are left out.
+        """Lay tiles without overlap over a slice; those with nothing wanted in them are left out.
 
         Parameters
         ----------
         shape
-            Of the coarse slice.
+            Shape of the slice on the scan's grid.
         size
-            Of a tile on the coarse grid.
+            Rows and columns of a tile on the scan's grid.
         wanted : bool, of `shape`
             Where a result is needed; None: everywhere.
         """

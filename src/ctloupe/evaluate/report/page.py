@@ -18,7 +18,7 @@ from ctloupe.evaluate.report.crops import Crop, ranked_crops
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, panel, signed_map
 from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report, number
-from ctloupe.evaluate.report.words import HOW_TO_READ, in_words
+from ctloupe.evaluate.report.words import HOW_TO_READ, in_short, in_words
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.phantom.anatomies.registry import of_value
 from ctloupe.volume.volume import Volume
@@ -80,6 +80,8 @@ def add_overview(report: Report, shown: Shown) -> None:
 def add_result(report: Report, found: Comparison) -> None:
     """Add the answer in words, and the table."""
     report.section("What was found")
+    for name in list(found.rows)[1:]:
+        report.text(in_short(found, name), "lead")
     for name in list(found.rows)[1:]:
         for at, sentence in enumerate(in_words(found, name)):
             report.text(f"{name}. {sentence}" if at == 0 else sentence)

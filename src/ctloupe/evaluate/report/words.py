@@ -3,42 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.metrics.base import Metric
-from ctloupe.evaluate.metrics.questions import QUESTIONS
+from ctloupe.evaluate.metrics.questions import QUESTIONS, Question
 from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.tissues import TissueError
 
 _EQUAL: Final = 5e-3
+_MIXED: Final = "better in some numbers, worse in others"
+
+
+Verdict = Literal["better", "worse", "as good"]
+
+
+def in_short(comparison: Comparison, name: str) -> str:
+    """One sentence: at which questions `name` is better, worse or mixed, compared with bicubic interpolation."""
+    found: dict[str, list[str]] = {
+        "better": [],
+        "worse": [],
+        _MIXED: [],
+        "equal": [],
+    }
+    for question, metrics in _asked(comparison).items():
+        verdicts = {_compared(comparison, name, metric) for metric in metrics} - {None}
+        if {"better", "worse"} <= verdicts:
+            found[_MIXED].append(_begun(question))
+        elif verdicts:
+            found[next((one for one in ("better", "worse") if one in verdicts), "equal")].append(_begun(question))
+    said = "; ".join(f"{verdict}: {', '.join(questions)}" for verdict, questions in found.items() if questions)
+    return f"{name}, compared with bicubic interpolation, is {said}." if said else f"{name}: nothing could be measured."
 
 
 def in_words(comparison: Comparison, name: str) -> list[str]:
     """One sentence for each question that was asked: how `name` compares with bicubic interpolation."""
-    known = metrics_by_label()
-    spoken = [known[label] for label in comparison.definitions if label in known and known[label].in_summary]
     said = []
-    for question in QUESTIONS:
-        parts = [_verdict(comparison, name, metric) for metric in spoken if metric.question == question]
+    for question, metrics in _asked(comparison).items():
+        parts = [part for metric in metrics if (part := _said(comparison, name, metric))]
         if parts:
             said.append(f"{question.text}: {'; '.join(parts)}.")
     return said
 
 
-def _verdict(comparison: Comparison, name: str, metric: Metric) -> str:
-    label = metric.label
-    ours, plain = (comparison.rows[row].get(label, float("nan")) for row in (name, BASELINE))
+def _asked(comparison: Comparison) -> dict[Question, list[Metric]]:
+    """Metrics of the comparison by the question that they answer, in the order of the questions."""
+    known = metrics_by_label()
+    spoken = [known[label] for label in comparison.definitions if label in known and known[label].in_summary]
+    return {question: [metric for metric in spoken if metric.question == question] for question in QUESTIONS}
+
+
+def _values(comparison: Comparison, name: str, metric: Metric) -> tuple[float, float]:
+    ours, plain = (comparison.rows[row].get(metric.label, float("nan")) for row in (name, BASELINE))
+    return ours, plain
+
+
+def _compared(comparison: Comparison, name: str, metric: Metric) -> Verdict | None:
+    """How `name` does compared with bicubic interpolation; None where one of both has no number."""
+    ours, plain = _values(comparison, name, metric)
     if not (np.isfinite(ours) and np.isfinite(plain)):
-        return f"{label} {ours:.3g} (bicubic {plain:.3g})"
+        return None
     one, other = (abs(ours), abs(plain)) if metric.better == "near 0" else (ours, plain)
     if np.isclose(one, other, rtol=_EQUAL):
-        verdict = "as good as"
-    else:
-        verdict = "better than" if metric.prefers(ours, plain) else "worse than"
-    return f"{label} {ours:.3g}, {verdict} bicubic ({plain:.3g})"
+        return "as good"
+    return "better" if metric.prefers(ours, plain) else "worse"
+
+
+def _said(comparison: Comparison, name: str, metric: Metric) -> str:
+    """The number of `name` and that of bicubic interpolation; nothing where neither has one."""
+    ours, plain = _values(comparison, name, metric)
+    verdict = _compared(comparison, name, metric)
+    if verdict is None:
+        missing = np.isnan(ours) and np.isnan(plain)
+        return "" if missing else f"{metric.label} {_number(ours)} (bicubic {_number(plain)})"
+    than = {"better": "better than", "worse": "worse than", "as good": "as good as"}[verdict]
+    return f"{metric.label} {ours:.3g}, {than} bicubic ({plain:.3g})"
+
+
+def _number(value: float) -> str:
+    return "not measurable" if np.isnan(value) else f"{value:.3g}"
+
+
+def _begun(question: Question) -> str:
+    """The question inside a sentence."""
+    return question.text[0].lower() + question.text[1:]
 
 
 def tissues_in_words(tissues: Mapping[str, TissueError], name: str) -> str:
