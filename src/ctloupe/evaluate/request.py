@@ -28,7 +28,7 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
-PROTOCOLS: Final = ("auto", "jmi", "isbi")
+CHOICES: Final = ("auto", "jmi", "isbi")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -139,8 +139,8 @@ def _require_sense(request: EvaluateRequest) -> None:
         require_pdf()
         if request.out is None:
             raise OptionError("`pdf` needs `out`")
-    if request.protocol not in PROTOCOLS:
-        raise OptionError(f"`protocol` {request.protocol}: expected one of {', '.join(PROTOCOLS)}")
+    if request.protocol not in CHOICES:
+        raise OptionError(f"`protocol` {request.protocol}: expected one of {', '.join(CHOICES)}")
     if request.out is not None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
         require_new(request.out, request.overwrite, "metrics.json", *pages)

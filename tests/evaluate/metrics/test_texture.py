@@ -1,11 +1,9 @@
 """The texture of a volume: what is drawn, from where."""
 
 import numpy as np
-import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctloupe.evaluate.metrics.texture import WINDOW, Texture
-from ctloupe.evaluate.slices import detailed_slices
 
 
 def plane(seed, side=256, sigma=1.0):
@@ -50,9 +48,3 @@ def test_where_nothing_fits_there_is_no_number():
     found, other = texture([plane(0)], narrow), texture([plane(1)])
     assert np.isnan(found.spectrum_distance(other)) and np.isnan(found.wasserstein(other))
     assert np.isfinite(found.hu_distance(other))
-
-
-@pytest.mark.parametrize("count", [1, 3, 16, 200])
-def test_at_most_sixteen_slices_are_looked_at_closely_and_the_outermost_are_among_them(count):
-    chosen = detailed_slices(np.arange(count))
-    assert len(chosen) == min(16, count) and {0, count - 1} <= chosen
