@@ -52,7 +52,7 @@ test-pythons:
 		own=$(VENV)-$$version/bin/python; \
 		test -x $$own || $$python -m venv $(VENV)-$$version || exit 1; \
 		$$own -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
-		$$own -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -e . || exit 1; \
+		$$own -m pip install --quiet --disable-pip-version-check --no-deps -e . || exit 1; \
 		echo "Python $$version, what needs no torch:"; \
 		$$own -m pytest $(TESTS_WITHOUT_TORCH) || exit 1; \
 	done; \
