@@ -36,7 +36,7 @@ def evaluate(
         Path | None, typer.Option(help="metrics.json of another case whose factors correct the uncertainty.")
     ] = None,
     mask: Annotated[
-        str | None, typer.Option(help="Where to compare: a file on the grid of the input, or lungs.")
+        str | None, typer.Option(help="Where to compare: lungs, box, none, or a mask file on the grid of the input.")
     ] = None,
     slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
