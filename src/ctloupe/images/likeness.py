@@ -152,6 +152,6 @@ def unlikeness(scan: ImageStatistics, trained: ImageStatistics, spread: Spread |
         "kernel?",
         f"the noise is {'finer' if kernel > 0 else 'coarser'} by {abs(kernel):.1f} dB: a "
         f"{'sharper' if kernel > 0 else 'smoother'} reconstruction kernel?",
-        f"pixels of {scan.spacing[0]:.3g} mm where {trained.spacing[0]:.3g} mm were trained on; give `resample`",
+        f"pixels of {scan.spacing[0]:.3g} mm where {trained.spacing[0]:.3g} mm were trained on: resample the scan",
     )
     return Unlikeness(*scores, tuple(line for line, score in zip(said, scores, strict=True) if score > 1))

@@ -30,6 +30,7 @@ def test_the_example_keeps_the_contract_of_all_formats(tmp_path):
 
 
 def test_the_command_line_reads_and_writes_the_example(tmp_path):
+    pytest.importorskip("torch", reason="enhancing needs torch")
     ctloupe = installed("adding-a-format.md", tmp_path / "site")
     values = np.random.default_rng(0).normal(-800, 100, (2, 20, 20)).astype(np.int16)
     scan = write(Volume(values, (0.6, 0.6, 0.6), (1.0, 2.0, 3.0), units="HU"), tmp_path / "data" / "scan.nii.gz")
