@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from plain_backend import PlainBackend, random_batch
 
 from ctloupe import methods
 from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, parameters
+from plain_backend import PlainBackend, random_batch
 from small_config import SMALL_BY_METHOD
 
 ALL = methods.names()

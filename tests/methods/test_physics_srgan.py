@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from plain_backend import random_batch
 
 from ctloupe import methods
 from ctloupe.losses.mmsr import f_down
 from ctloupe.methods.base import Batch
 from ctloupe.train.loop import train
+from plain_backend import random_batch
 from small_config import SMALL_BY_METHOD
 
 

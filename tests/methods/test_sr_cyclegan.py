@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from plain_backend import PlainBackend, random_batch
 
 from ctloupe import methods
 from ctloupe.foundation.errors import OptionError
 from ctloupe.losses.mmsr import f_down
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, parameters
+from plain_backend import PlainBackend, random_batch
 from small_config import SMALL
 
 
