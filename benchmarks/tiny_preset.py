@@ -25,7 +25,7 @@ CHOICES = {
 }
 
 
-class Engine:
+class Backend:
     def __init__(self, method, half):
         self.trainables, self.optimisers, self.half = method.trainables(), method.optimisers(), half
 
@@ -49,14 +49,14 @@ def seconds(kind, changes, half, repeats):
     torch.manual_seed(0)
     config = kind.configure("tiny", changes)
     method = kind(config).to(memory_format=torch.channels_last)
-    engine = Engine(method, half)
+    backend = Backend(method, half)
     size = config.patch_size
     low = torch.rand(config.batch_size, 1, size, size) * 2 - 1
     high = torch.rand(config.batch_size, 1, size * config.scale, size * config.scale) * 2 - 1
     taken = []
     for _ in range(repeats + 2):
         begun = time.perf_counter()
-        method.step(Batch(low, high), engine)
+        method.step(Batch(low, high), backend)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken[2:]), gflop(kind, config)["train_step"] * config.batch_size
 
@@ -64,7 +64,10 @@ def seconds(kind, changes, half, repeats):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--patch-size", type=int, help="of clinical patches; default: the preset's")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
+    smaller = {} if arguments.patch_size is None else {"patch_size": arguments.patch_size}
     kind = methods.get("sr-cyclegan")
     base = None
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -72,7 +75,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name, changes in CHOICES.items():
         for half in (True, False) if name == "tiny" else (True,):
-            taken, work = seconds(kind, changes, half, repeats)
+            taken, work = seconds(kind, changes | smaller, half, repeats)
             base = base or taken
             precision = "bf16" if half else "float32"
             print(f"| {name} | {precision} | {work:.1f} | {taken:.3f} | {taken / base:.2f} |")
