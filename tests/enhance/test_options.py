@@ -1,10 +1,19 @@
 """Options are validated once, and each is part of what decides the result unless it is excepted by name."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.resolver import load_model
 from ctloupe.foundation.errors import OptionError
+
+
+class WithSharpening(EnhanceOptions):
+    """Options of a package that adds one."""
+
+    sharpening: int = 0
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,25 @@ def test_what_cannot_be_is_an_error_that_names_the_option(asked, message):
         EnhanceOptions(**asked)
 
 
+@pytest.mark.parametrize("asked", [{"nonsense": 1}, {"samples": "many"}, {"tile": 8.5}, {"stitch": "sewn"}])
+def test_a_model_is_applied_only_as_there_are_options_for(asked):
+    (name,) = asked
+    with pytest.raises(OptionError, match=name):
+        load_model("bicubic", 8, **asked)
+    with pytest.raises(OptionError, match=name):
+        load_model("bicubic", 8).with_options(**asked)
+
+
+def test_an_unknown_option_is_told_with_those_there_are():
+    with pytest.raises(OptionError, match=r"options of enhance: key 'nonsense'.*keys are: stitch, seed, samples"):
+        EnhanceOptions.of({"nonsense": 1})
+
+
+def test_other_options_of_a_model_keep_those_of_a_package_that_adds_some():
+    resolver = replace(load_model("bicubic", 8), options=WithSharpening(sharpening=2))
+    assert resolver.with_options(seed=3).options == WithSharpening(sharpening=2, seed=3)
+
+
 def test_a_record_is_frozen_and_knows_its_options():
     options = EnhanceOptions(seed=3)
     with pytest.raises(ValidationError, match="frozen"):
@@ -36,9 +64,6 @@ def test_a_record_is_frozen_and_knows_its_options():
 
 
 def test_an_option_decides_the_result_unless_it_is_excepted_by_name():
-    class WithSharpening(EnhanceOptions):
-        sharpening: int = 0
-
     assert WithSharpening(sharpening=2).deciding()["sharpening"] == 2
     left_out = set(EnhanceOptions.model_fields) - set(EnhanceOptions().deciding())
     assert left_out == EnhanceOptions.WITHOUT_INFLUENCE == {"memory", "precision", "tile"}

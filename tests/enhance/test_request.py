@@ -1,5 +1,6 @@
 """What a request asks for is done, or refused by the name of the option."""
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -42,6 +43,11 @@ def test_each_option_of_the_model_is_asked_for_under_its_own_name(tmp_path):
     assert EnhanceRequest(tmp_path, tmp_path, "m", **asked).options() == EnhanceOptions(**asked)
 
 
+def test_every_option_of_the_model_can_be_asked_for_but_the_side_of_the_blend():
+    fields = {field.name for field in dataclasses.fields(EnhanceRequest)}
+    assert EnhanceOptions.model_fields.keys() - fields == {"blend_outside"}
+
+
 def test_a_folder_is_worked_through_and_what_failed_is_told_at_the_end(tmp_path):
     for number in (1, 2):
         write(scan(number), tmp_path / "scans" / f"case-{number}.nii.gz")
@@ -68,6 +74,7 @@ def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
         ({"resample": True, "accept_spacing": True}, OptionError, "`resample` and `accept_spacing` exclude"),
         ({"uncertainty": "sd.nii.gz"}, OptionError, "`uncertainty` needs `samples`"),
         ({"stitch": "sewn"}, OptionError, "`stitch` sewn"),
+        ({"samples": "many"}, OptionError, "options of enhance: key 'samples'.*found 'many'"),
         ({"mask": "elsewhere.nii.gz"}, GeometryError, "`mask` .*elsewhere"),
         ({"slices": "2:9"}, OptionError, "`slices` 2:9"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 import torch
@@ -10,6 +11,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.records import validated
 from ctloupe.networks.precision import hardware_has_bf16
 
 Stitch = Literal["calibrated", "slice", "patches"]
@@ -98,6 +100,17 @@ class EnhanceOptions(BaseModel):
         if self.consistent and self.stitch != "calibrated":
             raise OptionError("`consistent` belongs to `stitch` calibrated")
         return self
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any]) -> Self:
+        """Return what was asked for, by name, as a record.
+
+        Raises
+        ------
+        OptionError
+            If there is no option of a name, or a value is of the wrong type, out of range or contradicts another.
+        """
+        return validated(cls, asked, "options of enhance")
 
     def dtype(self, device: torch.device) -> torch.dtype:
         """Type of the features on `device`."""

@@ -90,7 +90,7 @@ class EnhanceRequest:
     def options(self) -> EnhanceOptions:
         """How the model is applied, validated; each option but the side of the blend is asked for under its name."""
         asked = EnhanceOptions.model_fields.keys() - {"blend_outside"}
-        return EnhanceOptions.model_validate({name: getattr(self, name) for name in asked})
+        return EnhanceOptions.of({name: getattr(self, name) for name in asked})
 
 
 def enhance_files(

@@ -96,8 +96,14 @@ class SuperResolver:
         return replace(self, model=replace(self.model, name=name))
 
     def with_options(self, **changes: Any) -> SuperResolver:
-        """The same model with other options, validated; see `EnhanceOptions`."""
-        return replace(self, options=type(self.options).model_validate(self.options.model_dump() | changes))
+        """The same model with other options; see `EnhanceOptions`.
+
+        Raises
+        ------
+        OptionError
+            If there is no such option, or the options do not fit each other or the model.
+        """
+        return replace(self, options=type(self.options).of(self.options.model_dump() | changes))
 
     def enhance(
         self,
@@ -260,4 +266,4 @@ def load_model(
     FileError, ModelError, OptionError
         If there is no such model, it is damaged, is for another scale, or the options do not fit.
     """
-    return SuperResolver(loaded_model(model, scale, device), EnhanceOptions(**options))
+    return SuperResolver(loaded_model(model, scale, device), EnhanceOptions.of(options))
