@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    scan: Annotated[Path | None, typer.Option("--input", help="The clinical CT that was enhanced.")] = None,
+    input_: Annotated[Path | None, typer.Option("--input", help="The clinical CT that was enhanced.")] = None,
     output: Annotated[
         list[str] | None, typer.Option(help="An enhanced volume, or NAME=volume; several may be given.")
     ] = None,
@@ -74,7 +74,7 @@ def evaluate(
         low, high = numbers(micro_window, "--micro-window", 2, "0,15000")
         window = low, high
     request = EvaluateRequest(
-        input=scan,
+        input=input_,
         output=tuple(named_paths(output or [], "--output", "enhanced")),
         truth=truth,
         labels=labels,

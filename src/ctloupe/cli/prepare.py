@@ -24,8 +24,8 @@ def prepare(
     micro: Annotated[list[Path], typer.Option(help="µCT volumes, likewise.")],
     out: Annotated[Path, typer.Option(help="Bank folder to make.")],
     scale: Annotated[int, typer.Option(help="In-plane enlargement: 2, 4, 8 or 16.")] = 8,
-    patch: Annotated[
-        int, typer.Option(help="Side of a clinical patch in pixels; µCT patches are scale times larger.")
+    patch_size: Annotated[
+        int, typer.Option("--patch", help="Side of a clinical patch in pixels; µCT patches are scale times larger.")
     ] = 32,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the choice of patches.")] = 0,
@@ -62,7 +62,7 @@ def prepare(
         clinical=tuple(volume_paths(clinical)),
         micro=tuple(volume_paths(micro)),
         scale=scale,
-        patch_size=patch,
+        patch_size=patch_size,
         per_case=per_case,
         seed=seed,
         clinical_mask=clinical_mask,

@@ -113,7 +113,7 @@ def _check(request: BankRequest) -> None:
     if request.scale not in (2, 4, 8, 16):
         raise OptionError(f"`scale` {request.scale}: expected 2, 4, 8 or 16")
     if request.patch_size < 4 or request.per_case < 1:
-        raise OptionError("`patch` must be at least 4 and `per_case` at least 1")
+        raise OptionError("`patch_size` must be at least 4 and `per_case` at least 1")
     if request.clinical_window.kind == "percentiles":
         raise OptionError("`clinical_window` must be in HU: the enhanced volume is turned back into HU with it")
     if request.stride is not None and (request.stride < 1 or request.stride % request.scale):

@@ -81,7 +81,7 @@ class UnpairedSampler:
             if bank.patches.shape[-1] < size:
                 raise OptionError(
                     f"{name} bank has patches of {bank.patches.shape[-1]} pixels, the method needs {size}; "
-                    f"run 'ctloupe prepare' with `patch` {self.patch_size} `scale` {self.scale}"
+                    f"run 'ctloupe prepare' with `patch_size` {self.patch_size} `scale` {self.scale}"
                 )
 
     @property

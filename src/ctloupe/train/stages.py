@@ -89,7 +89,7 @@ def _check(settings: TrainSettings, kind: type[Method]) -> None:
         raise OptionError(f"`stage` {settings.stage}: {kind.name} has no such stage, {known}")
     if settings.stage != stages[0] and settings.start_from is None:
         raise OptionError(
-            f"`stage` {settings.stage} builds on {stages[stages.index(settings.stage) - 1]}; say with `from` RUN "
+            f"`stage` {settings.stage} builds on {stages[stages.index(settings.stage) - 1]}; say with `start_from` RUN "
             "which run has trained that"
         )
 
@@ -106,7 +106,7 @@ def _source(run: Path, stages: tuple[str, ...], done: tuple[str, ...]) -> Path:
     folder = run if len(stages) == 1 else run / done[-1]
     if not checkpoint.found(folder / "checkpoints"):
         what = "" if len(stages) == 1 else f" of stage {done[-1]}"
-        raise FileError(f"`from` {run}: no checkpoint{what} in this folder; give a run folder of 'ctloupe train'")
+        raise FileError(f"`start_from` {run}: no checkpoint{what} in this folder; give a run folder of 'ctloupe train'")
     return folder
 
 
