@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ctloupe.images.windows import IntensityWindow
     from ctloupe.prepare.banks import BankRequest, prepare_banks
     from ctloupe.prepare.patches import PatchBank
+    from ctloupe.prepare.scanner_request import ScannerRequest, find_scanner
+    from ctloupe.studies.runner import StudyRequest, run_study
     from ctloupe.volume.formats import read, write
     from ctloupe.volume.volume import Volume
 
@@ -34,6 +36,8 @@ _WHERE = {
     "EvaluateRequest": "ctloupe.evaluate.request",
     "IntensityWindow": "ctloupe.images.windows",
     "PatchBank": "ctloupe.prepare.patches",
+    "ScannerRequest": "ctloupe.prepare.scanner_request",
+    "StudyRequest": "ctloupe.studies.runner",
     "SuiteRequest": "ctloupe.evaluate.suite.request",
     "SuperResolver": "ctloupe.enhance.resolver",
     "Volume": "ctloupe.volume.volume",
@@ -42,9 +46,11 @@ _WHERE = {
     "compare_without_truth": "ctloupe.evaluate.protocols.no_truth",
     "enhance_files": "ctloupe.enhance.request",
     "evaluate_files": "ctloupe.evaluate.request",
+    "find_scanner": "ctloupe.prepare.scanner_request",
     "load_model": "ctloupe.enhance.resolver",
     "prepare_banks": "ctloupe.prepare.banks",
     "read": "ctloupe.volume.formats",
+    "run_study": "ctloupe.studies.runner",
     "run_suite": "ctloupe.evaluate.suite.request",
     "write": "ctloupe.volume.formats",
 }
@@ -57,6 +63,8 @@ __all__ = [
     "EvaluateRequest",
     "IntensityWindow",
     "PatchBank",
+    "ScannerRequest",
+    "StudyRequest",
     "SuiteRequest",
     "SuperResolver",
     "Volume",
@@ -66,9 +74,11 @@ __all__ = [
     "compare_without_truth",
     "enhance_files",
     "evaluate_files",
+    "find_scanner",
     "load_model",
     "prepare_banks",
     "read",
+    "run_study",
     "run_suite",
     "write",
 ]

@@ -90,3 +90,19 @@ def test_thinner_clinical_slices_can_be_asked_for():
     made = make_phantom("lung", (16, 32, 32), 1, PhantomConfig(slices=4))
     assert made.clinical.shape == (4, 4, 4)
     assert truth_on_clinical_slices(made.truth, made.clinical).shape == (4, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"noise_hu": -1.0}, "`noise_hu` -1: expected 0 HU or more"),
+        ({"noise_hu": float("nan")}, "`noise_hu` nan"),
+        ({"fwhm_mm": -0.5}, "`fwhm_mm` -0.5"),
+        ({"spacing": 0.0}, "`spacing` 0"),
+        ({"scale": 0}, "`scale` 0"),
+        ({"slices": 0}, "`slices` 0"),
+    ],
+)
+def test_a_scanner_that_cannot_be_is_refused(asked, message):
+    with pytest.raises(OptionError, match=message):
+        PhantomConfig(**asked)

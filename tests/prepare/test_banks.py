@@ -1,6 +1,7 @@
 """From scans on disk to banks and overlays."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def test_banks_and_overlays_appear_together(scans, tmp_path):
     for name in ("clinical-01.png", "micro-01.png"):
         assert np.asarray(Image.open(tmp_path / "bank" / "overlays" / name).convert("L")).std() > 5
     assert not any("warning" in line for line in said)
+
+
+def test_a_folder_of_scans_stands_for_the_scans_in_it(scans, tmp_path):
+    for number in (1, 2):
+        shutil.copy(scans[0], tmp_path / f"case-{number}.nii.gz")
+    prepare_banks(request_for(scans, clinical=(tmp_path,)), tmp_path / "bank")
+    bank = PatchBank.load(tmp_path / "bank" / "clinical.bank")
+    assert [one["name"] for one in bank.provenance] == ["case-1.nii.gz", "case-2.nii.gz"]
 
 
 def test_voxels_of_unlike_size_are_warned_about(scans, tmp_path):

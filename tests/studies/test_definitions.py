@@ -5,6 +5,7 @@ import pytest
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.studies.definition import SCALES, load_study, names
+from ctloupe.studies.runner import StudyRequest
 
 OWN = """
 title: my table
@@ -100,3 +101,9 @@ def test_an_unknown_study_or_row_is_named(tmp_path):
         load_study(str(tmp_path / "none.yaml"))
     with pytest.raises(OptionError, match="no row 'Z'"):
         load_study("jmi-table3").trained(("Z",))
+
+
+def test_a_study_is_asked_for_at_one_of_its_scales():
+    with pytest.raises(OptionError, match="`scale` huge: expected one of tiny, small, paper"):
+        StudyRequest(scale="huge")
+    assert StudyRequest(scale="small", seeds=7).budget().seeds == 7

@@ -39,8 +39,9 @@ def phantom(
     kernel: Annotated[
         str, typer.Option(help="Kernel of the clinical scanner: smooth, standard or sharp.")
     ] = "standard",
-    noise: Annotated[
-        float | None, typer.Option(help="Noise of the clinical scanner in HU; default: usual for the anatomy.")
+    noise_hu: Annotated[
+        float | None,
+        typer.Option("--noise", help="Noise of the clinical scanner in HU; default: usual for the anatomy."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -56,11 +57,9 @@ def phantom(
 
     if kind not in names():
         raise OptionError(f"--kind {kind}: expected one of {', '.join(names())}")
-    if noise is not None and noise < 0:
-        raise OptionError(f"--noise {noise:g}: expected 0 HU or more")
     usual = get(kind).usual
     own = assigned(overrides or [], "nodule=true") | ({"nodule": True} if nodule else {})
-    amount = usual.noise_hu if noise is None else noise
+    amount = usual.noise_hu if noise_hu is None else noise_hu
     config = replace(usual, options=own, cylinder=cylinder, kernel=kernel, noise_hu=amount)
     case = make_phantom(kind, size, seed, config)
     case.write(out, overwrite=overwrite)

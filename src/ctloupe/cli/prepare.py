@@ -56,11 +56,10 @@ def prepare(
     """
     from ctloupe.cli.progress import say
     from ctloupe.prepare.banks import BankRequest, prepare_banks
-    from ctloupe.volume.collection import volume_paths
 
     request = BankRequest(
-        clinical=tuple(volume_paths(clinical)),
-        micro=tuple(volume_paths(micro)),
+        clinical=tuple(clinical),
+        micro=tuple(micro),
         scale=scale,
         patch_size=patch_size,
         per_case=per_case,

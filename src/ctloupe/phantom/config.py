@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.geometry import IDENTITY, Direction, Triple
 
 
@@ -27,6 +29,11 @@ class PhantomConfig:
         Reconstruction kernel, point spread and noise of the clinical scanner; see `clinical_scan`.
     origin, direction
         Position and axes of the fine grid, LPS.
+
+    Raises
+    ------
+    OptionError
+        If a length or a number of voxels is not positive, or the noise or the point spread is negative.
     """
 
     spacing: float = 0.078125
@@ -39,3 +46,14 @@ class PhantomConfig:
     noise_hu: float = 20.0
     origin: Triple = (0.0, 0.0, 0.0)
     direction: Direction = IDENTITY
+
+    def __post_init__(self) -> None:
+        if not 0 < self.spacing < math.inf:
+            raise OptionError(f"`spacing` {self.spacing:g}: expected an edge in mm")
+        for name in ("scale", "slices"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"`{name}` {getattr(self, name)}: expected at least 1 fine voxel")
+        if self.fwhm_mm is not None and not 0 <= self.fwhm_mm < math.inf:
+            raise OptionError(f"`fwhm_mm` {self.fwhm_mm:g}: expected 0 mm or more")
+        if not 0 <= self.noise_hu < math.inf:
+            raise OptionError(f"`noise_hu` {self.noise_hu:g}: expected 0 HU or more")

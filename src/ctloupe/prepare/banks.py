@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.masks import kind_of, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
+from ctloupe.volume.collection import volume_paths
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
 from ctloupe.volume.volume import LazyArray, Volume
@@ -48,9 +49,9 @@ class BankRequest:
     """What `prepare_banks` is asked for."""
 
     clinical: tuple[Path, ...]
-    """Clinical CTs."""
+    """Clinical CTs: files, or folders of them."""
     micro: tuple[Path, ...]
-    """µCT volumes, of other specimens."""
+    """µCT volumes of other specimens, likewise."""
     scale: int = 8
     """In-plane enlargement: 2, 4, 8 or 16."""
     patch_size: int = 32
@@ -95,6 +96,11 @@ def prepare_banks(
         If a scan cannot be read or masked, or no patch fits into a mask.
     """
     _check(request)
+    request = replace(
+        request,
+        clinical=tuple(volume_paths(list(request.clinical))),
+        micro=tuple(volume_paths(list(request.micro))),
+    )
     with replacing(out, overwrite) as temporary:
         (temporary / "overlays").mkdir(parents=True)
         slices = _Slices()

@@ -20,7 +20,7 @@ from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.data import StudyData, prepare_data
-from ctloupe.studies.definition import BUDGETS, Budget, Row, Scale, Study
+from ctloupe.studies.definition import BUDGETS, SCALES, Budget, Row, Scale, Study
 from ctloupe.studies.measure import facts_of, measure, measure_cost
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_study_record, result_path, study_path
@@ -35,7 +35,13 @@ CROP_SIDE = 32
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What `run_study` is asked for; None takes the value of the scale's budget."""
+    """What `run_study` is asked for; None takes the value of the scale's budget.
+
+    Raises
+    ------
+    OptionError
+        If there is no such scale.
+    """
 
     scale: Scale = "tiny"
     only: tuple[str, ...] = ()
@@ -48,6 +54,10 @@ class StudyRequest:
     cases: int | None = None
     data: Path | None = None
     keep_runs: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise OptionError(f"`scale` {self.scale}: expected one of {', '.join(SCALES)}")
 
     def budget(self) -> Budget:
         """Return the scale's budget with what was asked for otherwise."""
