@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ctloupe.prepare.patches import PatchBank
     from ctloupe.prepare.scanner_request import ScannerRequest, find_scanner
     from ctloupe.studies.runner import StudyRequest, run_study
+    from ctloupe.train.request import TrainRequest
     from ctloupe.volume.formats import read, write
     from ctloupe.volume.volume import Volume
 
@@ -40,6 +41,7 @@ _WHERE = {
     "StudyRequest": "ctloupe.studies.runner",
     "SuiteRequest": "ctloupe.evaluate.suite.request",
     "SuperResolver": "ctloupe.enhance.resolver",
+    "TrainRequest": "ctloupe.train.request",
     "Volume": "ctloupe.volume.volume",
     "compare_records": "ctloupe.evaluate.suite.compare",
     "compare_with_truth": "ctloupe.evaluate.protocols.paired_phantom",
@@ -67,6 +69,7 @@ __all__ = [
     "StudyRequest",
     "SuiteRequest",
     "SuperResolver",
+    "TrainRequest",
     "Volume",
     "__version__",
     "compare_records",

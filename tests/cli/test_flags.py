@@ -26,7 +26,7 @@ def running(monkeypatch):
         (["study", "report", "folder"], "give another `out`", "give another OUT"),
         (["prepare"], "`patch_size` 3", "--patch 3"),
         (["train"], "`start_from` run", "--from run"),
-        (["train"], "`set` key", "--set key"),
+        (["train"], "`changes` key", "--set key"),
         (["enhance"], "`scan` and `format`", "INPUT and --format"),
         (["evaluate"], "`input` is needed", "--input is needed"),
         (["compare"], "no `records`", "no METRICS"),

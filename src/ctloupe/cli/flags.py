@@ -47,7 +47,7 @@ def _options_of_all() -> Mapping[str, str]:
 
 @lru_cache(maxsize=1)
 def _verbs() -> Mapping[str, Mapping[str, str]]:
-    """How each verb writes its options, by the name of the parameter in Python without the underscore of ``set_``."""
+    """How each verb writes its options, by the name of the parameter in Python without the underscore of ``input_``."""
     import typer.main
 
     from ctloupe.cli.main import app

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ctloupe.cli.assignments import assigned
-from ctloupe.foundation.errors import OptionError
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +20,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
     method: Annotated[str, typer.Option(help="See 'ctloupe models'.")] = "sr-cyclegan",
     preset: Annotated[str | None, typer.Option(help="One of the method's presets.")] = None,
-    set_: Annotated[
+    changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value of the method's configuration; may be repeated."),
     ] = None,
@@ -52,27 +51,31 @@ def train(
     """
     from ctloupe.cli.progress import ConsoleProgress, say
     from ctloupe.train.loop import train as run
-    from ctloupe.train.run_folder import RunFolder
+    from ctloupe.train.request import TrainRequest
 
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "steps": steps,
-        "minutes": minutes,
-        "seed": seed,
-        "accelerator": accelerator,
-        "devices": devices,
-        "precision": precision,
-        "checkpoint_minutes": checkpoint_minutes,
-        "checkpoint_steps": checkpoint_steps,
-        "preview_steps": preview_steps,
-    }
-    changed = {key: value for key, value in given.items() if value is not None}
-    if resume is not None:
-        fixed = (out, bank, set_, config, preset, stage, start_from)
-        settings = _continued(RunFolder(resume).settings(), changed, *fixed)
-    else:
-        changed |= {"stage": stage, "start_from": start_from.resolve() if start_from else None}
-        settings = _fresh(bank, out, method, preset, set_, config, changed, deterministic)
+    request = TrainRequest(
+        bank=bank,
+        out=out,
+        method=method,
+        preset=preset,
+        changes=assigned(changes or [], "weights.cycle=2"),
+        config=config,
+        epochs=epochs,
+        steps=steps,
+        minutes=minutes,
+        resume=resume,
+        stage=stage,
+        start_from=start_from,
+        seed=seed,
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,
+        deterministic=deterministic,
+        checkpoint_minutes=checkpoint_minutes,
+        checkpoint_steps=checkpoint_steps,
+        preview_steps=preview_steps,
+    )
+    settings = request.settings()
     model = run(settings, ConsoleProgress(), resume=resume is not None)
     if not model.is_dir():
         say(f"trained stage {settings.stage}; train the next one with --from {settings.out}")
@@ -80,50 +83,3 @@ def train(
         return
     say(f"trained; model package: {model}")
     print(model)
-
-
-def _fresh(
-    bank: Path | None,
-    out: Path | None,
-    method: str,
-    preset: str | None,
-    set_: list[str] | None,
-    config: Path | None,
-    changed: dict[str, Any],
-    deterministic: bool,
-) -> Any:
-    from ctloupe import methods
-    from ctloupe.train.settings import read_mapping, settings_of
-
-    if bank is None or out is None:
-        raise OptionError("--bank and --out are needed (or --resume RUN to continue a run)")
-    kind = methods.get(method)
-    if not kind.trainable:
-        raise OptionError(f"--method {method}: there is nothing to train; 'ctloupe enhance --model {method}' uses it")
-    changes = (read_mapping(config) if config else {}) | assigned(set_ or [], "weights.cycle=2")
-    chosen = preset or next(iter(kind.presets))
-    resolved = kind.configure(chosen, changes)
-    return settings_of(
-        {
-            "method": method,
-            "preset": chosen,
-            "config": resolved.model_dump(mode="json"),
-            "bank": bank.resolve(),
-            "out": out,
-            "deterministic": deterministic,
-            **changed,
-        }
-    )
-
-
-def _continued(settings: Any, changed: dict[str, Any], *fixed: Any) -> Any:
-    from ctloupe.train.settings import settings_of
-
-    if any(value is not None for value in fixed):
-        raise OptionError(
-            "--resume continues a run as it was set up; leave --bank, --out, --set, --config, --preset, --stage and "
-            "--from out"
-        )
-    if "seed" in changed:
-        raise OptionError("--resume continues with the seed of the run; leave --seed out")
-    return settings_of(settings.model_dump() | changed)
