@@ -21,7 +21,7 @@ _NARROWEST = 1e-3
 
 
 def block_mean(image: Tensor, scale: int | tuple[int, int]) -> Tensor:
-    """Average blocks: f↓ of JMI 2022, Eq. 6, from ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
+    """Average blocks: f↓ of JMI 2022, Eq. 4, from ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
     return F.avg_pool2d(image, scale)
 
 
