@@ -1,4 +1,4 @@
-"""Every command shown in README and docs runs, on small data.
+"""Every `ctloupe` command in the bash blocks of README and docs runs, on small data.
 
 Commands are executed as they stand, in the order of the page, in a folder that holds the files they name. Only sizes
 and durations are made smaller, by the table `SMALLER`.
