@@ -78,7 +78,7 @@ def choose_tiling(
     dtype
         Type of the features.
     options
-        Of these `samples`, `tile` and `memory` are followed.
+        How slices are enhanced; `samples`, `tile` and `memory` are followed.
 
     Raises
     ------

@@ -93,7 +93,7 @@ class TensorOperator:
         depth
             Number of fine slices.
         radius
-            As the attribute.
+            Fine pixels at which all point spreads end; by default each ends at three of its standard deviations.
         like
             Tensor whose device and type the operator is to have; by default float32 on the CPU.
 
