@@ -8,6 +8,8 @@ from ctloupe.evaluate.suite.definition import PhantomSpec, load_suite
 from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.errors import FileError, ModelError, OptionError
 
+pytestmark = pytest.mark.slow
+
 SMALL = """
 title: small
 scale: 4
