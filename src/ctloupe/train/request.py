@@ -46,7 +46,7 @@ class TrainRequest:
     deterministic
         Whether only algorithms that repeat exactly are used.
     epochs, steps, minutes, seed, accelerator, devices, precision, checkpoint_minutes, checkpoint_steps, preview_steps
-        As in `TrainSettings`; None: its default, or what the run that is continued was begun with.
+        Settings of `TrainSettings`; None: its default, or what the run that is continued was begun with.
     """
 
     bank: Path | None = None
