@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
@@ -123,9 +124,7 @@ class ScannerFindings:
         """
         from ctloupe.scanner.picture import scanner_png
 
-        there = [one for one in (folder / PICTURE_NAME, folder / FINDINGS_NAME) if one.exists()]
-        if there and not overwrite:
-            raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
+        require_new(folder, overwrite, PICTURE_NAME, FINDINGS_NAME)
         known = self.blur_from is not None
         scanner_png(self.scanner, self.noise, folder / PICTURE_NAME, title, blur_known=known, overwrite=overwrite)
         save_record(folder / FINDINGS_NAME, self.as_dict(), overwrite)
