@@ -145,6 +145,9 @@ def test_another_study_or_no_resume_is_refused(finished):
     (out / "results" / "zzz.json").write_text("{")
     with pytest.raises(FileError, match="not a valid result"):
         load_results(out)
+    (out / "results" / "zzz.json").write_text('{"row": "fine", "seed": 0}')
+    with pytest.raises(FileError, match="key 'state': Field required; delete it and run the study with `resume`"):
+        load_results(out)
     (out / "results" / "zzz.json").unlink()
 
 

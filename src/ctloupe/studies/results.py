@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import kendalltau
 
 from ctloupe.evaluate.metrics.base import Better
-from ctloupe.foundation.errors import FileError
-from ctloupe.foundation.records import load_record, read_plain
+from ctloupe.foundation.records import load_record
 from ctloupe.studies.columns import COST, columns_by_key, tissue_error
 from ctloupe.studies.definition import Effort, Scale, Study
 
@@ -29,6 +28,16 @@ class StudyRecord(BaseModel):
     study: Study
     scale: Scale
     budget: Effort
+
+
+class ResultRecord(BaseModel):
+    """What was found of one row and seed: the content of a file of results, with whatever else was measured."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    row: str
+    seed: int
+    state: Literal["done", "failed"]
 
 
 def study_path(out: Path) -> Path:
@@ -112,11 +121,8 @@ def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
     load_study_record(out)
     found = {}
     for path in sorted((out / RESULTS).glob("*.json")):
-        result = read_plain(path, "result of a study", _DAMAGED)
-        missing = [key for key in ("row", "seed", "state") if not isinstance(result, dict) or key not in result]
-        if missing:
-            raise FileError(f"{path}: not a valid result of a study: key '{missing[0]}' is missing; {_DAMAGED}")
-        found[str(result["row"]), int(result["seed"])] = result
+        result = load_record(path, ResultRecord, "result of a study", _DAMAGED)
+        found[result.row, result.seed] = result.model_dump()
     return found
 
 
