@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -20,6 +20,7 @@ def test_ten_percent_off_is_let_pass_and_more_is_refused_with_the_choice():
 
 
 @settings(max_examples=15, deadline=None)
+@example(angles=(0.0, -0.5, 0.0), target=(0.40625, 0.4), shape=(1, 14, 14))
 @given(
     angles=st.tuples(*[st.floats(-1, 1)] * 3),
     target=st.tuples(st.floats(0.4, 1.2), st.floats(0.4, 1.2)),
@@ -38,7 +39,9 @@ def test_a_ramp_in_space_is_the_same_ramp_after_resampling(angles, target, shape
     moved = resample_in_plane(empty.with_data(ramp(empty)), target)
     assert moved.spacing == (3.0, *target)
     expected = ramp(moved)
-    inside = (slice(None), slice(5, -5), slice(5, -5))
+    # The spline knows nothing beyond the border; four voxels of the scan inside, a ramp no longer shows it.
+    margins = [max(5, int(np.ceil(4 * old / new))) for old, new in zip((0.7, 0.9), target, strict=True)]
+    inside = (slice(None), *(slice(margin, -margin) for margin in margins))
     assert np.allclose(moved.data[inside], expected[inside], atol=0.05)
 
 
