@@ -1,4 +1,4 @@
-"""How fast one slice is enhanced: the papers' way, plain PyTorch, the engine, and OpenVINO where it is installed.
+"""How fast one slice is enhanced: the papers' way, plain PyTorch, ctloupe's way, and OpenVINO where it is installed.
 
 python benchmarks/enhance.py
 python benchmarks/enhance.py --model runs/first/model --json
@@ -127,36 +127,38 @@ def main():
     truth = made.values.astype(np.float64)
     exact = ExactSliceEnhancer(fixed, EnhanceOptions(precision="float32"), spacing, Tiling(tile=(64, 64)))
     seconds, made = best(lambda: exact.enhance(hu, None, 0), arguments.repeats)
-    rows["engine float32"] = row(seconds, made.values)
+    rows["ctloupe float32"] = row(seconds, made.values)
     options = EnhanceOptions()
     dtype = options.dtype(torch.device("cpu"))
-    engine = ExactSliceEnhancer(fixed, options, spacing, choose_tiling(network, scale, volume.shape, dtype, options))
-    seconds, made = best(lambda: engine.enhance(hu, None, 0), arguments.repeats)
-    rows["engine"] = row(seconds, made.values)
+    enhancer = ExactSliceEnhancer(fixed, options, spacing, choose_tiling(network, scale, volume.shape, dtype, options))
+    seconds, made = best(lambda: enhancer.enhance(hu, None, 0), arguments.repeats)
+    rows["ctloupe"] = row(seconds, made.values)
     with contextlib.suppress(ImportError):
         rows["openvino"] = row(*through_openvino(network, unit, window, arguments.repeats))
     top = {"float32": peak(torch.float32, arguments.repeats), "bf16": peak(torch.bfloat16, arguments.repeats)}
     ceiling = top["bf16" if dtype == torch.bfloat16 else "float32"]
     for name, one in rows.items():
         one["ratio_to_patches"] = rows["patches"]["seconds_per_slice"] / one["seconds_per_slice"]
-        one["share_of_peak"] = one["gflop_per_second"] / (ceiling if name in ("engine", "openvino") else top["float32"])
+        one["share_of_peak"] = one["gflop_per_second"] / (
+            ceiling if name in ("ctloupe", "openvino") else top["float32"]
+        )
         values = one.pop("values", None)
         if values is not None:
             one["hu_rms_to_float32"] = float(np.sqrt(np.mean((values - truth) ** 2)))
-    tiled = engine.network
+    tiled = enhancer.network
     if tiled.is_split:
         tiles = [Tile((0, hu.shape[0]), (0, hu.shape[1]), *hu.shape)]
         seconds, _ = best(lambda: tiled.coarse(unit, tiles), arguments.repeats)
         work_of_trunk = gflop(network.coarse_features, unit)
-        rows["engine"]["trunk_seconds"] = seconds
-        rows["engine"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
+        rows["ctloupe"]["trunk_seconds"] = seconds
+        rows["ctloupe"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
     report = {
         "machine": f"{platform.machine()}, {arguments.threads} threads, PyTorch {torch.__version__}",
         "model": model.name,
         "slice": f"{arguments.size}×{arguments.size} ×{scale}",
         "gflop": work,
         "peak_gflop_per_second": top,
-        "tile": list(engine.tiling.tile),
+        "tile": list(enhancer.tiling.tile),
         **rows,
     }
     print(json.dumps(report, indent=2) if arguments.json else as_text(report, rows))
@@ -177,8 +179,8 @@ def as_text(report, rows):
             f"| {name} | {one['seconds_per_slice']:.2f} | {one['ratio_to_patches']:.2f} | "
             f"{one['gflop_per_second']:.0f} | {100 * one['share_of_peak']:.0f}% | {off} |"
         )
-    if "trunk_seconds" in rows["engine"]:
-        trunk = rows["engine"]
+    if "trunk_seconds" in rows["ctloupe"]:
+        trunk = rows["ctloupe"]
         lines += ["", f"trunk: {trunk['trunk_seconds']:.3f} s, {100 * trunk['trunk_share_of_peak']:.0f}% of the peak"]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""A region where patches meet, enhanced as the papers do and by the engine, with the seam metric of both.
+"""A region where patches meet, enhanced as the papers do and by ctloupe, with the seam metric of both.
 
 python benchmarks/seams.py --model runs/first/model --scan scan/ --out seams.png
 """
@@ -38,9 +38,7 @@ def main():
     top, left = y * model.scale, x * model.scale
     figure, axes = plt.subplots(1, 2, figsize=(10, 5.4))
     print("| way | jump at patch borders / jump inside |\n|---|---|")
-    for axis, (name, stitch) in zip(
-        axes, (("independent patches", "patches"), ("the engine", "calibrated")), strict=True
-    ):
+    for axis, (name, stitch) in zip(axes, (("independent patches", "patches"), ("ctloupe", "calibrated")), strict=True):
         made = np.asarray(model.with_options(stitch=stitch, blend_outside=True).enhance(scan, lungs, region).data)
         inside = made[0, top : top + side, left : left + side]
         period = model.patch_size * model.scale

@@ -1,4 +1,4 @@
-"""Every command shown in README and docs runs, on small data.
+"""Every `ctloupe` command in the bash blocks of README and docs runs, on small data.
 
 Commands are executed as they stand, in the order of the page, in a folder that holds the files they name. Only sizes
 and durations are made smaller, by the table `SMALLER`.
@@ -20,17 +20,26 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SMALLER = {
     "--size 64 512 512": "--size 16 320 320",
-    "--minutes 10": "--steps 2",
-    "--minutes 20": "--steps 3",
+    "--minutes 10": "--steps 1",
+    "--minutes 20": "--steps 2",
     "--steps 100000": "--steps 1 --set width=8 --set blocks=1 --set shrinking_width=8 --set shrinking_blocks=1",
     "--out bank": "--out bank --per-case 12",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only unet",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
-    "suite lung-v1": "suite smoke-v1",
+    "suite lung-v1": "suite small.yaml",
     "--scale tiny": "--scale tiny --steps 1 --size 16 320 320 --per-case 6 --cases 1 --seeds 1",
     "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
 }
+
+SMALL_SUITE = """
+title: One small lung
+scale: 8
+windows: {lung: {clinical: [-1000, 400], micro: [2500, 15000]}}
+specimens: {lung: {anatomy: lung, seed: 9, size: [8, 128, 128]}}
+cases:
+  - {key: only, group: lung, anatomy: lung, seed: 1, size: [8, 128, 128]}
+"""
 
 KEPT = ("phantom", "evaluation", "plain.nii.gz", "enhanced.ome.zarr", "leaderboard")
 """Outputs that several pages make."""
@@ -54,6 +63,7 @@ def workplace(tmp_path_factory):
         case = make_phantom("lung", (16, 320, 320), seed, PhantomConfig())
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
+    (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")
     page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
     (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
     return folder

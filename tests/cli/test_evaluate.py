@@ -25,6 +25,7 @@ def case(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_uncertainty_is_judged_by_the_truth(case, ctloupe):
     said = ctloupe(
         *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz"),
@@ -64,6 +65,7 @@ def test_factors_of_one_case_correct_the_uncertainty_of_another(case, ctloupe):
     assert "recalibrated" in (case / "again" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_several_outputs_stand_in_one_table_under_their_names(case, ctloupe):
     said = ctloupe(
         *("evaluate", "--input", case / "scan.nii.gz", "--truth", case / "truth.nii.gz"),
@@ -95,6 +97,7 @@ def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
     assert (case / "page" / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_results_are_gathered_into_a_leaderboard_unless_their_protocols_differ(case, ctloupe, monkeypatch, capsys):
     judged(case, ctloupe)
     ctloupe(
@@ -155,6 +158,7 @@ def test_benchmarks_and_records_that_are_not_there_are_refused_in_one_line(case,
     assert not (case / "out").exists()
 
 
+@pytest.mark.slow
 def test_python_and_the_command_line_do_the_same(case, ctloupe, tiny_model):
     from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 

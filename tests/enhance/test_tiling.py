@@ -59,3 +59,8 @@ def test_memory_that_the_system_would_give_up_for_the_asking_counts_as_available
     gigabytes["available"] = 2
     assert tiling.memory_allowed(EnhanceOptions()) == pytest.approx(1.5e9)
     assert tiling.memory_allowed(EnhanceOptions(memory=int(5e9))) == 5e9
+
+
+def test_what_a_container_leaves_is_never_exceeded(monkeypatch):
+    monkeypatch.setattr(tiling, "memory", lambda: Memory(total=int(1e9), available=int(4e8)))
+    assert tiling.memory_allowed(EnhanceOptions()) == 3e8

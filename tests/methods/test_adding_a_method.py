@@ -12,6 +12,8 @@ from ctloupe.volume.volume import Volume
 from example_package import code_of, installed
 from small_enhancers import enhanced_slice
 
+pytestmark = pytest.mark.slow
+
 PAGE = "adding-a-method.md"
 
 

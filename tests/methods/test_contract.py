@@ -48,6 +48,7 @@ def test_a_method_says_what_it_is(name):
         assert {"paper", "tiny"} <= set(kind.presets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_every_preset_can_be_built_and_costed(name):
     kind = methods.get(name)
@@ -159,6 +160,7 @@ def _blobs(batch):
     return replace(batch, micro=smooth.clamp(-1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "stage"), STAGES)
 def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_opponent(name, stage):
     method = in_stage(name, stage, learning_rate=2e-3)

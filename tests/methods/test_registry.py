@@ -21,6 +21,7 @@ def test_an_unknown_method_is_an_error_that_lists_the_known_ones():
         methods.get("sr-cyclgan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_has_presets_a_summary_and_an_enhancer_of_the_right_size(name):
     kind = methods.get(name)

@@ -26,6 +26,7 @@ def shown_by_a_disturbed_pixel(network, scale, size=64):
     return felt_below, felt_above
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 8])
 @pytest.mark.parametrize("name", LOCAL)
 def test_the_traced_reach_covers_what_is_felt_and_hardly_more(name, scale):

@@ -45,6 +45,7 @@ def test_voxels_of_unlike_size_are_warned_about(scans, tmp_path):
     assert any("warning" in line and "divided by 2" in line for line in said)
 
 
+@pytest.mark.slow
 def test_a_window_in_percentiles_brings_unlike_volumes_to_one_scale(scans, tmp_path):
     micro = read(scans[1])
     other = write(micro.with_data((micro.array() // 10).astype(np.int16)), tmp_path / "dim.nii.gz")
@@ -92,6 +93,7 @@ def test_a_mask_that_leaves_out_everything_leaves_nothing_behind(scans, tmp_path
     assert list(tmp_path.iterdir()) == [mask]
 
 
+@pytest.mark.slow
 def test_banks_that_exist_are_kept_unless_they_may_be_replaced(scans, tmp_path):
     prepare_banks(request_for(scans, seed=1), tmp_path / "bank")
     kept = (tmp_path / "bank" / "clinical.bank" / "patches.npy").read_bytes()
@@ -116,6 +118,7 @@ def test_volumes_of_one_modality_must_share_their_spacing(scans, tmp_path):
         prepare_banks(request_for(scans, clinical=(scans[0], coarse), clinical_mask="none"), tmp_path / "bank")
 
 
+@pytest.mark.slow
 def test_micro_patches_are_also_kept_as_thick_as_a_clinical_slice(scans, tmp_path):
     prepare_banks(request_for(scans, per_case=5), tmp_path / "bank")
     micro = PatchBank.load(tmp_path / "bank" / "micro.bank")

@@ -29,6 +29,7 @@ def scanned(images, blur, noise, rise, roll_off, gain, offset, seed=5):
     return (low + noise * shaped).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blur", "noise", "gain", "offset"), [(0.4, 0.03, 1.0, 0.0), (0.7, 0.06, 0.8, -0.1), (0.2, 0.02, 1.2, 0.1)]
 )

@@ -17,6 +17,7 @@ FORMER = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["srgan", "sr-unit"])
 def test_a_run_of_an_earlier_version_goes_on(name, settings, tmp_path):
     wanted = settings(method=name, out=tmp_path / "run", steps=1)

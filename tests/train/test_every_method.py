@@ -27,6 +27,7 @@ def weights(run, name):
     return checkpoint.read(checkpoint.found(last_stage(run, name) / "checkpoints")[-1])["method"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_resumed_training_is_the_uninterrupted_one_and_its_model_enhances(name, settings, tmp_path):
     whole = settings(method=name, out=tmp_path / "whole", steps=4)

@@ -59,11 +59,11 @@ def enhance(
     memory: Annotated[str | None, typer.Option(help="Memory to use, for instance 2GB; default: what fits.")] = None,
     precision: Annotated[str, typer.Option(help="auto (bf16 where the hardware has it), bf16 or float32.")] = "auto",
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; its workers do the work.")] = None,
-    output_format: Annotated[str, typer.Option("--format", help="Of a folder's outputs: their suffix.")] = ".ome.zarr",
+    output_format: Annotated[str, typer.Option("--format", help="Suffix of a folder's outputs.")] = ".ome.zarr",
     series: Series = None,
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the sample that normalisation statistics are taken from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample that normalisation statistics are taken from.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.

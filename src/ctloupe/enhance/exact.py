@@ -36,7 +36,7 @@ class ExactSliceEnhancer:
     model
         Model whose network is calibrated and in evaluation mode.
     options
-        Of these `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
+        How slices are enhanced; `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
     spacing
         Distance of rows and of columns of the scan in mm.
     tiling

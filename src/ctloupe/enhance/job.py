@@ -43,7 +43,7 @@ class Job:
     model, options
         What it is enhanced with, and how.
     volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, source
-        As in `SuperResolver.enhance_to`.
+        See `SuperResolver.enhance_to`.
     outputs
         Paths of the enhanced volume, ``values``, and, where wanted, of the standard deviation, ``deviation``.
     """

@@ -18,7 +18,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.prepare.masks import MaskKind
 
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
-"""For interpolations, which are linear and must not be cut off at a window."""
+"""Window of interpolations, which are linear and must not be cut off."""
 
 
 @dataclass(frozen=True)

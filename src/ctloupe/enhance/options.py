@@ -32,10 +32,11 @@ class EnhanceOptions(BaseModel):
     samples
         Number of passes with different dropout masks that are averaged; 0: one pass without dropout.
     match_histograms, median
-        With ``patches``: give each generated patch the histogram of its enlarged clinical patch, and filter each slice
-        with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
+        Where `stitch` is ``patches``, give each generated patch the histogram of its enlarged clinical patch, and
+        filter each slice with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
     consistent
-        With ``calibrated``: correct each slice so that the mean of every s×s block equals the scan inside the mask.
+        Where `stitch` is ``calibrated``, correct each slice so that the mean of every s×s block equals the scan inside
+        the mask.
     blend
         Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask; 0: at
         once.

@@ -32,7 +32,8 @@ class PatchwiseSliceEnhancer:
     model
         Model whose network is in evaluation mode and not calibrated.
     options
-        Of these `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and `blend_outside` are followed.
+        How slices are enhanced; `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and
+        `blend_outside` are followed.
     spacing
         Distance of rows and of columns of the scan in mm.
     """

@@ -45,15 +45,15 @@ class EnhanceRequest:
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
     blend, stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
-        As in `EnhanceOptions`.
+        See `EnhanceOptions`.
     uncertainty
-        With `samples`: path of the standard deviation; None: the output's name with ``-uncertainty``.
+        Path of the standard deviation, where there are `samples`; None: the output's name with ``-uncertainty``.
     resume, slab, scheduler, overwrite
-        As in `SuperResolver.enhance_to`.
+        See `SuperResolver.enhance_to`.
     format
         Suffix of the outputs of a folder of scans.
     series, voxel_size
-        As in `ctloupe.read`.
+        See `ctloupe.read`.
     accelerator
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """

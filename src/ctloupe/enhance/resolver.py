@@ -178,13 +178,13 @@ class SuperResolver:
         Parameters
         ----------
         volume, mask, region, progress
-            As in `enhanced_lazily`.
+            See `enhanced_lazily`.
         path
             The output.
         overwrite
             Whether what is there may be replaced.
         uncertainty
-            With `samples`: a second output, with the standard deviation of the passes in HU, in the same format.
+            Second output where there are `samples`: the standard deviation of the passes in HU, in the same format.
         resume
             Continue what was interrupted; start when nothing was.
         slab
@@ -251,7 +251,7 @@ def load_model(
     Parameters
     ----------
     model, scale, device
-        As in `loaded_model`.
+        See `loaded_model`.
     options
         How it is applied; see `EnhanceOptions`.
 

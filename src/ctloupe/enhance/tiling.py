@@ -46,10 +46,10 @@ class Tiling(BaseModel):
 
 
 def memory_allowed(options: EnhanceOptions) -> int:
-    """Bytes that the process may use."""
+    """Bytes that the process may use: what was asked for, else at most three quarters of what is available."""
     if options.memory is not None:
         return options.memory
-    return int(min(DEFAULT_MEMORY, max(0.75 * memory().available, 1e9)))
+    return int(min(DEFAULT_MEMORY, 0.75 * memory().available))
 
 
 def fixed_bytes(shape: tuple[int, int, int], scale: int, samples: int) -> float:
@@ -78,7 +78,7 @@ def choose_tiling(
     dtype
         Type of the features.
     options
-        Of these `samples`, `tile` and `memory` are followed.
+        How slices are enhanced; `samples`, `tile` and `memory` are followed.
 
     Raises
     ------

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctloupe.foundation.errors import GeometryError
+from ctloupe.evaluate.alignment import require_fine_grid
 from ctloupe.volume.volume import Volume
 
 
 @dataclass(frozen=True)
 class TissueError:
-    """Over the voxels of one label, in HU: number, mean of the truth, mean and mean absolute error of each row."""
+    """Number of the voxels of one label, mean of their truth, and mean and mean absolute error of each row, in HU."""
 
     voxels: int
     truth_hu: float
@@ -40,8 +40,7 @@ def tissue_errors(
     GeometryError
         If the labels are not on the grid of the truth.
     """
-    if labels.shape != truth.shape:
-        raise GeometryError(f"`labels` has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
+    require_fine_grid(truth, labels, 1, "`labels`")
     size = max(names) + 1
     count, total = np.zeros(size), np.zeros(size)
     bias = {name: np.zeros(size) for name in volumes}

@@ -67,14 +67,6 @@ class IntensityWindow:
         result += (self.low + self.high) / 2
         return result
 
-    def clipped_fraction(self, values: NDArray[Any]) -> float:
-        """Return the share of `values` outside the window, 0 to 1; 0 for an empty array."""
-        array = np.asarray(values)
-        if array.size == 0:
-            return 0.0
-        inside = np.count_nonzero((array >= self.low) & (array <= self.high))
-        return 1.0 - inside / array.size
-
     @classmethod
     def from_zscore(
         cls,

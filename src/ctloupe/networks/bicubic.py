@@ -23,7 +23,7 @@ def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
     Returns
     -------
     Tensor of shape (n, c, scale·h, scale·w)
-        In float32 where `image` is in half precision.
+        The enlarged images, in float32 where `image` is in half precision.
     """
     size = (image.shape[-2] * scale, image.shape[-1] * scale)
     return F.interpolate(full_precision(image), size=size, mode="bicubic", align_corners=False, antialias=True)

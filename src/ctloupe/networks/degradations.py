@@ -1,4 +1,4 @@
-"""From a fine image to a coarse one: the simulated scanners that supervised methods are trained with."""
+"""From a fine image to a coarse one: the reductions by which papers make pairs for training. They are no scanners."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def truth_on_clinical_slices(truth: Volume, clinical: Volume, mode: SliceMode = 
     Parameters
     ----------
     truth
-        On the fine grid, or already on the clinical slices.
+        Volume on the fine grid, or already on the clinical slices.
     clinical
         The scan, or a part of it.
     mode

@@ -52,7 +52,7 @@ class PatchBank:
     slope, intercept
         Line from stored integers to values.
     provenance : list of dict
-        For each volume: name, shape, share of the mask, number of patches, seed, checksum of the patches.
+        Name, shape, share of the mask, number of patches, seed and checksum of the patches of each volume.
     slice_averages : int16 (n, p, p), optional
         Patches of the same places averaged over the thickness of a clinical slice.
     mask

@@ -70,7 +70,7 @@ def blur_from_edges(scan: Volume, seed: int = 0) -> EdgeBlur | None:
     Parameters
     ----------
     scan
-        In HU, with square pixels; at most 24 slices are read.
+        The scan in HU, with square pixels; at most 24 slices are read.
     seed
         Seed of the choice among more than 1,200 places.
 

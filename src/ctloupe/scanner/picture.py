@@ -35,7 +35,7 @@ def scanner_png(
     title
         Line above the panels.
     blur_known
-        Without, the transfer function shown is that of the voxel alone.
+        Whether the point spread is known; where not, the transfer function shown is that of the voxel alone.
     overwrite
         Replace a file of that name.
 

@@ -33,7 +33,7 @@ class Kernel:
 
 
 KERNELS: Final = {"smooth": Kernel(1.4, 0.18), "standard": Kernel(0.9, 0.3), "sharp": Kernel(0.6, 0.6)}
-"""As from a soft-tissue to a bone kernel; the amount of noise is stated apart from its fineness."""
+"""Kernels by name, from one for soft tissue to one for bone; the amount of noise is stated apart from its fineness."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _NARROWEST = 1e-3
 
 
 def block_mean(image: Tensor, scale: int | tuple[int, int]) -> Tensor:
-    """Average blocks: f↓ of JMI 2022, Eq. 6, from ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
+    """Average blocks: f↓ of JMI 2022, Eq. 4, from ``(n, c, s·h, s·w)`` to ``(n, c, h, w)``."""
     return F.avg_pool2d(image, scale)
 
 
@@ -93,7 +93,7 @@ class TensorOperator:
         depth
             Number of fine slices.
         radius
-            As the attribute.
+            Fine pixels at which all point spreads end; by default each ends at three of its standard deviations.
         like
             Tensor whose device and type the operator is to have; by default float32 on the CPU.
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 def block_mean(
     image: NDArray[Any], scale: int | tuple[int, int], dtype: DTypeLike = np.float32
 ) -> NDArray[np.floating[Any]]:
-    """Average blocks of the last two axes: f↓ of JMI 2022, Eq. 6.
+    """Average blocks of the last two axes: f↓ of JMI 2022, Eq. 4.
 
     Parameters
     ----------

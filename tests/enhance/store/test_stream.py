@@ -280,6 +280,7 @@ def spawn():
     return start
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_cleanly_and_can_be_resumed(tmp_path, spawn):
     path = tmp_path / "fine.ome.zarr"
     process = spawn(path, 6000)

@@ -92,6 +92,7 @@ def test_a_perfect_image_gets_the_ideal_value_or_what_the_rule_allows(cases, met
         assert rows["perfect"][metric.label] == pytest.approx(limits[metric.label], nan_ok=True)
 
 
+@pytest.mark.slow
 @by_label(METRICS.values())
 def test_a_worse_image_ranks_worse(cases, metric):
     rows, _ = of_case(cases, metric)

@@ -1,5 +1,7 @@
 """Paired phantom: every number, on which grid, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,8 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
     assert not foreign.limits and "rules" not in foreign.facts and "vessel Dice" not in foreign.rows["x"]
     with pytest.raises(GeometryError, match="`labels`"):
         compare_with_truth(scan, {"x": truth}, truth, labels=labels.crop(slice(0, 1)))
+    with pytest.raises(GeometryError, match="`labels`: lies elsewhere"):
+        compare_with_truth(scan, {"x": truth}, truth, labels=replace(labels, origin=(500, 0, 0)))
 
 
 def test_unpaired_micro_ct_adds_realism_which_texture_in_the_wrong_place_wins():

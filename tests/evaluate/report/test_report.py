@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ctloupe.evaluate.alignment import interpolated
+from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.report.page import (
@@ -119,10 +120,17 @@ def test_a_comparison_shows_every_number_with_its_definition():
         "The worst of",
     ):
         assert wanted in page
-    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", "What was found", "<table")]
-    assert order == sorted(order), "warnings, pictures, words, tables"
     # A slice, differences, three crops, the consistency map, and two figures of curves.
     assert page.count("data:image/png") == 8
+
+
+def test_the_report_of_a_case_goes_from_warnings_and_pictures_to_what_was_found_and_then_tables():
+    scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
+    fine = interpolated(scan, 2)
+    _, report = evaluate_case(Case(scan, {"mine": fine}, fine, warnings=("the spacing is odd",)), "A case")
+    page = report.html()
+    order = [page.index(one) for one in ("the spacing is odd", "<img", "What was found", "<table")]
+    assert order == sorted(order)
 
 
 def test_the_page_is_a_pdf_on_request(tmp_path):

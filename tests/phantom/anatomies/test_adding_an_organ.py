@@ -8,6 +8,8 @@ import pytest
 from ctloupe.volume.formats import read
 from example_package import commands, installed
 
+pytestmark = pytest.mark.slow
+
 PAGE = "adding-an-organ.md"
 
 

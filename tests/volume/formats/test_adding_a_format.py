@@ -13,6 +13,8 @@ from ctloupe.volume.formats import write
 from ctloupe.volume.volume import Volume
 from example_package import environment, installed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -22,7 +22,7 @@ from ctloupe.networks.blocks import SubPixelStep
 from ctloupe.networks.tile import PlacedLayer
 
 STRIP_BYTES: Final = 6 << 20
-"""Of the features of one strip of rows; near the size of the second-level cache."""
+"""Bytes of the features of one strip of rows; near the size of the second-level cache."""
 
 NO_ACTIVATION: Final = 1.0
 """Slope for negative values of a layer without activation; 0 is ReLU."""
@@ -185,7 +185,7 @@ class FastFirst(nn.Module):
     convolution
         Convolution from one channel.
     slope, dtype
-        As in `FastConvolution`.
+        See `FastConvolution`.
     """
 
     def __init__(self, convolution: nn.Conv2d, slope: float, dtype: torch.dtype) -> None:

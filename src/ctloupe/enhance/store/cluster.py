@@ -18,7 +18,7 @@ RETRIES: Final = 5
 """Times that a slab is tried again on another worker after its own was lost."""
 
 _READY: dict[str, tuple[SliceEnhancer, ScanPart, Stores]] = {}
-"""In a worker process: the one slice enhancer it has loaded, with what it reads and writes."""
+"""The one slice enhancer that a worker process has loaded, with what it reads and writes."""
 
 
 def fill_on_cluster(

@@ -125,7 +125,7 @@ class Journal:
         Raises
         ------
         ValueError
-            Before `begin` and `resume`.
+            If neither `begin` nor `resume` was called before.
         """
         if self._work is None:
             raise ValueError("nothing was begun or resumed")

@@ -35,12 +35,6 @@ def coverage(error: Values, deviation: Values, level: float) -> float:
     return float(np.mean(np.abs(error) <= norm.ppf((1 + level) / 2) * deviation))
 
 
-def expected_calibration_error(error: Values, deviation: Values, levels: int = LEVELS_DRAWN) -> float:
-    """Mean of |coverage − level| over evenly spread levels; 0 is best (Kuleshov et al. 2018, Eq. 9, absolute)."""
-    asked, covered = reliability(error, deviation, levels)
-    return float(np.mean(np.abs(covered - asked)))
-
-
 def reliability(
     error: Values, deviation: Values, levels: int = LEVELS_DRAWN
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -174,7 +168,7 @@ class ErrorSample:
         return reliability(self.error, self.deviation)
 
     def calibration_error(self) -> float:
-        """Mean of |coverage − level|."""
+        """Mean of |coverage − level| over evenly spread levels; 0 is best (Kuleshov et al. 2018, Eq. 9, absolute)."""
         asked, covered = self.reliability
         return float(np.mean(np.abs(covered - asked)))
 

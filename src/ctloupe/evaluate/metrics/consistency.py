@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Root mean square, mean and largest magnitude in HU of f↓(SR) − scan over the compared voxels."""
+    """Root mean square and mean in HU of f↓(SR) − scan over the compared voxels."""
 
     rms_hu: float
     bias_hu: float
-    max_abs_hu: float
 
 
 def consistency_map(enhanced: NDArray[Any], scan: NDArray[Any], *, scale: int) -> NDArray[np.float32]:
@@ -41,7 +40,7 @@ class ConsistencySum:
 
     def __init__(self, scale: int) -> None:
         self._scale = scale
-        self._squares = self._total = self._largest = 0.0
+        self._squares = self._total = 0.0
         self._count = 0
 
     def add(self, enhanced: NDArray[Any], scan: NDArray[Any], mask: NDArray[np.bool_] | None) -> None:
@@ -51,14 +50,13 @@ class ConsistencySum:
         if counted.size:
             self._squares += float(np.square(counted).sum(dtype=np.float64))
             self._total += float(counted.sum(dtype=np.float64))
-            self._largest = max(self._largest, float(np.abs(counted).max()))
             self._count += counted.size
 
     def result(self) -> Consistency:
         """What the sums come to; `ValueError` when nothing counted."""
         if self._count == 0:
             raise ValueError("the mask is empty: there is nothing to compare")
-        return Consistency(float(np.sqrt(self._squares / self._count)), self._total / self._count, self._largest)
+        return Consistency(float(np.sqrt(self._squares / self._count)), self._total / self._count)
 
 
 def consistency(enhanced: Any, scan: Any, *, scale: int, mask: NDArray[np.bool_] | None = None) -> Consistency:

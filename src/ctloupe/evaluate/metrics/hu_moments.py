@@ -73,7 +73,7 @@ def hu_distances(a: NDArray[np.float64], b: NDArray[np.float64], kind: HuDistanc
     Parameters
     ----------
     a, b : (n, 7) and (m, 7)
-        From `hu_moments`.
+        Hu moments, as `hu_moments` returns them.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def minimum_hu_distance(a: NDArray[np.float64], b: NDArray[np.float64], kind: Hu
     Parameters
     ----------
     a, b : (n, 7) and (m, 7)
-        From `hu_moments`.
+        Hu moments, as `hu_moments` returns them.
     kind
         The paper does not name its distance; I2 here unless told otherwise.
     """

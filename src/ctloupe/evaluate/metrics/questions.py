@@ -47,4 +47,4 @@ QUESTIONS: Final = (
     AGREEMENT,
     HONEST_UNCERTAINTY,
 )
-"""In the order in which a page answers them."""
+"""All questions, in the order in which a page answers them."""

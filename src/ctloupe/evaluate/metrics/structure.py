@@ -29,7 +29,7 @@ SUPPORT: Final = 0.25
 """Share of a region that has to be within the tolerance of the other image's structure."""
 
 SIZE_CLASSES_MM: Final = ((0.0, 2.0), (2.0, 3.0), (3.0, float("inf")))
-"""Of equivalent diameters of cross-sections."""
+"""Classes of cross-sections by equivalent diameter: from the first number up to, not including, the second."""
 
 Plane = NDArray[Any]
 Flags = NDArray[np.bool_]
@@ -100,7 +100,7 @@ class Marked:
         return cls(flags, regions, border, away)
 
     def supports(self, other: Marked) -> Flags:
-        """For each region of `other`, by number: whether enough of it lies on or near this structure."""
+        """Whether enough of each region of `other`, by number, lies on or near this structure."""
         size = np.bincount(other.regions.ravel())
         near = self.flags if self.away is None else self.flags | (self.away <= TOLERANCE_MM)
         found: Flags = np.bincount(other.regions[near], minlength=size.size) >= SUPPORT * size

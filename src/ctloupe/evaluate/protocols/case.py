@@ -15,7 +15,6 @@ from ctloupe.evaluate.metrics.texture import Unpaired
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.slices import Flags, Reference, Setting
-from ctloupe.foundation.errors import GeometryError
 from ctloupe.phantom.anatomies.registry import of_labels
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
@@ -56,9 +55,8 @@ def compare_case(
     GeometryError
         If the grids do not belong together.
     """
-    scale = aligned_scale(scan, dict(enhanced), {} if truth is None else {"truth": truth})
-    if truth is not None and labels is not None and labels.shape != truth.shape:
-        raise GeometryError(f"`labels` has shape {labels.shape}, the truth {truth.shape}; give labels of the same grid")
+    fine_volumes = {"truth": truth, "`labels`": labels}
+    scale = aligned_scale(scan, dict(enhanced), {name: one for name, one in fine_volumes.items() if one is not None})
     images = with_baseline(scan, dict(enhanced), scale)
     fine = truth if truth is not None else next(iter(enhanced.values()))
     setting = _setting(scan, fine, mask, truth, labels, unpaired)

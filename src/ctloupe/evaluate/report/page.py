@@ -41,9 +41,9 @@ class Shown:
     rows
         Enhanced volumes by name, bicubic first.
     truth
-        On the fine grid, when known.
+        Truth on the fine grid, when known.
     mask
-        On the grid of `scan`; guides the choice of slice and regions.
+        Mask on the grid of `scan`; it guides the choice of slice and regions.
     deviation
         Standard deviation of the last row, when there is one.
     extra

@@ -30,7 +30,7 @@ class View:
     window : (low, high)
         Grey scale: black to white.
     units
-        Of the window.
+        Units of the window.
     """
 
     caption: str
@@ -103,9 +103,9 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
     Parameters
     ----------
     views, reference
-        On one grid.
+        Images on one grid.
     limit
-        In the units of the images.
+        Largest difference shown, in the units of the images.
     """
     figure = Figure(
         figsize=(len(views) * (PANEL_INCHES + 0.12) + 0.7, PANEL_INCHES + 0.5), dpi=DPI, layout="constrained"

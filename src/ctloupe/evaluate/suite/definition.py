@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from ctloupe.foundation.definitions import definition_names, load_definition
+from ctloupe.foundation.definitions import load_definition
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.phantom import PhantomCase, make_phantom
@@ -121,11 +121,6 @@ class Suite(BaseModel):
     def groups(self) -> tuple[str, ...]:
         """Names of the groups in the order of the cases."""
         return tuple(dict.fromkeys(case.group for case in self.cases))
-
-
-def suite_names() -> list[str]:
-    """Names of the suites that come with the package."""
-    return definition_names("ctloupe.evaluate.suite", "definitions")
 
 
 def load_suite(name: str) -> Suite:

@@ -22,7 +22,7 @@ class Interval:
     Attributes
     ----------
     mean
-        Over finite values; NaN without any.
+        Mean of the finite values; NaN without any.
     low, high
         Ends of the interval; NaN for fewer than three cases, from which nothing can be said.
     cases

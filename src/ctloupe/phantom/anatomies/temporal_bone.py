@@ -144,7 +144,7 @@ def bone_statistics(anatomy: TemporalBone) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Placed:
-    """From the ear's own frame, with the modiolus along its first axis, to the grid."""
+    """Map from the ear's own frame, with the modiolus along its first axis, to the grid."""
 
     rotation: NDArray[np.float64]
     size: float

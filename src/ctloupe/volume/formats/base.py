@@ -88,7 +88,7 @@ class Format(ABC):
         path
             A file or folder of this format.
         series, voxel_size
-            As in `ctloupe.read`; None unless in `takes`.
+            See `ctloupe.read`; None unless in `takes`.
 
         Raises
         ------

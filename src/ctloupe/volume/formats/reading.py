@@ -27,7 +27,7 @@ def read(path: Path | str, *, series: str | int | None = None, voxel_size: Tripl
     FileError
         If nothing is there, or it is empty, damaged, or in no readable format.
     GeometryError, IntensityError
-        As the reader of the format.
+        If the reader of the format refuses the geometry or the intensities.
     OptionError
         If `series` or `voxel_size` is given for a format that has no use for it.
     """

@@ -114,7 +114,7 @@ def source_files(scan: Path | str, output: Path | str, series: str | int | None 
     output
         Where the result is to be written.
     series
-        As in `read`.
+        See `read`.
     """
     if "source" not in format_of_output(output).takes:
         return []

@@ -39,7 +39,7 @@ class MetaImage(_Itk):
         return re.search(rb"(?m)^(ObjectType|NDims)[ \t]*=", head) is not None
 
     def files(self, path: Path) -> tuple[Path, ...]:
-        """Of ``.mhd`` the voxels come first: a header must never name voxels that are not there."""
+        """Return the voxels of ``.mhd`` first: a header must never name voxels that are not there."""
         return (path.with_suffix(".raw"), path) if path.suffix.lower() == ".mhd" else (path,)
 
 
