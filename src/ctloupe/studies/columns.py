@@ -57,4 +57,5 @@ def tissue_error(tissue: str) -> Column:
 
 def columns_by_key() -> dict[str, Metric | Column]:
     """Every column that a paper may have a number for, by key: the metrics of all protocols and the cost."""
-    return {column.key: column for column in (*metrics_by_label().values(), *COST)}
+    columns: list[Metric | Column] = [*metrics_by_label().values(), *COST]
+    return {column.key: column for column in columns}
