@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together, require_new
 from ctloupe.foundation.errors import FileError
 
 
@@ -190,3 +190,11 @@ def test_files_that_belong_together_move_in_the_given_order(tmp_path: Path) -> N
         (folder / "a.raw").write_text("half")
         raise ValueError("broken")
     assert (names(tmp_path), raw.read_text()) == (["a.raw"], "raw")
+
+
+def test_results_that_are_there_are_refused_before_anything_is_done(tmp_path):
+    require_new(tmp_path, False, "a.json", "b.json")
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(FileError, match=r"b\.json: exists already; give `overwrite` or another `out`"):
+        require_new(tmp_path, False, "a.json", "b.json")
+    require_new(tmp_path, True, "a.json", "b.json")

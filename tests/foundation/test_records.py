@@ -117,3 +117,12 @@ def test_a_record_may_be_kept_from_being_replaced(tmp_path):
     save_record(tmp_path / "card.json", {"value": 1}, overwrite=False)
     with pytest.raises(FileError, match="exists already"):
         save_record(tmp_path / "card.json", {"value": 2}, overwrite=False)
+
+
+def test_the_suffix_says_in_which_of_the_two_languages_a_record_is_written(tmp_path):
+    values = {"name": "one", "lines": [1, 2.5, None]}
+    for name in ("card.yaml", "card.yml", "card.json", "card.other"):
+        save_record(tmp_path / name, values)
+    assert (tmp_path / "card.yml").read_text() == (tmp_path / "card.yaml").read_text()
+    assert (tmp_path / "card.yaml").read_text() == "name: one\nlines:\n- 1\n- 2.5\n- null\n"
+    assert json.loads((tmp_path / "card.json").read_text()) == json.loads((tmp_path / "card.other").read_text())

@@ -4,7 +4,7 @@ import pytest
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
-from ctloupe.studies.definition import SCALES, load_study, names
+from ctloupe.studies.definition import SCALES, Row, load_study, names
 from ctloupe.studies.runner import StudyRequest
 
 OWN = """
@@ -64,10 +64,15 @@ def test_the_ablation_switches_exactly_the_papers_terms():
 
 def test_the_papers_numbers_are_those_of_the_papers():
     paper = {row.key: row.paper for row in load_study("jmi-table3").rows}
-    assert paper["A"] == {"PSNR peak 1 (dB)": 13.64, "SSIM one window": 0.05}
-    assert paper["M"] == {"PSNR peak 1 (dB)": 17.71, "SSIM one window": 0.54}
+    assert paper["A"] == {"psnr_peak_1_db": 13.64, "ssim_one_window": 0.05}
+    assert paper["M"] == {"psnr_peak_1_db": 17.71, "ssim_one_window": 0.54}
     assert load_study("jmi-table5").row("SR-CycleGAN").paper["parameters"] == 19_264_369
-    assert load_study("isbi-table2").row("Bayes-CycleGAN").paper == {"m-HuM": 0.28}
+    assert load_study("isbi-table2").row("Bayes-CycleGAN").paper == {"m_hum": 0.28}
+
+
+def test_a_number_of_a_paper_under_a_label_is_read_as_that_of_the_key():
+    row = Row(key="one", label="first", method="unet", paper={"SSIM one window": 0.4, "inference (s)": 2})
+    assert row.paper == {"ssim_one_window": 0.4, "inference_s": 2}
 
 
 def test_a_study_may_be_a_file_of_ones_own(tmp_path):
@@ -83,6 +88,10 @@ def test_a_study_may_be_a_file_of_ones_own(tmp_path):
         (("key: one", "key: bicubic"), "added by the runner"),
         (("key: one", "key: a/b"), "may hold letters"),
         (("paired-phantom", "guess"), "protocols"),
+        (
+            ("method: unet", "method: unet, paper: {psnr: 1.0}"),
+            "no metric has the key 'psnr'; keys are: .*ssim",
+        ),
         (("title: my table", "titel: my table"), "titel|title"),
         (("rows:", "rows: ["), "not valid YAML"),
     ],

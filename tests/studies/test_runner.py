@@ -22,10 +22,10 @@ rows:
     label: a U-Net
     method: unet
     changes: {width: 4, levels: 2, patch_size: 12, batch_size: 2}
-    paper: {"PSNR peak 1 (dB)": 17.0}
+    paper: {psnr_peak_1_db: 17.0}
   - {key: broken, label: fails, method: srgan, changes: {width: 8, blocks: 1, patch_size: 12, learning_rate: 1.0e+30}}
   - {key: plain, label: Lanczos, method: lanczos}
-  - {key: twin, label: the same U-Net, same_as: fine, paper: {"PSNR peak 1 (dB)": 16.0}}
+  - {key: twin, label: the same U-Net, same_as: fine, paper: {psnr_peak_1_db: 16.0}}
 """
 SIZE = {"steps": 2, "size": (16, 320, 320), "per_case": 6, "cases": 1, "seeds": 2}
 
@@ -145,6 +145,9 @@ def test_another_study_or_no_resume_is_refused(finished):
     (out / "results" / "zzz.json").write_text("{")
     with pytest.raises(FileError, match="not a valid result"):
         load_results(out)
+    (out / "results" / "zzz.json").write_text('{"row": "fine", "seed": 0}')
+    with pytest.raises(FileError, match="key 'state': Field required; delete it and run the study with `resume`"):
+        load_results(out)
     (out / "results" / "zzz.json").unlink()
 
 
@@ -164,7 +167,7 @@ reference: a paper
 protocols: [cost]
 rows:
   - {key: fine, label: a U-Net, method: unet, preset: {tiny: tiny},
-     changes: {width: 4, levels: 2, patch_size: 12}, paper: {parameters: 5, "training epoch (s)": 7}}
+     changes: {width: 4, levels: 2, patch_size: 12}, paper: {parameters: 5, training_epoch_s: 7}}
 """
     (tmp_path / "cost.yaml").write_text(text)
     study = load_study(str(tmp_path / "cost.yaml"))

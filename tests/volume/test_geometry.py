@@ -96,3 +96,11 @@ def test_the_difference_of_spacings_is_the_largest_along_any_axis_and_in_either_
 def test_spacings_that_are_compared_have_the_same_axes():
     with pytest.raises(ValueError, match="shorter"):
         geometry.relative_difference((1.0, 1.0, 1.0), (1.0, 1.0))
+
+
+def test_one_grid_asks_for_the_same_voxels_and_axes():
+    assert geometry.same_spacing((2.5, 0.6, 0.6), (2.5, 0.6005, 0.6))
+    assert not geometry.same_spacing((2.5, 0.6, 0.6), (2.5, 0.6012, 0.6))
+    turned = geometry.as_direction(Rotation.from_euler("z", 5e-4).as_matrix())
+    assert not geometry.same_direction(turned, geometry.IDENTITY)
+    assert geometry.same_direction(turned, geometry.IDENTITY, 1e-3)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.comparison import BASELINE
 from ctloupe.foundation.errors import GeometryError, OptionError
-from ctloupe.volume.geometry import refined_grid
+from ctloupe.volume.geometry import refined_grid, same_direction, same_spacing
 from ctloupe.volume.volume import Volume
 
 
@@ -64,10 +64,10 @@ def require_fine_grid(scan: Volume, fine: Volume, scale: int, name: str) -> None
     if fine.shape != shape:
         raise GeometryError(f"{name}: shape {fine.shape}, expected {shape} for this input at ×{scale}")
     off = float(np.abs(np.subtract(fine.origin, origin)).max())
-    if off > 0.01 * min(spacing) or not np.allclose(fine.spacing, spacing, rtol=1e-3):
+    if off > 0.01 * min(spacing) or not same_spacing(fine.spacing, spacing):
         raise GeometryError(
             f"{name}: lies elsewhere than the input at ×{scale} (origin off by {off:.4g} mm, spacing {fine.spacing} "
             f"where {spacing} is expected); compare volumes of the same scan"
         )
-    if not np.allclose(fine.direction, scan.direction, atol=1e-4):
+    if not same_direction(fine.direction, scan.direction):
         raise GeometryError(f"{name}: is oriented otherwise than the input; compare volumes of the same scan")

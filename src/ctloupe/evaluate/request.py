@@ -12,7 +12,6 @@ from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.spacing import resample_in_plane
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
-from ctloupe.evaluate.folder import require_new
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import compare_by_jmi
@@ -20,6 +19,7 @@ from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words
 from ctloupe.evaluate.warnings import warnings_for
+from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
@@ -119,7 +119,7 @@ def evaluate_files(
     OptionError
         If options are missing, exclude each other or are not understood.
     FileError, GeometryError, ModelError
-        If a file cannot be read or does not belong to the input.
+        If a file cannot be read, does not belong to the input, or is in the folder of outputs already.
     """
     _require_sense(request)
     models = {name: load_model(path) for name, path in request.model}

@@ -54,7 +54,7 @@ class Setting:
     volume_cm3
         Volume of what is compared, in cm³.
     anatomy
-        The anatomy that the labels are of; None without labels.
+        The anatomy that the labels are of; None without labels, and with labels that no anatomy has.
     unpaired
         What a µCT looks like.
     """
@@ -74,7 +74,7 @@ class Setting:
 
     @property
     def rules(self) -> tuple[StructureRule, ...]:
-        """Rules by which structures of the labelled anatomy are found; none without labels."""
+        """Rules by which structures of the labelled anatomy are found; none without one."""
         return () if self.anatomy is None else self.anatomy.structures
 
     @classmethod

@@ -113,6 +113,19 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
             _remove(folder)
 
 
+def require_new(folder: Path, overwrite: bool, *names: str) -> None:
+    """Refuse to replace results unasked, before anything is measured.
+
+    Raises
+    ------
+    FileError
+        If one of the files `names` is in `folder` already, without `overwrite`.
+    """
+    for name in names:
+        if not overwrite and (folder / name).exists():
+            raise FileError(f"{folder / name}: exists already; give `overwrite` or another `out`")
+
+
 def _through_link(path: Path) -> Path:
     return path.resolve() if path.is_symlink() else path
 

@@ -101,9 +101,10 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
 
 
 def save_record(path: Path, record: BaseModel | dict[str, Any] | list[Any], overwrite: bool = True) -> None:
-    """Write a record as indented JSON; the file appears whole or not at all.
+    """Write a record; the file appears whole or not at all.
 
-    Numbers that are not finite are refused, since JSON has none; `finite` takes them out.
+    A file with the suffix ``.yaml`` or ``.yml`` is YAML, any other indented JSON. Numbers that are not finite are
+    refused in JSON, which has none; `finite` takes them out.
 
     Raises
     ------
@@ -112,7 +113,11 @@ def save_record(path: Path, record: BaseModel | dict[str, Any] | list[Any], over
     """
     values = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
     with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        if path.suffix in (".yaml", ".yml"):
+            text = yaml.safe_dump(values, sort_keys=False)
+        else:
+            text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def finite(values: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
-from ctloupe.volume.geometry import Triple, refined_grid
+from ctloupe.volume.geometry import Triple, refined_grid, same_direction, same_spacing
 from ctloupe.volume.volume import LazyArray, Volume
 
 SliceMode = Literal["centre", "slab"]
@@ -67,9 +67,8 @@ def _on_slices(
     start = np.rint(index[1:]).astype(int)
     ends = start + np.array(shape[1:])
     fits = (
-        np.allclose(fine.spacing[1:], spacing[1:], rtol=1e-3)
-        and np.isclose(fine.spacing[0] * step, clinical.spacing[0], rtol=1e-3)
-        and np.allclose(fine.direction, clinical.direction, atol=1e-4)
+        same_spacing((fine.spacing[0] * step, *fine.spacing[1:]), spacing)
+        and same_direction(fine.direction, clinical.direction)
         and np.abs(index[1:] - start).max() < 0.02
         and start.min() >= 0
         and (ends <= fine.shape[1:]).all()

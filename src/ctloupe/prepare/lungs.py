@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ctloupe.foundation.errors import IntensityError
 from ctloupe.prepare.airways import central_airways
-from ctloupe.prepare.morphology import block_edges, block_means, closed, dilated, distance_inside, expanded
+from ctloupe.prepare.morphology import block_edges, closed, dilated, distance_inside, expanded, uneven_block_means
 from ctloupe.volume.geometry import Direction, Triple
 from ctloupe.volume.volume import Volume
 
@@ -57,7 +57,7 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0) -> Mask:
         If no lung is found.
     """
     frame = _Frame.of(volume)
-    coarse = frame.to_anatomical(block_means(volume.data, frame.edges))
+    coarse = frame.to_anatomical(uneven_block_means(volume.data, frame.edges))
     spacing = frame.coarse_spacing
     air = coarse < threshold_hu
     candidates, outside = _inside_body(air, coarse, spacing)
@@ -102,7 +102,7 @@ def lung_hull(mask: Mask, spacing: Triple) -> Mask:
     steps: Triple = (spacing[0] * strides[0], spacing[1] * strides[1], spacing[2] * strides[2])
     # Room around, since at the edge of the array nothing must count as lung that only touches it when dilated.
     room = [int(np.ceil(HULL_MM / step)) + 1 for step in steps]
-    coarse = np.pad(block_means(mask, (z, y, x)) >= 0.5, [(pad, pad) for pad in room])
+    coarse = np.pad(uneven_block_means(mask, (z, y, x)) >= 0.5, [(pad, pad) for pad in room])
     labels, _ = ndimage.label(coarse)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0

@@ -23,7 +23,7 @@ def block_edges(length: int, stride: int, *, from_end: bool = False) -> Edges:
     return np.concatenate([np.zeros(1, dtype=np.intp), ends[:-1]])
 
 
-def block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.float32]:
+def uneven_block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.float32]:
     """Average each block of `data` (z, y, x), which is read one row of blocks at a time.
 
     Parameters
@@ -48,7 +48,7 @@ def block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[np.floa
 
 
 def expanded(blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int]) -> NDArray[Any]:
-    """Repeat the value of each block over its voxels: the inverse of `block_means` on constant blocks."""
+    """Repeat the value of each block over its voxels: the inverse of `uneven_block_means` on constant blocks."""
     for axis, (one, length) in enumerate(zip(edges, shape, strict=True)):
         blocks = np.repeat(blocks, np.diff(one, append=length), axis=axis)
     return blocks

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
@@ -20,6 +21,7 @@ from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
 from ctloupe.scanner.estimate_noise import NoiseEstimate, estimate_noise
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.formats import detect, read
+from ctloupe.volume.geometry import relative_difference
 from ctloupe.volume.volume import Volume
 
 PICTURE_NAME: Final = "scanner.png"
@@ -28,7 +30,8 @@ _SIDE: Final = 32
 _DISAGREEMENT: Final = 0.25
 """Difference of two blurs, in clinical voxels, that is warned of: a little more than the error of either."""
 
-_SPACING_TOLERANCE: Final = 0.10
+_SCALE_TOLERANCE: Final = 0.05
+"""Largest relative difference of a ratio of pixels from the whole number that it is taken as, without a warning."""
 _MISFIT: Final = 0.35
 """Misfit of two spectra above which µCT and scan show different things."""
 
@@ -121,9 +124,7 @@ class ScannerFindings:
         """
         from ctloupe.scanner.picture import scanner_png
 
-        there = [one for one in (folder / PICTURE_NAME, folder / FINDINGS_NAME) if one.exists()]
-        if there and not overwrite:
-            raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
+        require_new(folder, overwrite, PICTURE_NAME, FINDINGS_NAME)
         known = self.blur_from is not None
         scanner_png(self.scanner, self.noise, folder / PICTURE_NAME, title, blur_known=known, overwrite=overwrite)
         save_record(folder / FINDINGS_NAME, self.as_dict(), overwrite)
@@ -221,7 +222,7 @@ def _scale(scan: Volume, micro: PatchBank) -> tuple[int, list[str]]:
             f"`micro`: µCT pixels of {micro.spacing[1]:.4g} mm where half of the scan's {scan.spacing[2]:.4g} mm or "
             "less are needed; give the bank of a finer µCT"
         )
-    if abs(ratio / scale - 1) <= _SPACING_TOLERANCE / 2:
+    if relative_difference((ratio,), (scale,)) <= _SCALE_TOLERANCE:
         return scale, []
     return scale, [
         f"pixels of the scan are {ratio:.2f} times those of the µCT, taken as {scale}: blur is off by as much"

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.records import read_plain, validated
+from ctloupe.foundation.records import read_plain, save_record, validated
 
 KEY: Final = "key.csv"
 DESIGN: Final = "design.yaml"
@@ -112,7 +111,7 @@ def write_study(design: Design, folder: Path, overwrite: bool = False) -> list[P
     criteria = list(design.criteria)
     with replacing(folder, overwrite) as temporary:
         temporary.mkdir()
-        (temporary / DESIGN).write_text(yaml.safe_dump(design.model_dump(mode="json"), sort_keys=False), "utf-8")
+        save_record(temporary / DESIGN, design)
         _table(temporary / KEY, list(rows[0]), rows)
         for rater in design.raters:
             blank = [

@@ -26,6 +26,7 @@ from ctloupe.methods.cost import gflop, parameters
 from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.phantom.anatomies.registry import tissue_names
+from ctloupe.studies.columns import INFERENCE, PARAMETERS, TRAINING_EPOCH
 from ctloupe.studies.data import CLINICAL_WINDOW, MICRO_WINDOW, StudyData
 from ctloupe.studies.definition import Protocol
 from ctloupe.train.bank_pair import device_bank, load_banks
@@ -92,8 +93,8 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     Returns
     -------
     dict
-        ``parameters``; ``training epoch (s)``, the time of steps of batch size 1 extrapolated to 2,000 patches (all
-        stages); ``inference (s)``, of the held-out scan's middle slice.
+        By the labels of `COST`; the training epoch is the time of steps of batch size 1 extrapolated to 2,000 patches
+        (all stages), the inference that of the held-out scan's middle slice.
     """
     fabric = make_fabric(settings)
     fabric.launch()
@@ -102,7 +103,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     method = kind(config)
     banks = load_banks(data.bank)
     window = IntensityWindow(banks.clinical.window.low, banks.clinical.window.high)
-    found = {"parameters": float(parameters(method)["total"])}
+    found = {PARAMETERS.label: float(parameters(method)["total"])}
     if kind.trainable:
         sampler = UnpairedSampler(
             device_bank(banks.clinical, fabric.device),
@@ -112,7 +113,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
             1,
             0,
         )
-        found["training epoch (s)"] = EPOCH_PATCHES * sum(
+        found[TRAINING_EPOCH.label] = EPOCH_PATCHES * sum(
             _seconds_a_step(method, stage, fabric, sampler) for stage in kind.stages
         )
     network = method.enhancer().eval().to(fabric.device)
@@ -124,7 +125,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     resolver.enhance(middle)
     begun = time.perf_counter()
     resolver.enhance(middle)
-    return found | {"inference (s)": time.perf_counter() - begun}
+    return found | {INFERENCE.label: time.perf_counter() - begun}
 
 
 def _seconds_a_step(method: Method, stage: str, fabric: Fabric, sampler: UnpairedSampler) -> float:

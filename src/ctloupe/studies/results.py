@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import kendalltau
 
 from ctloupe.evaluate.metrics.base import Better
-from ctloupe.foundation.errors import FileError
-from ctloupe.foundation.records import load_record, read_plain
+from ctloupe.foundation.records import load_record
+from ctloupe.studies.columns import COST, columns_by_key, tissue_error
 from ctloupe.studies.definition import Effort, Scale, Study
 
 RESULTS = "results"
@@ -28,6 +28,16 @@ class StudyRecord(BaseModel):
     study: Study
     scale: Scale
     budget: Effort
+
+
+class ResultRecord(BaseModel):
+    """What was found of one row and seed: the content of a file of results, with whatever else was measured."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    row: str
+    seed: int
+    state: Literal["done", "failed"]
 
 
 def study_path(out: Path) -> Path:
@@ -100,14 +110,6 @@ class Table:
     lines: list[Line]
 
 
-COST = {
-    "parameters": "trainable parameters of all networks that the training needs",
-    "training epoch (s)": "measured time of training steps of batch size 1, times 2,000 patches (all stages)",
-    "inference (s)": "measured time of one slice of the held-out phantom, the whole volume's statistics included",
-}
-TISSUES = {"MAE": "mean absolute difference to the truth in HU over the voxels of each tissue"}
-
-
 def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """Read every result in a study's folder, by row and seed.
 
@@ -119,11 +121,8 @@ def load_results(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
     load_study_record(out)
     found = {}
     for path in sorted((out / RESULTS).glob("*.json")):
-        result = read_plain(path, "result of a study", _DAMAGED)
-        missing = [key for key in ("row", "seed", "state") if not isinstance(result, dict) or key not in result]
-        if missing:
-            raise FileError(f"{path}: not a valid result of a study: key '{missing[0]}' is missing; {_DAMAGED}")
-        found[str(result["row"]), int(result["seed"])] = result
+        result = load_record(path, ResultRecord, "result of a study", _DAMAGED)
+        found[result.row, result.seed] = result.model_dump()
     return found
 
 
@@ -137,8 +136,8 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
                     study,
                     results,
                     "cost, version 1",
-                    COST,
-                    dict.fromkeys(COST, "less"),
+                    {column.label: column.meaning for column in COST},
+                    {column.label: column.better for column in COST},
                     lambda result: result.get("cost"),
                 )
             )
@@ -155,21 +154,20 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
             _table(study, results, done[0]["protocol"], done[0]["definitions"], done[0].get("better", {}), rows_of)
         )
         if any("tissues" in one for one in done):
-            tissues = list(next(one for one in done if "tissues" in one)["tissues"])
-            meanings = {f"MAE {name} (HU)": f"{TISSUES['MAE']}: {name}" for name in tissues}
+            errors = [tissue_error(name) for name in next(one for one in done if "tissues" in one)["tissues"]]
 
             def by_tissue(result: dict[str, Any], name: str = protocol) -> dict[str, float] | None:
                 one = result.get("protocols", {}).get(name, {}).get("tissues")
                 key = result["row"]
-                return one and {f"MAE {tissue} (HU)": errors[key] for tissue, errors in one.items()}
+                return one and {tissue_error(tissue).label: by_row[key] for tissue, by_row in one.items()}
 
             found.append(
                 _table(
                     study,
                     results,
                     f"{done[0]['protocol']}, by tissue",
-                    meanings,
-                    dict.fromkeys(meanings, "less"),
+                    {column.label: column.meaning for column in errors},
+                    {column.label: column.better for column in errors},
                     by_tissue,
                 )
             )
@@ -179,11 +177,13 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
 def _table(
     study: Study, results: Any, title: str, definitions: dict[str, str], better: dict[str, Better], read: Any
 ) -> Table:
+    known = columns_by_key()
     lines = [_line("bicubic", "bicubic", {}, [r for (key, _), r in results.items() if key == "bicubic"], read)]
     for row in study.rows:
         source = row.same_as or row.key
         own = [result for (key, _), result in sorted(results.items(), key=lambda one: one[0][1]) if key == source]
-        paper = {metric: value for metric, value in row.paper.items() if metric in definitions}
+        stated = {known[key].label: value for key, value in row.paper.items()}
+        paper = {metric: value for metric, value in stated.items() if metric in definitions}
         label = f"{row.label} (= {row.same_as})" if row.same_as else row.label
         lines.append(_line(row.key, label, paper, own, read))
     return Table(title, definitions, better, lines)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-import yaml
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
@@ -55,9 +54,7 @@ class RunFolder:
                 f"{self.path}: holds a training run already; continue it with `resume`, or give another `out`"
             )
         self.make()
-        with replacing(self.config, overwrite=True) as temporary:
-            text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-            temporary.write_text(text, encoding="utf-8")
+        save_record(self.config, settings)
 
     def make(self) -> None:
         """Make the folder and those inside it, where they are not there yet."""

@@ -21,6 +21,12 @@ IDENTITY: Direction = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 SPACING_TOLERANCE = 0.10
 """Largest relative difference of in-plane spacing at which two images count as alike."""
 
+GRID_SPACING_TOLERANCE = 1e-3
+"""Largest relative difference of a voxel spacing on one grid: half a voxel over a row of 512."""
+
+GRID_DIRECTION_TOLERANCE = 1e-4
+"""Largest difference of a direction cosine between volumes that this package made of one another."""
+
 # LPS <-> RAS: both flip the first two coordinates, so the map is its own inverse.
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -28,6 +34,16 @@ _LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 def relative_difference(found: Sequence[float], wanted: Sequence[float]) -> float:
     """Largest relative difference of spacings along any axis: 0.1 where one is 10% larger than what is wanted."""
     return max(abs(one / other - 1) for one, other in zip(found, wanted, strict=True))
+
+
+def same_spacing(found: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Whether voxels are of the same size, as far as a grid asks for: to `GRID_SPACING_TOLERANCE`."""
+    return relative_difference(found, wanted) <= GRID_SPACING_TOLERANCE
+
+
+def same_direction(found: Direction, wanted: Direction, tolerance: float = GRID_DIRECTION_TOLERANCE) -> bool:
+    """Whether no direction cosine differs by more than `tolerance`."""
+    return bool(np.abs(np.subtract(found, wanted)).max() <= tolerance)
 
 
 def as_direction(matrix: Sequence[Sequence[float]] | NDArray[np.floating]) -> Direction:

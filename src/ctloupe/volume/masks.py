@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
 from ctloupe.volume.formats import read
-from ctloupe.volume.geometry import relative_difference
+from ctloupe.volume.geometry import same_direction, same_spacing
 from ctloupe.volume.volume import Volume
-
-SPACING_TOLERANCE: Final = 1e-3
-"""Largest relative difference of a voxel spacing: half a voxel over a row of 512."""
 
 ORIGIN_TOLERANCE: Final = 0.05
 """Largest distance of the first voxels, in units of the smallest voxel side."""
 
 DIRECTION_TOLERANCE: Final = 1e-3
-"""Largest difference of a direction cosine."""
+"""Largest difference of a direction cosine; other programs round more coarsely than this package does."""
 
 
 def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
@@ -61,10 +58,9 @@ def _differences(given: Volume, scan: Volume) -> list[str]:
     found: list[str] = []
     if given.shape != scan.shape:
         found.append(f"{_sizes(given.shape)} voxels where the scan has {_sizes(scan.shape)}")
-    if relative_difference(given.spacing, scan.spacing) > SPACING_TOLERANCE:
+    if not same_spacing(given.spacing, scan.spacing):
         found.append(f"voxel spacing {_sizes(given.spacing)} mm (z, y, x) where the scan has {_sizes(scan.spacing)} mm")
-    turned = np.array(given.direction) - np.array(scan.direction)
-    if np.abs(turned).max() > DIRECTION_TOLERANCE:
+    if not same_direction(given.direction, scan.direction, DIRECTION_TOLERANCE):
         found.append(f"axes turned by {_degrees(given, scan):.3g}°")
     apart = float(np.linalg.norm(np.subtract(given.origin, scan.origin)))
     if apart > ORIGIN_TOLERANCE * min(scan.spacing):

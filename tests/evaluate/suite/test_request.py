@@ -6,7 +6,7 @@ from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
 from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
 from ctloupe.evaluate.suite.request import SuiteRequest, models_of, run_suite
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 
 SUITE = """
 title: one lung
@@ -29,7 +29,7 @@ def test_a_suite_is_run_with_the_models_that_are_named_and_keeps_its_phantoms_wh
     assert (tmp_path / "phantoms" / "one" / "clinical.nii.gz").is_file()
     assert "smooth seed 0" in load_comparison(tmp_path / "out" / "cases" / "one.json").rows
     assert "leaderboard.csv" in said[-1]
-    with pytest.raises(OptionError, match="give `overwrite`"):
+    with pytest.raises(FileError, match="give `overwrite`"):
         run_suite(request)
 
 
@@ -49,5 +49,5 @@ def test_records_of_one_scan_become_one_leaderboard_on_disk(tmp_path):
     board = compare_records(request)
     assert list(board.rows) == ["bicubic", "mine", "yours"] and len(board.cases) == 1
     assert "yours" in (tmp_path / "out" / "leaderboard.md").read_text(encoding="utf-8")
-    with pytest.raises(OptionError, match="give `overwrite`"):
+    with pytest.raises(FileError, match="give `overwrite`"):
         compare_records(request)

@@ -1,7 +1,10 @@
 """A suite: fixed phantoms, every model, one leaderboard a group."""
 
+import json
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.suite.definition import PhantomSpec, load_suite
@@ -18,7 +21,7 @@ specimens: {lung: {anatomy: lung, seed: 9, size: [8, 96, 96]}}
 cases:
   - {key: one, group: lung, anatomy: lung, seed: 1, size: [8, 96, 96]}
   - {key: two, group: lung, anatomy: lung, seed: 2, size: [8, 96, 96], kernel: sharp, noise_hu: 45}
-  - {key: three, group: lung, anatomy: lung, seed: 3, size: [8, 96, 96], nodule: true}
+  - {key: three, group: lung, anatomy: lung, seed: 3, size: [8, 96, 96], options: {nodule: true}}
 """
 
 
@@ -34,7 +37,7 @@ def test_the_published_suite_has_the_cases_that_it_promises():
     assert len({case.seed for case in lungs}) == len(lungs) >= 5
     assert len({case.kernel for case in lungs}) == 2
     assert len({case.noise_hu for case in lungs}) == 2
-    assert sum(case.nodule for case in lungs) == 1
+    assert [case.options for case in lungs if case.options] == [{"nodule": True}]
     assert sum(case.anatomy == "temporal-bone" for case in suite.cases) == 1
     assert not {case.seed for case in suite.cases} & {spec.seed for spec in suite.specimens.values()}
 
@@ -44,6 +47,29 @@ def test_a_phantom_of_a_suite_is_decided_by_its_specification():
     one, same = spec.make(4), spec.make(4)
     assert np.array_equal(one.clinical.data, same.clinical.data) and np.array_equal(one.truth.data, same.truth.data)
     assert one.config.kernel == "sharp" and one.config.noise_hu == 30
+
+
+def test_a_specification_hands_options_to_its_anatomy_and_says_them():
+    spec = PhantomSpec(anatomy="lung", seed=4, size=(8, 48, 48), options={"nodule": True, "parenchyma_hu": -870})
+    assert spec.in_words() == "lung, seed 4, standard kernel, noise usual, with parenchyma_hu -870.0 and nodule"
+    assert spec.make(4).config.options == spec.options
+    plain = {"anatomy": "lung", "seed": 4, "size": (8, 48, 48)}
+    assert PhantomSpec(**plain, options={"nodule": False}) == PhantomSpec(**plain)
+    assert PhantomSpec.model_validate(plain | {"nodule": True}) == PhantomSpec(**plain, options={"nodule": True})
+    with pytest.raises(ValidationError, match="`nodule` is no option of temporal-bone"):
+        PhantomSpec(anatomy="temporal-bone", seed=4, size=(8, 48, 48), options={"nodule": True})
+
+
+def test_phantoms_and_numbers_kept_under_the_earlier_key_are_kept(small, tmp_path):
+    measure_suite(small, [], tmp_path / "out", tmp_path / "data")
+    spec, case = tmp_path / "data" / "three" / "spec.json", tmp_path / "out" / "cases" / "three.json"
+    for path, facts in ((spec, lambda record: record), (case, lambda record: record["facts"]["case"])):
+        record = json.loads(path.read_text())
+        facts(record)["nodule"] = facts(record).pop("options")["nodule"]
+        path.write_text(json.dumps(record))
+    before = {path: path.stat().st_mtime_ns for path in (spec, spec.parent / "clinical.nii.gz")}
+    measure_suite(small, [], tmp_path / "out", tmp_path / "data")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_path):

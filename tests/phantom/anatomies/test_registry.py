@@ -72,7 +72,8 @@ def test_an_anatomy_is_built_with_its_labels_in_its_window_and_within_16_bits_of
 def test_labels_say_which_anatomy_they_are_of():
     assert of_labels([0, 1, 2]) is LUNG
     assert of_labels(np.array([0, TemporalBoneLabel.CAPSULE, TemporalBoneLabel.FLUID], np.uint8)) is TEMPORAL_BONE
-    assert of_labels([0]) is of_labels([200]) is get(DEFAULT)
+    assert of_labels([0]) is get(DEFAULT)
+    assert of_labels([0, 200]) is None
     assert of_labels([LungLabel.NODULE, *list(TemporalBoneLabel)]) is TEMPORAL_BONE
 
 

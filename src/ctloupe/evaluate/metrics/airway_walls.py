@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label, map_coordinates
 
-from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, finite_mean
+from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, SizeTable, finite_mean
 from ctloupe.evaluate.metrics.questions import AIRWAY_WALLS
 from ctloupe.evaluate.metrics.structure import SIZE_CLASSES_MM, equivalent_diameters, size_class
 from ctloupe.phantom.anatomies.base import WallLabels
@@ -240,8 +240,8 @@ class WallsOfImage(Accumulator):
         return self._score.edge_width()
 
     def by_size(self) -> dict[str, Any]:
-        """Return number, labelled thickness and error by class of lumen diameter, under the name ``wall``."""
-        return {"wall": self._score.by_size()}
+        """Return number, labelled thickness and error by class of lumen diameter."""
+        return {_BY_SIZE.structure: self._score.by_size()}
 
 
 def _profiles_of_labels(reference: Reference) -> WallProfiles:
@@ -255,6 +255,12 @@ def _has_walls(setting: Setting) -> bool:
     return setting.anatomy is not None and setting.anatomy.walls is not None
 
 
+_BY_SIZE: Final = SizeTable(
+    "wall",
+    "Mean absolute error of airway-wall thickness in mm, by diameter of the lumen (labelled thickness).",
+    cell="{2} ({1})",
+)
+
 WALL_THICKNESS_ERROR: Final = Metric(
     key="wall_thickness_error_mm",
     label="wall thickness error (mm)",
@@ -267,6 +273,7 @@ WALL_THICKNESS_ERROR: Final = Metric(
     has_limit=True,
     where=_has_walls,
     accumulator=WallsOfImage,
+    sizes=_BY_SIZE,
     read=WallsOfImage.thickness_error,
 )
 WALLS_FOUND: Final = Metric(
@@ -280,6 +287,7 @@ WALLS_FOUND: Final = Metric(
     has_limit=True,
     where=_has_walls,
     accumulator=WallsOfImage,
+    sizes=_BY_SIZE,
     read=WallsOfImage.found,
 )
 EDGE_WIDTH: Final = Metric(
@@ -293,6 +301,7 @@ EDGE_WIDTH: Final = Metric(
     has_limit=True,
     where=_has_walls,
     accumulator=WallsOfImage,
+    sizes=_BY_SIZE,
     read=WallsOfImage.edge_width,
 )
 WALLS: Final = (WALL_THICKNESS_ERROR, WALLS_FOUND, EDGE_WIDTH)

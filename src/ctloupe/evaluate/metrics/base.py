@@ -42,6 +42,28 @@ class Curve:
     truth: NDArray[np.float64] | None = None
 
 
+@dataclass(frozen=True)
+class SizeTable:
+    """How the report shows what was found of one structure by size class.
+
+    Attributes
+    ----------
+    structure
+        Name of the structure, as `Accumulator.by_size` has it.
+    caption
+        Sentence above the table; structures with the same one stand side by side in one table.
+    cell
+        What a cell says of the numbers of a class, by their place: "{0} of {1}".
+    heading
+        Heading of a column, of ``structure`` and ``size``.
+    """
+
+    structure: str
+    caption: str
+    cell: str
+    heading: str = "{size}"
+
+
 class Accumulator(ABC):
     """Gathers what one image shows, slice by slice. Metrics of one family read the same one."""
 
@@ -105,6 +127,8 @@ class Metric:
         What the number is made of, where it is a relation: own value and that of bicubic interpolation.
     where
         Whether the metric has a meaning in a setting, beyond what it needs.
+    sizes
+        How the report shows what was found by size class, where the metric's family gathers that.
     protocols
         Names of the protocols that a metric from another package joins.
     """
@@ -124,6 +148,7 @@ class Metric:
     by_slice: Callable[[Any], list[float]] | None = None
     against_bicubic: Callable[[float, float], float] | None = None
     where: Callable[[Setting], bool] | None = None
+    sizes: SizeTable | None = None
     protocols: tuple[str, ...] = ()
 
     def applies(self, setting: Setting) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
 
-from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric
+from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, SizeTable
 from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
 from ctloupe.phantom.anatomies.registry import anatomies
 from ctloupe.phantom.structure_rule import StructureRule
@@ -219,6 +219,12 @@ def structure_metrics(name: str) -> tuple[Metric, ...]:
         has_limit=True,
         where=lambda setting: name in (rule.name for rule in setting.rules),
         accumulator=partial(StructureOfImage, name),
+        sizes=SizeTable(
+            name,
+            "Cross-sections found, of those labelled, by equivalent diameter.",
+            cell="{0} of {1}",
+            heading="{structure} {size}",
+        ),
     )
     return (
         metric(

@@ -17,6 +17,7 @@ from ctloupe.evaluate.metrics.spectrum import power_spectrum_distance
 from ctloupe.evaluate.slices import counted_squares, detailed_slices
 from ctloupe.images.spectrum import radial_power
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.volume.geometry import relative_difference
 from ctloupe.volume.volume import Volume
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ PATCHES_PER_SLICE: Final = 512
 WINDOW: Final = 512
 """Side in pixels of the part of a larger slice that tiles and patches are drawn from."""
 
-SPACING_TOLERANCE: Final = 0.02
+RESAMPLING_TOLERANCE: Final = 0.02
+"""Largest relative difference of pixels at which a µCT is taken as it is."""
 
 Plane = NDArray[Any]
 Flags = NDArray[np.bool_]
@@ -141,7 +143,7 @@ def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, flo
     chosen = detailed_slices(np.arange(micro.shape[0]))
     for z in range(micro.shape[0]):
         unit = window.to_unit(np.asarray(micro.data[z]))
-        if max(abs(factor - 1) for factor in factors) > SPACING_TOLERANCE:
+        if relative_difference(micro.spacing[1:], spacing) > RESAMPLING_TOLERANCE:
             blur = [max(0.0, 0.5 * (1 / factor - 1)) for factor in factors]
             unit = zoom(gaussian_filter(unit, blur), factors, order=1, mode="nearest", grid_mode=True)
         texture.add(unit, detailed=z in chosen)

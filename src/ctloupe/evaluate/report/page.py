@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from ctloupe.evaluate.comparison import Comparison
+from ctloupe.evaluate.metrics.base import SizeTable
 from ctloupe.evaluate.metrics.calibration import CALIBRATION, Judgement
 from ctloupe.evaluate.metrics.consistency import consistency_map
 from ctloupe.evaluate.metrics.resolution import ONE_SEVENTH
+from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.report.crops import Crop, ranked_crops
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, panel, signed_map
 from ctloupe.evaluate.report.pictures import in_words as pictured
@@ -231,33 +233,25 @@ def add_uncertainty(
 
 
 def add_sizes(report: Report, found: Comparison) -> None:
-    """Add what was found by size of the structure."""
+    """Add what was found by size of the structure, in the tables that the metrics ask for."""
     sizes = found.facts.get("by size")
     if not sizes:
         return
     report.section("By size")
-    report.text("Cross-sections found, of those labelled, by equivalent diameter.")
-    structures = [name for name in next(iter(sizes.values())) if name != "wall"]
-    classes = list(next(iter(sizes.values()))[structures[0]])
-    head = ["", *(f"{name} {size}" for name in structures for size in classes)]
-    report.table(
-        head,
-        [
-            [row, *(f"{one[name][size][0]} of {one[name][size][1]}" for name in structures for size in classes)]
-            for row, one in sizes.items()
-        ],
-    )
-    if "wall" in next(iter(sizes.values())):
-        report.text(
-            "Mean absolute error of airway-wall thickness in mm, by diameter of the lumen (labelled thickness)."
-        )
+    first = next(iter(sizes.values()))
+    known = {one.sizes.structure: one.sizes for one in metrics_by_label().values() if one.sizes is not None}
+    shown = [known[structure] for structure in first if structure in known]
+    for caption in dict.fromkeys(one.caption for one in shown):
+        columns = [(one, size) for one in shown if one.caption == caption for size in first[one.structure]]
+        report.text(caption)
         report.table(
-            ["", *classes],
-            [
-                [row, *(f"{number(one['wall'][size][2])} ({number(one['wall'][size][1])})" for size in classes)]
-                for row, one in sizes.items()
-            ],
+            ["", *(one.heading.format(structure=one.structure, size=size) for one, size in columns)],
+            [[row, *(_in_cell(one, by[one.structure][size]) for one, size in columns)] for row, by in sizes.items()],
         )
+
+
+def _in_cell(shown: SizeTable, values: Sequence[float]) -> str:
+    return shown.cell.format(*(str(value) if isinstance(value, int) else number(value) for value in values))
 
 
 def add_tissues(report: Report, tissues: Mapping[str, TissueError]) -> None:

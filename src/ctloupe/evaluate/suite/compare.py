@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctloupe.evaluate.comparison import load_comparison
-from ctloupe.evaluate.folder import require_new
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, by_case, leaderboard
 from ctloupe.evaluate.suite.report import OUTPUTS, write_boards
+from ctloupe.foundation.atomic import require_new
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def compare_records(request: CompareRequest, say: Callable[[str], None] = lambda
     Raises
     ------
     FileError
-        If a file is no record.
+        If a file is no record, or results are in the folder already.
     OptionError
         If records are of different protocols, contradict each other, or lack a row that others have.
     """

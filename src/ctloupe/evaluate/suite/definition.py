@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ctloupe.foundation.definitions import load_definition
 from ctloupe.foundation.errors import OptionError
@@ -23,7 +23,18 @@ class PhantomSpec(BaseModel):
     size: tuple[int, int, int]
     kernel: str = "standard"
     noise_hu: float | None = Field(None, ge=0)
-    nodule: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options that only the anatomy has, where they are not its defaults."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_own_options(cls, values: Any) -> Any:
+        """Read ``nodule``, which stood beside the other keys in definitions and records, as the option of that name."""
+        if not isinstance(values, dict) or "nodule" not in values:
+            return values
+        others = {key: value for key, value in values.items() if key != "nodule"}
+        own = {"nodule": True} if values["nodule"] else {}
+        return others | {"options": own | others.get("options", {})}
 
     @field_validator("anatomy")
     @classmethod
@@ -33,13 +44,38 @@ class PhantomSpec(BaseModel):
         except OptionError as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("options")
+    @classmethod
+    def _possible(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Refuse options that the anatomy has not, and leave its defaults out: equal phantoms have equal records."""
+        if "anatomy" not in info.data:
+            return options
+        try:
+            own = get(info.data["anatomy"]).checked(options)
+        except OptionError as error:
+            raise ValueError(str(error)) from error
+        return own.model_dump(mode="json", exclude_defaults=True)
+
     def make(self, scale: int) -> PhantomCase:
         """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
         usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
-        own = {"nodule": True} if self.nodule else {}
-        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, options=own)
+        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, options=self.options)
         return make_phantom(self.anatomy, self.size, self.seed, config)
+
+    def in_words(self) -> str:
+        """Return what the phantom is of, as part of a sentence."""
+        noise = "usual" if self.noise_hu is None else f"{self.noise_hu:g} HU"
+        own = [name if value is True else f"{name} {value}" for name, value in self.options.items()]
+        ending = f", with {' and '.join(own)}" if own else ""
+        return f"{self.anatomy}, seed {self.seed}, {self.kernel} kernel, noise {noise}{ending}"
+
+
+class KeptPhantom(PhantomSpec):
+    """A phantom on disk."""
+
+    scale: int
+    """Fine voxels a clinical voxel."""
 
 
 class CaseSpec(PhantomSpec):

@@ -90,8 +90,7 @@ def write_suite_report(
     page = Report(f"Suite {suite.name}: {suite.title}")
     for case in suite.cases:
         page.section(f"Case {case.key}")
-        kernel = f"{case.kernel} kernel, noise {'usual' if case.noise_hu is None else f'{case.noise_hu:g} HU'}"
-        page.text(f"{case.anatomy}, seed {case.seed}, {kernel}{', with a nodule' if case.nodule else ''}.")
+        page.text(f"{case.in_words()}.")
         for warning, rows in _warned(found[case.key], shown).items():
             page.text(f"⚠ {', '.join(rows)}: {warning}.", "warning")
         views = _views(out / "pictures" / case.key, shown, get(case.anatomy).display)

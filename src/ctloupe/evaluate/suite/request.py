@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctloupe.evaluate.folder import require_new
 from ctloupe.evaluate.suite.definition import load_suite
 from ctloupe.evaluate.suite.leaderboard import Leaderboard
 from ctloupe.evaluate.suite.report import OUTPUTS
 from ctloupe.evaluate.suite.run import measure_suite
+from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
 
 
@@ -58,9 +58,9 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     Raises
     ------
     OptionError
-        If there is no such suite, a row's name is taken, or results are in `out` already.
+        If there is no such suite, or a row's name is taken.
     FileError, ModelError
-        If a file is not valid, or a model has another scale.
+        If a file is not valid, results are in `out` already, or a model has another scale.
     """
     suite = load_suite(request.suite)
     models = [*request.model, *(models_of(request.study) if request.study is not None else [])]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
@@ -16,7 +17,7 @@ from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
-from ctloupe.evaluate.suite.definition import CaseSpec, PhantomSpec, Suite
+from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec, Suite
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
 from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.warnings import warnings_for
@@ -128,8 +129,16 @@ def _known(path: Path, case: CaseSpec) -> Comparison | None:
     if not path.is_file():
         return None
     known = load_comparison(path)
-    same = known.protocol == PAIRED_PHANTOM.title and known.facts.get("case") == case.model_dump(mode="json")
+    same = known.protocol == PAIRED_PHANTOM.title and _describes(known.facts.get("case"), case)
     return known if same else None
+
+
+def _describes(kept: Any, spec: PhantomSpec) -> bool:
+    """Whether a record of before says the same as a specification, be it in the words of an earlier version."""
+    try:
+        return type(spec).model_validate(kept) == spec
+    except ValidationError:
+        return False
 
 
 def _is_known(entry: Entry, known: Comparison | None) -> bool:
@@ -139,8 +148,9 @@ def _is_known(entry: Entry, known: Comparison | None) -> bool:
 def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
     """Folder of a phantom, made unless it is there with the same specification."""
     record = folder / "spec.json"
-    wanted = spec.model_dump(mode="json", exclude={"key", "group"}) | {"scale": scale}
-    if not (record.is_file() and read_plain(record, "specification of a phantom", "delete its folder") == wanted):
+    wanted = KeptPhantom(**spec.model_dump(exclude={"key", "group"}), scale=scale)
+    kept = read_plain(record, "specification of a phantom", "delete its folder") if record.is_file() else None
+    if not _describes(kept, wanted):
         spec.make(scale).write(folder, overwrite=True)
         save_record(record, wanted)
     return folder

@@ -82,13 +82,18 @@ def anatomies() -> tuple[Anatomy, ...]:
     return tuple(get(name) for name in names())
 
 
-def of_labels(numbers: Iterable[int]) -> Anatomy:
+def of_labels(numbers: Iterable[int]) -> Anatomy | None:
     """Return the anatomy that label numbers are of: the one that has most of them.
 
-    Labels of no anatomy are taken for those of the first one, `DEFAULT`.
+    Returns
+    -------
+    Anatomy or None
+        None where no anatomy has any of them, since its rules would then be of other structures. Where there is
+        nothing but 0, which is the outside of every anatomy, it is the first one, `DEFAULT`.
     """
     present = {int(number) for number in numbers} - {0}
-    return max(anatomies(), key=lambda one: len(present & set(one.tissues())))
+    likely = max(anatomies(), key=lambda one: len(present & set(one.tissues())))
+    return likely if not present or present & set(likely.tissues()) else None
 
 
 def of_value(hu: float) -> Anatomy:
