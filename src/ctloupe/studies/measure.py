@@ -93,8 +93,8 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     Returns
     -------
     dict
-        By the labels of `COST`; the training epoch is the time of steps of batch size 1 extrapolated to 2,000 patches
-        (all stages), the inference that of the held-out scan's middle slice.
+        Numbers by the labels of `COST`; the training epoch is the time of steps of batch size 1 extrapolated to 2,000
+        patches (all stages), the inference that of the held-out scan's middle slice.
     """
     fabric = make_fabric(settings)
     fabric.launch()
