@@ -34,7 +34,7 @@ def in_short(comparison: Comparison, name: str) -> str:
             found[_MIXED].append(_begun(question))
         elif verdicts:
             found[next((one for one in ("better", "worse") if one in verdicts), "equal")].append(_begun(question))
-    said = "; ".join(f"{verdict}: {', '.join(questions)}" for verdict, questions in found.items() if questions)
+    said = "; ".join(f"{verdict} at: {', '.join(questions)}" for verdict, questions in found.items() if questions)
     return f"{name}, compared with bicubic interpolation, is {said}." if said else f"{name}: nothing could be measured."
 
 
