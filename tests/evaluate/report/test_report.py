@@ -176,8 +176,8 @@ def test_one_sentence_says_which_questions_are_answered_better_and_which_worse()
     }
     found = Comparison("p", rows, definitions)
     assert in_short(found, "mine") == (
-        "mine, compared with bicubic interpolation, is better at: finest true detail; worse at: texture like the truth's or "
-        "the µCT's; better in some numbers, worse in others at: right value at the right voxel."
+        "mine, compared with bicubic interpolation, is better at: finest true detail; worse at: texture like the "
+        "truth's or the µCT's; better in some numbers, worse in others at: right value at the right voxel."
     )
     assert "nan" not in " ".join(in_words(found, "mine"))
 
