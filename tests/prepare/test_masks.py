@@ -57,3 +57,9 @@ def test_a_file_on_another_grid_is_refused(tmp_path, other):
 def test_a_kind_that_does_not_exist_is_told_those_that_do():
     with pytest.raises(OptionError, match=r"`mask` lugns: neither a kind of mask .*lungs.* nor a file"):
         mask_of("lugns", scan())
+
+
+def test_what_to_give_instead_of_lungs_is_named_as_the_option_that_asked_for_them():
+    nothing = Volume(np.zeros((4, 24, 24), np.int16), (1.0, 1.0, 1.0), units="HU")
+    with pytest.raises(IntensityError, match="`clinical_mask` none"):
+        mask_of("lungs", nothing, "clinical_mask")

@@ -34,7 +34,7 @@ _SMALLEST_SHARE = 0.05
 _IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], dtype=bool)
 
 
-def lung_mask(volume: Volume, *, threshold_hu: float = -400.0) -> Mask:
+def lung_mask(volume: Volume, *, threshold_hu: float = -400.0, option: str = "mask") -> Mask:
     """Voxels of both lungs, vessels and nodules inside or on the pleura included, trachea and main bronchi not.
 
     Works on any orientation, on slices of any thickness, and on a field of view that lies partly or wholly
@@ -46,6 +46,8 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0) -> Mask:
         Clinical CT in HU; a lazily read one is read twice, slab by slab.
     threshold_hu : float
         Voxels below are air or parenchyma.
+    option : str
+        Python name of the option that asked for lungs, for the message.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0) -> Mask:
     if not lungs:
         raise IntensityError(
             f"no lung found: no large region between {_PURE_AIR_HU:g} and {threshold_hu:g} HU inside the body; "
-            "give `mask` FILE with a mask of your own, or `mask` none to use every voxel"
+            f"give `{option}` FILE with a mask of your own, or `{option}` none to use every voxel"
         )
     barred = airways | outside
     filled = np.zeros_like(air)

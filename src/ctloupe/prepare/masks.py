@@ -53,7 +53,7 @@ def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
         case "lungs":
             from ctloupe.prepare.lungs import lung_mask
 
-            return lung_mask(volume)
+            return lung_mask(volume, option=option)
         case "specimen":
             from ctloupe.prepare.specimen import specimen_mask
 
