@@ -4,7 +4,8 @@ import pytest
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
-from ctloupe.studies.definition import SCALES, Row, load_study, names
+from ctloupe.studies.columns import numbers_by_label
+from ctloupe.studies.definition import SCALES, load_study, names
 from ctloupe.studies.runner import StudyRequest
 
 OWN = """
@@ -70,9 +71,17 @@ def test_the_papers_numbers_are_those_of_the_papers():
     assert load_study("isbi-table2").row("Bayes-CycleGAN").paper == {"m_hum": 0.28}
 
 
-def test_a_number_of_a_paper_under_a_label_is_read_as_that_of_the_key():
-    row = Row(key="one", label="first", method="unet", paper={"SSIM one window": 0.4, "inference (s)": 2})
-    assert row.paper == {"ssim_one_window": 0.4, "inference_s": 2}
+def test_numbers_of_a_paper_stand_under_keys_or_labels_of_metrics_that_exist():
+    wanted = {"SSIM one window": 0.4, "inference (s)": 2}
+    assert numbers_by_label({"ssim_one_window": 0.4, "inference (s)": 2}, "one") == wanted
+    with pytest.raises(OptionError, match=r"row one: no metric has the key 'psnr'; keys are: .*ssim"):
+        numbers_by_label({"psnr": 1.0}, "one")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_number_of_a_paper_in_the_studies_belongs_to_a_metric(name):
+    for row in load_study(name).rows:
+        assert len(numbers_by_label(row.paper, row.key)) == len(row.paper)
 
 
 def test_a_study_may_be_a_file_of_ones_own(tmp_path):
@@ -88,10 +97,6 @@ def test_a_study_may_be_a_file_of_ones_own(tmp_path):
         (("key: one", "key: bicubic"), "added by the runner"),
         (("key: one", "key: a/b"), "may hold letters"),
         (("paired-phantom", "guess"), "protocols"),
-        (
-            ("method: unet", "method: unet, paper: {psnr: 1.0}"),
-            "no metric has the key 'psnr'; keys are: .*ssim",
-        ),
         (("title: my table", "titel: my table"), "titel|title"),
         (("rows:", "rows: ["), "not valid YAML"),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ctloupe.evaluate.metrics.base import Better, Metric
 from ctloupe.evaluate.protocols.registry import metrics_by_label
+from ctloupe.foundation.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,26 @@ def columns_by_key() -> dict[str, Metric | Column]:
     """Every column that a paper may have a number for, by key: the metrics of all protocols and the cost."""
     columns: list[Metric | Column] = [*metrics_by_label().values(), *COST]
     return {column.key: column for column in columns}
+
+
+def numbers_by_label(paper: Mapping[str, float], row: str) -> dict[str, float]:
+    """Bring the numbers that a paper states under the labels of their columns.
+
+    Parameters
+    ----------
+    paper
+        Numbers by the key of a metric; a label is read too, since the records of studies may hold it.
+    row
+        Key of the row of the study, for the message.
+
+    Raises
+    ------
+    OptionError
+        If no metric has the name.
+    """
+    known = columns_by_key()
+    named = known | {column.label: column for column in known.values()}
+    unknown = [name for name in paper if name not in named]
+    if unknown:
+        raise OptionError(f"row {row}: no metric has the key '{unknown[0]}'; keys are: {', '.join(known)}")
+    return {named[name].label: value for name, value in paper.items()}

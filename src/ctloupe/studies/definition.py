@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.definitions import definition_names, load_definition
 from ctloupe.foundation.errors import OptionError
-from ctloupe.studies.columns import columns_by_key
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -64,17 +63,6 @@ class Row(BaseModel):
     same_as: str | None = None
     """Key of a row with the same configuration, which is not trained twice."""
     note: str = ""
-
-    @field_validator("paper")
-    @classmethod
-    def _of_known_metrics(cls, paper: dict[str, float]) -> dict[str, float]:
-        """Bring the numbers under keys; a label is read too, since the records of studies may hold it."""
-        known = columns_by_key()
-        keys = {column.label: key for key, column in known.items()}
-        unknown = [name for name in paper if name not in known and name not in keys]
-        if unknown:
-            raise ValueError(f"no metric has the key '{unknown[0]}'; keys are: {', '.join(known)}")
-        return {name if name in known else keys[name]: value for name, value in paper.items()}
 
     @model_validator(mode="after")
     def _complete(self) -> Row:

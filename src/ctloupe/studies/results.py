@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from ctloupe.evaluate.metrics.base import Better
 from ctloupe.foundation.records import load_record
-from ctloupe.studies.columns import COST, columns_by_key, tissue_error
+from ctloupe.studies.columns import COST, numbers_by_label, tissue_error
 from ctloupe.studies.definition import Effort, Scale, Study
 
 RESULTS = "results"
@@ -177,12 +177,11 @@ def tables(study: Study, results: dict[tuple[str, int], dict[str, Any]]) -> list
 def _table(
     study: Study, results: Any, title: str, definitions: dict[str, str], better: dict[str, Better], read: Any
 ) -> Table:
-    known = columns_by_key()
     lines = [_line("bicubic", "bicubic", {}, [r for (key, _), r in results.items() if key == "bicubic"], read)]
     for row in study.rows:
         source = row.same_as or row.key
         own = [result for (key, _), result in sorted(results.items(), key=lambda one: one[0][1]) if key == source]
-        stated = {known[key].label: value for key, value in row.paper.items()}
+        stated = numbers_by_label(row.paper, row.key)
         paper = {metric: value for metric, value in stated.items() if metric in definitions}
         label = f"{row.label} (= {row.same_as})" if row.same_as else row.label
         lines.append(_line(row.key, label, paper, own, read))

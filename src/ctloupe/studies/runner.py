@@ -19,6 +19,7 @@ from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
+from ctloupe.studies.columns import numbers_by_label
 from ctloupe.studies.data import StudyData, prepare_data
 from ctloupe.studies.definition import BUDGETS, SCALES, Budget, Row, Scale, Study
 from ctloupe.studies.measure import facts_of, measure, measure_cost
@@ -94,9 +95,11 @@ def run_study(
     FileError
         If `out` holds a study already and `resume` is not asked for, or another one.
     OptionError
-        If a row of `only` does not exist.
+        If a row of `only` does not exist, or a number of the paper belongs to no metric.
     """
     rows = study.trained(request.only)
+    for row in study.rows:
+        numbers_by_label(row.paper, row.key)
     budget = request.budget()
     _open(study, out, request, budget)
     if study.protocols == ("cost",):
