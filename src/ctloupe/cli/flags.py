@@ -18,6 +18,8 @@ def as_flags(text: str) -> str:
     An option that stands after ``ctloupe VERB`` is looked up in that verb, any other in the verb that is running; what
     the verb does not have stays in backquotes. Where no verb is running, any verb's flag will do.
     """
+    if "`" not in text:
+        return text
     running = _options_of(sys.argv[1:])
     if running is None:
         running = _options_of_all()
