@@ -10,7 +10,7 @@ STUDY ?= study-all
 # gigabytes.
 PYTHONS ?= python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python)
 WITHOUT_TORCH := numpy scipy nibabel SimpleITK pydicom tifffile zarr numcodecs psutil pydantic PyYAML python-gdcm \
-	imagecodecs hypothesis pytest
+	imagecodecs hypothesis pytest pytest-xdist
 TESTS_WITHOUT_TORCH := tests/foundation tests/volume tests/images/test_windows.py
 
 # The build of torch is each user's choice, so the lock leaves it out with what only its CUDA builds bring.
@@ -54,7 +54,7 @@ test-pythons:
 		$$own -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
 		$$own -m pip install --quiet --disable-pip-version-check --no-deps -e . || exit 1; \
 		echo "Python $$version, what needs no torch:"; \
-		$$own -m pytest $(TESTS_WITHOUT_TORCH) || exit 1; \
+		$$own -m pytest -n 2 --dist loadfile $(TESTS_WITHOUT_TORCH) || exit 1; \
 	done; \
 	echo "tested without torch on:$${done:- no other Python, since none is here}"
 

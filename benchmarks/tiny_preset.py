@@ -14,7 +14,7 @@ import torch
 
 from ctloupe import methods
 from ctloupe.methods.base import Batch
-from ctloupe.methods.cost import gflop
+from ctloupe.methods.cost import gflop, without_storage
 
 CHOICES = {
     "tiny": {},
@@ -45,8 +45,10 @@ class Backend:
         self.optimisers[trainable].step()
 
 
-def seconds(kind, changes, half, repeats):
+def seconds(kind, changes, half, repeats, patch_size):
     torch.manual_seed(0)
+    if patch_size is not None:
+        changes = changes | {"patch_size": patch_size}
     config = kind.configure("tiny", changes)
     method = kind(config).to(memory_format=torch.channels_last)
     backend = Backend(method, half)
@@ -58,13 +60,14 @@ def seconds(kind, changes, half, repeats):
         begun = time.perf_counter()
         method.step(Batch(low, high), backend)
         taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[2:]), gflop(kind, config)["train_step"] * config.batch_size
+    return statistics.median(taken[2:]), gflop(without_storage(kind, config))["train_step"] * config.batch_size
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=CHOICES, default=list(CHOICES), help="configurations to time")
+    parser.add_argument("--patch-size", type=int, help="default: that of each configuration")
     arguments = parser.parse_args()
     kind = methods.get("sr-cyclegan")
     base = None
@@ -73,7 +76,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name in arguments.only:
         for half in (True, False) if name == "tiny" else (True,):
-            taken, work = seconds(kind, CHOICES[name], half, arguments.repeats)
+            taken, work = seconds(kind, CHOICES[name], half, arguments.repeats, arguments.patch_size)
             base = base or taken
             precision = "bf16" if half else "float32"
             print(f"| {name} | {precision} | {work:.1f} | {taken:.3f} | {taken / base:.2f} |")

@@ -15,7 +15,7 @@ import torch
 
 from ctloupe import methods
 from ctloupe.methods.base import Batch
-from ctloupe.methods.cost import gflop
+from ctloupe.methods.cost import gflop, without_storage
 from ctloupe.train.fabric import FabricBackend, make_fabric
 from ctloupe.train.settings import TrainSettings
 
@@ -82,7 +82,7 @@ def main():
     low = torch.rand(config.batch_size, 1, size, size, generator=random) * 2 - 1
     high = torch.rand(config.batch_size, 1, size * config.scale, size * config.scale, generator=random) * 2 - 1
     batch = Batch(low.to(device), high.to(device))
-    work = gflop(kind, config)["train_step"] * config.batch_size
+    work = gflop(without_storage(kind, config))["train_step"] * config.batch_size
 
     taken = {}
     for name in ("plain", "trainer"):

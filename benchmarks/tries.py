@@ -16,6 +16,8 @@ from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
 from ctloupe.networks.tile import Tile
 
 CL = torch.channels_last
+SHRINK = 1
+"""What the sides of the images are divided by, for a quick look."""
 
 
 def best(function, repeats):
@@ -30,7 +32,8 @@ def best(function, repeats):
 
 def features(channels, height, width, dtype=torch.bfloat16):
     random = torch.Generator().manual_seed(0)
-    return torch.randn(1, channels, height, width, generator=random).to(dtype).contiguous(memory_format=CL)
+    size = height // SHRINK, width // SHRINK
+    return torch.randn(1, channels, *size, generator=random).to(dtype).contiguous(memory_format=CL)
 
 
 def plain(layer):
@@ -99,7 +102,7 @@ def last(repeats, dtype):
 
 def first(repeats):
     layer = convolution(1, 64, 7, padding="reflect")
-    x = torch.randn(1, 1, 512, 512)
+    x = features(1, 512, 512, torch.float32)
     fast = fast_layers.FastFirst(layer, fast_layers.NO_ACTIVATION, torch.bfloat16)
     before = layer.to(memory_format=CL)
     return (
@@ -121,7 +124,11 @@ def half_float(repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--shrink", type=int, default=1, help="divide the sides of the images by")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
+    global SHRINK
+    SHRINK = arguments.shrink
     print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; fused operations: {fast_layers._FUSED}")
     print("\n| try | before, ms | after, ms | times faster |\n|---|---|---|---|")
     for name, before, after in (

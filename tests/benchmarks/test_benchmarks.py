@@ -21,13 +21,13 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
         "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "128", "128"],
         "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
-        "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4"],
-        "benchmarks/enhance.py": ["--size", "48", "--width", "16", "--repeats", "1"],
+        "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4", "--patch-size", "12"],
+        "benchmarks/enhance.py": ["--size", "32", "--width", "16", "--repeats", "1"],
         "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
-        "benchmarks/train.py": ["--preset", "tiny", "--repeats", "1"],
-        "benchmarks/tries.py": ["--repeats", "1"],
+        "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
+        "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
     }
     assert shown | inline == set(options)
     for script, arguments in options.items():

@@ -20,13 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SMALLER = {
     "--size 64 512 512": "--size 16 320 320",
-    "--minutes 10": "--steps 1",
+    "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=24",
     "--minutes 20": "--steps 2",
-    "--steps 100000": "--steps 1 --set width=8 --set blocks=1 --set shrinking_width=8 --set shrinking_blocks=1",
-    "--out bank": "--out bank --per-case 12",
+    "--set batch_size=4 --out": "--set batch_size=1 --out",
+    "--steps 100000": "--steps 1 --set patch_size=24 --set width=8 --set blocks=1 "
+    "--set shrinking_width=8 --set shrinking_blocks=1",
+    "--out bank": "--out bank --per-case 12 --patch 24",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only unet",
+    "--out study-all": "--out study --resume",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
+    "--out table3 --only A,M": "--out study-table3 --only A,M --resume",
+    "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
     "--scale tiny": "--scale tiny --steps 1 --size 16 320 320 --per-case 6 --cases 1 --seeds 1",
     "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",

@@ -76,6 +76,7 @@ def test_several_outputs_stand_in_one_table_under_their_names(case, ctloupe):
     assert found["rows"]["truth"]["PSNR (dB)"] == "inf" and found["protocol"] == "paired-phantom, version 1"
 
 
+@pytest.mark.slow
 def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
     coarse = np.random.default_rng(1).normal(-300, 100, (2, 24, 24)).round().astype(np.int16)
     write(Volume(coarse, (2.0, 0.6, 0.6), units="HU"), case / "bright.nii.gz")

@@ -34,12 +34,12 @@ def test_prepare_and_enhance_the_chest_ct(ctloupe, tmp_path, tiny_model):
     overlay = np.asarray(Image.open(tmp_path / "bank" / "overlays" / "clinical-01.png"))
     assert overlay.std() > 10
     made = tmp_path / "chest.ome.zarr"
-    ctloupe("enhance", CHEST, "-o", made, "--model", tiny_model, "--accept-spacing", "--slices", "28:36")
+    ctloupe("enhance", CHEST, "-o", made, "--model", tiny_model, "--accept-spacing", "--slices", "31:33")
     scan, fine = read(CHEST), read(made)
-    part = scan.crop(slice(28, 36))
-    assert fine.shape == (8, 4 * 512, 4 * 512)
+    part = scan.crop(slice(31, 33))
+    assert fine.shape == (2, 4 * 512, 4 * 512)
     assert np.allclose(fine.physical((-0.5, -0.5, -0.5)), part.physical((-0.5, -0.5, -0.5)), atol=1e-3)
-    outside = ~lung_mask(scan)[28:36]
+    outside = ~lung_mask(scan)[31:33]
     assert consistency(fine.data, part.data, scale=4, mask=outside).rms_hu < 40
 
 

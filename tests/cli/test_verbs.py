@@ -44,6 +44,7 @@ def test_help_imports_neither_torch_nor_numpy():
     assert "Research use only" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_models_show_prints_the_papers_parameter_counts(ctloupe):
     facts = json.loads(ctloupe("models", "show", "sr-cyclegan", "--preset", "jmi2022", "--json"))
     assert facts["parameters"]["total"] == 19_264_369

@@ -28,6 +28,7 @@ def request_for(scans, **changes):
     return BankRequest(**(values | changes))
 
 
+@pytest.mark.slow
 def test_banks_and_overlays_appear_together(scans, tmp_path):
     said = []
     prepare_banks(request_for(scans), tmp_path / "bank", said.append)
@@ -164,6 +165,7 @@ def test_a_stride_must_fit_both_grids(scans, tmp_path):
         prepare_banks(request_for(scans, stride=6), tmp_path / "bank")
 
 
+@pytest.mark.slow
 def test_the_kind_of_mask_is_kept_with_the_bank(scans, tmp_path):
     prepare_banks(request_for(scans, clinical_mask="box", micro_mask="none", per_case=2), tmp_path / "box")
     kinds = [PatchBank.load(tmp_path / "box" / f"{name}.bank").mask for name in ("clinical", "micro")]

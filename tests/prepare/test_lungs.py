@@ -83,6 +83,7 @@ def test_a_coronal_or_sagittal_scan_gives_the_mask_with_its_axes_exchanged(order
     assert np.count_nonzero(agree != straight) < 0.005 * np.count_nonzero(straight)
 
 
+@pytest.mark.slow
 def test_smaller_pixels_give_the_same_mask_whichever_way_they_are_stored(straight):
     hu, _ = thorax()
     # An odd number of columns, so that the blocks of the search do not meet the far side.
@@ -100,6 +101,7 @@ def test_noise_does_not_pierce_the_mask_of_a_small_view_inside_the_lung():
     assert lung_mask(Volume(values, (0.625, 0.625, 0.625), units="HU")).mean() > 0.98
 
 
+@pytest.mark.slow
 def test_a_view_that_lies_wholly_inside_the_lung_is_nearly_all_mask():
     assert lung_mask(make_phantom("lung", (16, 320, 320), 4).clinical).mean() > 0.9
 
@@ -119,6 +121,7 @@ def chest():
     return scan, lung_mask(scan)
 
 
+@pytest.mark.slow
 def test_the_real_chest_ct_has_two_lungs_of_a_plausible_size_without_trachea(chest):
     scan, mask = chest
     litres = mask.sum() * np.prod(scan.spacing) / 1e6
@@ -159,6 +162,7 @@ def test_the_hull_of_a_full_field_of_view_or_of_nothing_is_itself():
     assert not lung_hull(np.zeros((4, 12, 12), bool), SPACING).any()
 
 
+@pytest.mark.slow
 def test_the_hull_of_the_real_chest_ct_fills_the_hila_and_little_else(chest):
     scan, mask = chest
     hull = lung_hull(mask, scan.spacing)

@@ -57,6 +57,7 @@ def test_as_many_slices_are_shown_as_asked_for_and_there(tmp_path, depth, asked,
     assert rows * columns == panels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0, 1])
 def test_an_empty_and_a_full_mask_are_pictures_too(tmp_path, share):
     shown = picture(tmp_path / "o.png", np.full((2, 700, 30), share, bool))

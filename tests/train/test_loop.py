@@ -66,6 +66,7 @@ def test_the_model_package_holds_the_enhancer_and_loads_without_unpickling(setti
     assert load_model(made.out / "model").scale == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method_changes", [{}, {"history": 5, "mixed_input": 4, "shrinking": "strided"}])
 def test_ten_steps_equal_five_a_resume_and_five(settings, tmp_path, method_changes):
     whole = settings(out=tmp_path / "whole", steps=10, config=method_changes)
@@ -191,6 +192,7 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
     assert [row["step"] for row in rows(made.out)] == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run_and_the_learning_rate_falls_with_time(settings):
     made = settings(steps=None, minutes=0.03, config={"constant_fraction": 0.0})
     train(made)

@@ -56,17 +56,14 @@ def show(
 
     Example: ctloupe models show sr-cyclegan --preset jmi2022 --json
     """
-    import torch
-
     from ctloupe import methods
-    from ctloupe.methods.cost import gflop, parameters
+    from ctloupe.methods.cost import gflop, parameters, without_storage
 
     kind = methods.get(method)
     chosen = preset or next(iter(kind.presets))
     config = kind.configure(chosen, {} if scale is None else {"scale": scale})
-    with torch.device("meta"):
-        built = kind(config)
-    counts, costs, weights = parameters(built), gflop(kind, config), built.loss_weights()
+    built = without_storage(kind, config)
+    counts, costs, weights = parameters(built), gflop(built), built.loss_weights()
     if as_json:
         facts = {
             "method": kind.name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctloupe.methods.base import Batch, Method, MethodConfig
@@ -28,6 +30,27 @@ class _CountingBackend:
         loss.backward()
 
 
+_DRAWING: Final = ("normal_", "trunc_normal_", "uniform_")
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves out drawing random weights: without storage there is nowhere to put them, and it takes seconds."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def without_storage(kind: type[Method], config: MethodConfig) -> Method:
+    """Build a method whose tensors have shapes but no values, which takes no memory, and little time."""
+    with torch.device("meta"), _WithoutInitialisation():
+        return kind(config)
+
+
 def parameters(method: Method) -> dict[str, int]:
     """Return the number of trainable parameters of each network, and their ``total``."""
     counts = {
@@ -37,8 +60,13 @@ def parameters(method: Method) -> dict[str, int]:
     return counts | {"total": sum(counts.values())}
 
 
-def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
+def gflop(method: Method) -> dict[str, float]:
     """Count floating-point operations of convolutions and matrix products (a multiply-add is two).
+
+    Parameters
+    ----------
+    method
+        As `without_storage` builds it.
 
     Returns
     -------
@@ -47,18 +75,18 @@ def gflop(kind: type[Method], config: MethodConfig) -> dict[str, float]:
         each modality, backward passes included (0 for a method without training). A method of several stages has
         ``train_step`` of its last one and a ``train_step_NAME`` for each.
     """
+    config = method.config
     with torch.device("meta"):
-        method = kind(config)
         low = torch.empty(1, 1, config.patch_size, config.patch_size)
         high = torch.empty(1, 1, config.patch_size * config.scale, config.patch_size * config.scale)
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         method.enhancer()(low)
     found = {"enhance": forward.get_total_flops() / 1e9, "train_step": 0.0}
-    for stage in kind.stages if kind.trainable else ():
+    for stage in method.stages if method.trainable else ():
         method.enter(stage)
         with FlopCounterMode(display=False) as counter, torch.device("meta"):
             method.step(Batch(low, high), _CountingBackend(method))
         found["train_step"] = counter.get_total_flops() / 1e9
-        if len(kind.stages) > 1:
+        if len(method.stages) > 1:
             found[f"train_step_{stage}"] = found["train_step"]
     return found

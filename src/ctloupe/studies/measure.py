@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from ctloupe import methods
@@ -22,7 +21,7 @@ from ctloupe.evaluate.protocols.synth import compare_synthesised
 from ctloupe.evaluate.tissues import tissue_errors
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import Method
-from ctloupe.methods.cost import gflop, parameters
+from ctloupe.methods.cost import gflop, parameters, without_storage
 from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.phantom.anatomies.registry import tissue_names
@@ -141,7 +140,5 @@ def _seconds_a_step(method: Method, stage: str, fabric: Fabric, sampler: Unpaire
 def facts_of(settings: TrainSettings) -> dict[str, Any]:
     """Return the number of parameters of a row's method, and its arithmetic in GFLOP."""
     kind = methods.get(settings.method)
-    config = kind.Config.model_validate(settings.config)
-    with torch.device("meta"):
-        counts = parameters(kind(config))
-    return {"parameters": counts["total"], "gflop": gflop(kind, config)}
+    built = without_storage(kind, kind.Config.model_validate(settings.config))
+    return {"parameters": parameters(built)["total"], "gflop": gflop(built)}

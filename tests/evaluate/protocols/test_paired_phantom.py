@@ -105,6 +105,7 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
         compare_with_truth(scan, {"x": truth}, truth, labels=replace(labels, origin=(500, 0, 0)))
 
 
+@pytest.mark.slow
 def test_unpaired_micro_ct_adds_realism_which_texture_in_the_wrong_place_wins():
     made, other = make_phantom("lung", (16, 192, 192), 5), make_phantom("lung", (16, 192, 192), 6)
     scan, truth = made.clinical, truth_on_clinical_slices(made.truth, made.clinical)

@@ -26,6 +26,7 @@ def rows():
     return compare_with_truth(scan, volumes, truth, None, labels, Unpaired(look, IntensityWindow(-1000, 400))).rows
 
 
+@pytest.mark.slow
 def test_the_truth_is_first_in_everything_that_is_measured_against_it(rows):
     for name in CONTROLS:
         assert rows[name]["PSNR (dB)"] < rows["truth"]["PSNR (dB)"]

@@ -98,6 +98,7 @@ def test_line_figures_and_maps_have_content():
     assert decoded(signed_map(view("map"), 100)).std() > 5
 
 
+@pytest.mark.slow
 def test_a_comparison_shows_every_number_with_its_definition():
     scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
     truth = interpolated(scan, 2)
@@ -124,6 +125,7 @@ def test_a_comparison_shows_every_number_with_its_definition():
     assert page.count("data:image/png") == 8
 
 
+@pytest.mark.slow
 def test_the_report_of_a_case_goes_from_warnings_and_pictures_to_what_was_found_and_then_tables():
     scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
     fine = interpolated(scan, 2)

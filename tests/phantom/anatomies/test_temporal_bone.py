@@ -25,6 +25,7 @@ def whole():
     return temporal_bone((120, 160, 160), 4, COARSE)
 
 
+@pytest.mark.slow
 def test_the_cochlea_has_the_size_of_an_ear(whole):
     found = bone_statistics(whole)
     assert 28 < found["cochlear_length_mm"] < 38
