@@ -1,6 +1,7 @@
 """What several rooms' tests share: small patch banks, and a model trained on them for a few steps."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ pytest_plugins = ["dicom_series"]
 def pytest_configure() -> None:
     """One thread for each worker: more threads than cores wait for each other most of the time."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        import torch
-
         os.environ["OMP_NUM_THREADS"] = "1"
-        torch.set_num_threads(1)
+        if find_spec("torch"):
+            import torch
+
+            torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
