@@ -62,4 +62,4 @@ def test_thick_patches_are_loaded_for_methods_that_read_them_only():
     assert bank.slice_averages is not None
     assert device_bank(bank, torch.device("cpu")).slice_averages is None
     assert device_bank(bank, torch.device("cpu"), slice_averages=True).slice_averages is not None
-    assert [name for name in TRAINABLE if methods.get(name).reads_slice_average] == ["physics-srgan"]
+    assert [name for name in TRAINABLE if methods.get(name).reads_slice_average] == ["physics-srgan", "physics-flow"]

@@ -33,6 +33,7 @@ _BUILT_IN = {
     "srgan": "ctloupe.methods.srgan:SRGAN",
     "unet": "ctloupe.methods.unet:UNetMethod",
     "physics-srgan": "ctloupe.methods.physics_srgan:PhysicsSRGAN",
+    "physics-flow": "ctloupe.methods.physics_flow:PhysicsFlow",
 }
 
 

@@ -164,6 +164,11 @@ def _shuffle(span: _Span, args: Any, kwargs: Any, out: Tensor) -> _Span:
     return span.window(-Fraction(factor - 1, factor), 0, Fraction(1, factor))
 
 
+def _unshuffle(span: _Span, args: Any, kwargs: Any, out: Tensor) -> _Span:
+    factor = _argument(args, kwargs, 1, "downscale_factor", 1)
+    return span.window(0, factor - 1, factor)
+
+
 _SUPPORT = {"nearest": 0, "nearest-exact": 0, "area": 0, "bilinear": 1, "bicubic": 2}
 
 
@@ -210,6 +215,7 @@ _RULES: dict[str, Callable[[_Span, Any, Any, Tensor], _Span | None]] = {
     "max_pool2d": _pooling,
     "boolean_dispatch": _pooling,
     "pixel_shuffle": _shuffle,
+    "pixel_unshuffle": _unshuffle,
     "interpolate": _interpolation,
     "pad": _pad,
     "__getitem__": _cut,

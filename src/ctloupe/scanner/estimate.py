@@ -30,7 +30,8 @@ from ctloupe.volume.geometry import Triple
 
 Images = NDArray[np.float32]
 
-_BLURS: Final = np.linspace(0.0, 1.2, 25)
+BLURS: Final = np.linspace(0.0, 1.2, 25)
+"""Blurs that are tried, in clinical voxels."""
 
 _QUANTILES: Final = np.linspace(0.01, 0.99, 99)
 _ROUNDS: Final = 4
@@ -90,6 +91,70 @@ class ScannerEstimate:
         )
 
 
+@dataclass(frozen=True)
+class AnatomySpectra:
+    """Power spectra of µCT as a scanner with each of the blurs that are tried, and without noise, would see it.
+
+    Attributes
+    ----------
+    power : (b, p // 2 - 1)
+        A row for each of `BLURS`; see `radial_spectrum`.
+    """
+
+    power: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, micro: Images, scale: int) -> AnatomySpectra:
+        """Find them from µCT patches ``(m, s·p, s·p)``, averaged over the thickness of a clinical slice."""
+        return cls(np.stack([radial_spectrum(_coarse(micro, blur, scale))[0] for blur in BLURS]))
+
+
+@dataclass(frozen=True)
+class BlurAndNoise:
+    """What can be told of a scanner without the intensities of the µCT; see `ScannerEstimate` for the units.
+
+    Attributes
+    ----------
+    blur, noise
+        Blur in clinical voxels, and standard deviation of the noise in the units of the patches.
+    spectrum
+        Shape of the power spectrum of the noise.
+    misfit
+        Of the spectra.
+    """
+
+    blur: float
+    noise: float
+    spectrum: NoiseSpectrum
+    misfit: float
+
+
+def estimate_blur_and_noise(clinical: Images, anatomy: AnatomySpectra) -> BlurAndNoise:
+    """Estimate blur and noise by matching spectra, as `estimate_scanner` does.
+
+    Parameters
+    ----------
+    clinical : (n, p, p)
+        Patches of the clinical scans, of the size that the spectra are of.
+    anatomy
+        What the µCT would look like.
+
+    Raises
+    ------
+    ValueError
+        If the patches have no contrast, or another size.
+    """
+    if float(clinical.std()) < 1e-6:
+        raise ValueError("patches without contrast say nothing about the scanner")
+    measured, frequency = radial_spectrum(clinical)
+    if len(frequency) != anatomy.power.shape[1]:
+        raise ValueError(
+            f"patches of {clinical.shape[-1]} pixels do not go with spectra of {2 * (anatomy.power.shape[1] + 1)}"
+        )
+    misfit, index, variance, shape = _fit(measured, frequency, list(anatomy.power), smooth_variance(clinical))
+    return BlurAndNoise(float(BLURS[index]), float(np.sqrt(variance)), shape, misfit)
+
+
 def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEstimate:
     """Estimate blur, noise and intensity relation by matching spectra and distributions.
 
@@ -112,20 +177,16 @@ def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEsti
     ValueError
         If the patches have no contrast.
     """
-    coarse = [_coarse(micro, blur, scale) for blur in _BLURS]
-    if min(float(clinical.std()), float(coarse[0].std())) < 1e-6:
+    if float(block_mean(micro, scale).std()) < 1e-6:
         raise ValueError("patches without contrast say nothing about the scanner")
-    measured, frequency = radial_spectrum(clinical)
-    anatomy = [radial_spectrum(images)[0] for images in coarse]
-    misfit, index, variance, shape = _fit(measured, frequency, anatomy, smooth_variance(clinical))
-    noise = _noise(coarse[index].shape, variance, shape)
-    gain, offset = _line(coarse[index], clinical)
+    found = estimate_blur_and_noise(clinical, AnatomySpectra.of(micro, scale))
+    coarse, shape = _coarse(micro, found.blur, scale), found.spectrum
+    noise = _noise(coarse.shape, found.noise**2, shape)
+    gain, offset = _line(coarse, clinical)
     for _ in range(_ROUNDS):
         # Noise widens the clinical distribution; in the units of the µCT it is the wider the smaller the gain.
-        gain, offset = _line(coarse[index] + noise / max(gain, 1e-3), clinical)
-    return ScannerEstimate(
-        float(_BLURS[index]), float(np.sqrt(variance)), shape.rise, shape.roll_off, gain, offset, misfit
-    )
+        gain, offset = _line(coarse + noise / max(gain, 1e-3), clinical)
+    return ScannerEstimate(found.blur, found.noise, shape.rise, shape.roll_off, gain, offset, found.misfit)
 
 
 def _coarse(micro: Images, blur: float, scale: int) -> Images:

@@ -57,7 +57,7 @@ class TiledNetwork:
         self.whole = receptive_field_of(plain, TRACE_SIZE)
         self.of_tile = self.whole
         if isinstance(plain, SplitNetwork):
-            device = next(plain.parameters()).device
+            device = next(iter((*plain.parameters(), *plain.buffers()))).device
             image = torch.zeros(1, 1, TRACE_SIZE, TRACE_SIZE, device=device)
             with torch.no_grad():
                 features = plain.coarse_features(image)

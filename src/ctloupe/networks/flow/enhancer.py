@@ -1,0 +1,89 @@
+"""A trained flow with the scanner that it is to undo: the posterior mean in one evaluation, samples in several."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.split import SplitNetwork
+from ctloupe.scanner.estimate import BLURS, AnatomySpectra
+
+
+class FlowEnhancer(SplitNetwork):
+    """As an enhancer it gives the posterior mean; `advanced` takes a step of the flow that ends in a sample.
+
+    Parameters
+    ----------
+    flow
+        The network.
+    patch_size
+        Side of the clinical patches whose spectra tell the scanner.
+    spread
+        Standard deviation of the noise that a sample begins with, in units of [−1, 1].
+    """
+
+    scanner: Tensor
+    anatomy: Tensor
+
+    def __init__(self, flow: FlowNetwork, patch_size: int, spread: float) -> None:
+        super().__init__()
+        self.flow, self.spread = flow, spread
+        self.register_buffer("scanner", torch.tensor([0.4, 0.02, 1.0, 0.3]))
+        self.register_buffer("anatomy", torch.zeros(len(BLURS), patch_size // 2 - 1, dtype=torch.float64))
+
+    @property
+    def scale(self) -> int:
+        """In-plane enlargement."""
+        return self.flow.scale
+
+    def spectra(self) -> AnatomySpectra | None:
+        """Spectra of the µCT that it was trained on; None before a training."""
+        return AnatomySpectra(self.anatomy.cpu().numpy()) if bool(self.anatomy.any()) else None
+
+    def with_scanner(self, numbers: dict[str, float]) -> FlowEnhancer:
+        """Return a copy that undoes another scanner, given by `SCANNER_NUMBERS`."""
+        made = copy.deepcopy(self)
+        made.scanner.copy_(torch.tensor([numbers[name] for name in SCANNER_NUMBERS]))
+        return made
+
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return the features ``(n, width, h, w)`` that the posterior mean is rendered from."""
+        return self.flow.coarse(image, self._condition(0.0))
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        made = enlarge_bicubic(image, self.scale) + self.flow.left(features, self._condition(0.0))
+        return made.clamp(-1, 1)
+
+    def advanced(self, image: Tensor, guess: Tensor, time: float, until: float) -> Tensor:
+        """Take one Euler step of the flow.
+
+        Parameters
+        ----------
+        image : (n, 1, h, w) in [−1, 1]
+            The scan.
+        guess : (n, s², h, w)
+            Difference to the bicubic enlargement at `time`, with the fine pixels of a scan voxel as channels
+            (`torch.nn.functional.pixel_unshuffle`).
+        time, until
+            In [0, 1]. At 0 the guess is noise of deviation `spread`, at 1 it is a sample.
+
+        Returns
+        -------
+        Tensor of the shape of `guess`
+        """
+        fine = F.pixel_shuffle(guess, self.scale)
+        condition = self._condition(time)
+        entered = self.flow.entered(fine, condition) if time > 0 else None
+        end = self.flow.left(self.flow.coarse(image, condition, entered), condition, entered)
+        share = (until - time) / (1 - time)
+        return F.pixel_unshuffle(torch.lerp(fine, end, share), self.scale)
+
+    def _condition(self, time: float) -> Tensor:
+        at = self.scanner.new_full((1,), time)
+        return self.flow.condition(at, self.scanner[None])
