@@ -44,8 +44,11 @@ def enhance(
     ] = False,
     median: Annotated[int, typer.Option(help="With --stitch patches: median filter of so many pixels (odd).")] = 1,
     samples: Annotated[
-        int, typer.Option(help="Passes with dropout to average, for models that have it; also writes an uncertainty.")
+        int,
+        typer.Option(help="Passes with dropout to average, or samples of physics-flow; also writes their deviation."),
     ] = 0,
+    output: Annotated[str, typer.Option(help="Of physics-flow: mean, or sample (that of --seed).")] = "mean",
+    steps: Annotated[int, typer.Option(help="Steps in which physics-flow draws a sample.")] = 4,
     uncertainty: Annotated[
         Path | None,
         typer.Option(help="Where the uncertainty goes; default: the output's name with -uncertainty."),
@@ -63,7 +66,7 @@ def enhance(
     series: Series = None,
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of the sample that normalisation statistics are taken from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of calibration, dropout and samples.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
@@ -91,6 +94,8 @@ def enhance(
         match_histograms=match_histograms,
         median=median,
         samples=samples,
+        output=output,
+        steps=steps,
         uncertainty=uncertainty,
         consistent=consistent,
         resume=resume,

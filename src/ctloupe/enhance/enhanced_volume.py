@@ -15,6 +15,7 @@ from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -27,7 +28,11 @@ def levels_of(scale: int) -> int:
 def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: Any = None) -> Volume:
     """Put the enhanced voxels of `scan` at their place, with a line of history; None: a volume without voxels."""
     spacing, origin = refined_grid(scan.spacing, scan.origin, scan.direction, model.scale)
-    how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
+    if isinstance(model.network, FlowEnhancer):
+        drawn = f"a sample of seed {options.seed} in {options.steps} steps"
+        how = drawn if options.output == "sample" else "posterior mean"
+    else:
+        how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
     how += ", made consistent with the scan" if options.consistent else ""
     done = f"enhanced ×{model.scale} in-plane with {model.name}, {how}. {RESEARCH_NOTICE}"
     z, y, x = scan.shape
@@ -40,7 +45,9 @@ def described_deviation(model: LoadedModel, options: EnhanceOptions, scan: Volum
     if not options.samples:
         return None
     result = described(model, options, scan)
-    done = f"standard deviation of {options.samples} passes with dropout. {RESEARCH_NOTICE}"
+    of_flow = isinstance(model.network, FlowEnhancer)
+    passes = f"samples in {options.steps} steps" if of_flow else "passes with dropout"
+    done = f"standard deviation of {options.samples} {passes}. {RESEARCH_NOTICE}"
     return result.with_data(_no_voxels(result.shape, np.float32), done)
 
 

@@ -17,7 +17,7 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.plan import make_plan, require_disk
 from ctloupe.enhance.preparation import prepared
-from ctloupe.enhance.region import Region
+from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.cluster import fill_on_cluster
@@ -102,7 +102,7 @@ class Job:
             )
 
     def _prepare(self) -> SliceEnhancer:
-        return prepared(self.model, self.options, self.volume, self.mask, self.tell)
+        return prepared(self.model, self.options, self.volume, self.mask, self.tell, corner_of(self.region))
 
     def _plan(self, enhancer: SliceEnhancer, slices: int) -> None:
         """Say what the work costs, and refuse it when the disk is too small."""

@@ -17,8 +17,16 @@ from ctloupe.networks.precision import hardware_has_bf16
 Stitch = Literal["calibrated", "slice", "patches"]
 STITCHES: Final[tuple[Stitch, ...]] = get_args(Stitch)
 Precision = Literal["auto", "bf16", "float32"]
+Output = Literal["mean", "sample"]
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "stitch": get_args(Stitch),
+    "precision": get_args(Precision),
+    "output": get_args(Output),
+}
 
 SMALLEST_TILE: Final = 8
+STEPS: Final = 4
+"""Steps in which a flow draws a sample, unless something else is asked for."""
 
 
 class EnhanceOptions(BaseModel):
@@ -30,9 +38,12 @@ class EnhanceOptions(BaseModel):
         Where normalisation statistics come from. ``calibrated``: once per volume; ``slice``: each slice's own;
         ``patches``: independent patches, as in the papers. The latter two are for comparison.
     seed
-        Seed of the calibration sample and of dropout.
+        Seed of the calibration sample, of dropout, and of the samples of a flow.
     samples
-        Number of passes with different dropout masks that are averaged; 0: one pass without dropout.
+        Number of passes with different dropout masks that are averaged; 0: one pass without dropout. Of a flow: number
+        of samples whose standard deviation is found.
+    output, steps
+        Of a flow: its posterior ``mean``, or a ``sample``, the one of the seed; and how many steps lead to a sample.
     match_histograms, median
         Where `stitch` is ``patches``, give each generated patch the histogram of its enlarged clinical patch, and
         filter each slice with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
@@ -69,6 +80,8 @@ class EnhanceOptions(BaseModel):
     stitch: Stitch = "calibrated"
     seed: int = 0
     samples: int = 0
+    output: Output = "mean"
+    steps: int = STEPS
     match_histograms: bool = False
     median: int = 1
     consistent: bool = False
@@ -78,10 +91,10 @@ class EnhanceOptions(BaseModel):
     tile: int | None = None
     memory: int | None = None
 
-    @field_validator("stitch", "precision", mode="before")
+    @field_validator(*_CHOICES, mode="before")
     @classmethod
     def _known(cls, value: Any, info: ValidationInfo) -> Any:
-        known = get_args(Stitch if info.field_name == "stitch" else Precision)
+        known = _CHOICES[str(info.field_name)]
         if value not in known:
             raise OptionError(f"`{info.field_name}` {value}: expected {', '.join(known[:-1])} or {known[-1]}")
         return value
@@ -90,6 +103,10 @@ class EnhanceOptions(BaseModel):
     def _possible(self) -> Self:
         if self.samples < 0:
             raise OptionError(f"`samples` {self.samples}: expected the number of passes, or 0")
+        if self.steps < 1:
+            raise OptionError(f"`steps` {self.steps}: expected at least one")
+        if self.output == "sample" and self.stitch != "calibrated":
+            raise OptionError("`output` sample belongs to `stitch` calibrated")
         if self.tile is not None and self.tile < SMALLEST_TILE:
             raise OptionError(f"`tile` {self.tile}: expected at least {SMALLEST_TILE} voxels")
         if self.median < 1 or self.median % 2 == 0:

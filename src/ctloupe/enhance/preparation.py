@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 from ctloupe.enhance.bicubic import BicubicSliceEnhancer
 from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.flow import FlowSliceEnhancer
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.calibrate import calibrated
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
 from ctloupe.enhance.scan_part import Mask
+from ctloupe.enhance.scanner_of_scan import told_the_scanner
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import choose_tiling
 from ctloupe.foundation.errors import IntensityError, OptionError
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
 from ctloupe.methods.package import Fingerprint
 from ctloupe.networks.dropout import MonteCarloDropout, sampling
+from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.volume import Volume
 
@@ -39,6 +42,7 @@ def prepared(
     scan: Volume,
     mask: Mask | None,
     tell: Callable[[str], None] = lambda text: None,
+    corner: tuple[int, int] = (0, 0),
 ) -> SliceEnhancer:
     """Return what enhances the slices of a scan.
 
@@ -49,7 +53,10 @@ def prepared(
     scan, mask
         The whole scan, from which statistics are taken, and where it is enhanced; None: everywhere.
     tell
-        Told how like the training data the scan is, and what half precision costs.
+        Told how like the training data the scan is, its scanner where the network is told it, and what half precision
+        costs.
+    corner
+        First row and column of the part of the scan that is enhanced.
 
     Raises
     ------
@@ -65,9 +72,15 @@ def prepared(
     if model.trained_on is not None:
         tell(_unlikeness(model, model.trained_on, patches, scan).in_words())
     network = _calibrated(model.network, patches, options)
+    if isinstance(network, FlowEnhancer):
+        network = told_the_scanner(network, patches, scan, model.window, options.seed, tell)
     dtype = options.dtype(model.device)
     tiling = choose_tiling(network, model.scale, scan.shape, dtype, options)
-    enhancer = ExactSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell)
+    enhancer: ExactSliceEnhancer
+    if isinstance(network, FlowEnhancer):
+        enhancer = FlowSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell, corner)
+    else:
+        enhancer = ExactSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell)
     if dtype != torch.float32:
         off = enhancer.rounding(patches[:ROUNDING_PATCHES])
         tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (`precision` float32: none)")

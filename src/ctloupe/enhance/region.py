@@ -44,3 +44,8 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
             raise OptionError(f"`roi` {roi}: expected three ranges z0:z1,y0:y1,x0:x1")
         whole = [_range(part, length, axis, "`roi`") for part, length, axis in zip(parts, shape, "zyx", strict=True)]
     return whole[0], whole[1], whole[2]
+
+
+def corner_of(region: Region | None) -> tuple[int, int]:
+    """First row and column of a region; None: of the whole scan."""
+    return (0, 0) if region is None else (region[1].start or 0, region[2].start or 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
-from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.options import STEPS, EnhanceOptions
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
@@ -44,7 +44,7 @@ class EnhanceRequest:
         Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
-    blend, stitch, match_histograms, median, samples, consistent, tile, memory, precision, seed
+    blend, stitch, match_histograms, median, samples, output, steps, consistent, tile, memory, precision, seed
         See `EnhanceOptions`.
     uncertainty
         Path of the standard deviation, where there are `samples`; None: the output's name with ``-uncertainty``.
@@ -72,6 +72,8 @@ class EnhanceRequest:
     match_histograms: bool = False
     median: int = 1
     samples: int = 0
+    output: str = "mean"
+    steps: int = STEPS
     uncertainty: Path | None = None
     consistent: bool = False
     resume: bool = False

@@ -16,7 +16,7 @@ from ctloupe.enhance.job import SLAB, Job
 from ctloupe.enhance.model import LoadedModel, loaded_model
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.preparation import prepared, unlikeness_of
-from ctloupe.enhance.region import Region
+from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.summary import EnhancementSummary
@@ -24,6 +24,7 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.images.likeness import Unlikeness
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import is_stochastic
+from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.prepare.masks import MaskKind
 from ctloupe.volume.volume import Volume
 
@@ -50,11 +51,16 @@ class SuperResolver:
 
     def __post_init__(self) -> None:
         network = self.model.network
-        if self.options.samples and (network is None or not is_stochastic(network)):
+        is_flow = isinstance(network, FlowEnhancer)
+        if self.options.samples and not is_flow and (network is None or not is_stochastic(network)):
             raise OptionError(
                 f"`samples` {self.options.samples}: {self.name} has no dropout, so that all its passes are equal; "
-                "leave `samples` out, or train bayes-cyclegan"
+                "leave `samples` out, or train physics-flow or bayes-cyclegan"
             )
+        if self.options.samples and is_flow and self.options.stitch != "calibrated":
+            raise OptionError("`samples` of a flow belong to `stitch` calibrated")
+        if self.options.output == "sample" and not is_flow:
+            raise OptionError(f"`output` sample: {self.name} gives one image only; leave it out, or train physics-flow")
 
     @property
     def name(self) -> str:
@@ -158,7 +164,8 @@ class SuperResolver:
             if progress is not None:
                 progress(count)
 
-        return lazily(self.model, self.options, prepared(self.model, self.options, volume, mask), part, keep)
+        enhancer = prepared(self.model, self.options, volume, mask, corner=corner_of(region))
+        return lazily(self.model, self.options, enhancer, part, keep)
 
     def enhance_to(
         self,
@@ -246,6 +253,8 @@ class SuperResolver:
             "statistics": self.options.stitch,
             "enhancement seed": self.options.seed,
             "samples": self.options.samples,
+            "output": self.options.output,
+            "steps": self.options.steps,
         }
 
 

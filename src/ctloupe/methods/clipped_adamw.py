@@ -29,4 +29,4 @@ class ClippedAdamW(torch.optim.AdamW):
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Limit the gradients, then take a step."""
         nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group["params"]], self.limit)
-        return super().step(closure)  # type: ignore[arg-type]
+        return super().step(closure)

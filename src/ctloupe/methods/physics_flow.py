@@ -83,6 +83,7 @@ class PhysicsFlow(Method):
         "paper": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 16, "epochs": 400, "flips": True},
         "tiny": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 8, "epochs": 20, "flips": True},
     }
+    average: FlowEnhancer
     estimate: Tensor
     steps: Tensor
 
@@ -119,7 +120,12 @@ class PhysicsFlow(Method):
         """Return AdamW with limited gradients."""
         config = self.config
         made = ClippedAdamW(
-            self.network.parameters(), config.gradient_limit, lr=config.learning_rate, betas=config.betas, weight_decay=0.0
+            self.network.parameters(),
+            config.gradient_limit,
+            lr=config.learning_rate,
+            betas=config.betas,
+            weight_decay=0.0,
+            fused=True,
         )
         return {"flow": made}
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def as_average(network: nn.Module) -> nn.Module:
+
+def as_average(network: Network) -> Network:
     """Return a copy whose parameters are buffers: it is kept and saved like any module, and nothing trains it."""
     made = copy.deepcopy(network)
     for module in made.modules():
@@ -27,8 +30,10 @@ def follow(average: nn.Module, network: nn.Module, steps: Tensor, decay: float) 
     """
     past = ((1 + steps) / (10 + steps)).clamp_max(decay)
     theirs = network.state_dict()
-    for name, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(theirs[name].to(value.dtype), (1 - past).to(value.dtype))
-        else:
-            value.copy_(theirs[name])
+    pairs = [(value, theirs[name]) for name, value in average.state_dict().items()]
+    floating = [(mine, other) for mine, other in pairs if mine.is_floating_point()]
+    torch._foreach_mul_([mine for mine, _ in floating], past)
+    torch._foreach_add_([mine for mine, _ in floating], torch._foreach_mul([other for _, other in floating], 1 - past))
+    for mine, other in pairs:
+        if not mine.is_floating_point():
+            mine.copy_(other)

@@ -32,7 +32,7 @@ class DrawnScanners:
         return torch.stack([self.blur, self.noise, self.rise, self.roll_off], 1)
 
     def scanned(self, fine: Tensor, scale: int) -> Tensor:
-        """Scan images ``(n, 1, s·h, s·w)`` in [−1, 1], each with its own scanner and fresh noise, to ``(n, 1, h, w)``."""
+        """Scan images ``(n, 1, s·h, s·w)`` in [−1, 1], each with its own scanner and noise, to ``(n, 1, h, w)``."""
         reach = min(_REACH * scale, fine.shape[-1] - 1)
         operator = TensorOperator((scale, scale), self.blur.view(-1, 1).expand(-1, 2), radius=reach)
         low = operator.forward(fine)

@@ -59,10 +59,10 @@ class ConditionedBlock(nn.Module):
 class FlowNetwork(nn.Module):
     """Predicts what is to be added to the bicubic enlargement of a scan.
 
-    The guess is taken apart into the grid of twice the scan's resolution, refined there, taken to the scan's grid, joined
-    by the scan, and brought back; most of the work is done on the scan's grid (pixel-unshuffled flow, CAFlow,
-    arXiv:2603.18513). At time 0 the guess is ignored, so that the prediction is one of the scan alone: the posterior mean
-    (posterior-mean rectified flow, arXiv:2410.00418).
+    The guess is taken apart into the grid of twice the scan's resolution, refined there, taken to the scan's grid,
+    joined by the scan, and brought back; most of the work is done on the scan's grid (pixel-unshuffled flow, CAFlow,
+    arXiv:2603.18513). At time 0 the guess is ignored, so that the prediction is one of the scan alone: the posterior
+    mean (posterior-mean rectified flow, arXiv:2410.00418).
 
     Parameters
     ----------
@@ -77,7 +77,13 @@ class FlowNetwork(nn.Module):
     """
 
     def __init__(
-        self, scale: int, width: int = 96, blocks: int = 6, fine_width: int = 32, fine_blocks: int = 2, condition: int = 64
+        self,
+        scale: int,
+        width: int = 96,
+        blocks: int = 6,
+        fine_width: int = 32,
+        fine_blocks: int = 2,
+        condition: int = 64,
     ) -> None:
         super().__init__()
         self.scale, self.step = scale, scale // 2

@@ -1,0 +1,150 @@
+"""Slices as samples of a flow: each step in tiles that cannot be told from the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ctloupe.enhance.exact import ExactSliceEnhancer
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.network.tiles import Range
+from ctloupe.enhance.noise_of_place import noise_of_place
+from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.samples import RunningMoments
+from ctloupe.enhance.tiling import Tiling
+from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.networks.receptive_field import trace
+from ctloupe.networks.tile import Tile
+
+_TRACED = 32
+_BICUBIC_REACH = 3
+"""Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
+
+
+class FlowSliceEnhancer(ExactSliceEnhancer):
+    """A flow that computes its posterior mean, samples of the posterior, and their standard deviation.
+
+    With ``options.output`` ``sample`` a slice is the sample of the seed, else the posterior mean; with
+    ``options.samples`` its deviation is that of so many samples about their own mean. A step of the flow is computed in
+    tiles that overlap by the reach of one step; steps are taken one after the other over all of the slice that is
+    wanted.
+
+    Parameters
+    ----------
+    model, options, spacing, tiling, tell
+        See `ExactSliceEnhancer`; the network of `model` is a `FlowEnhancer`.
+    corner
+        First row and column of the enhanced part in the whole scan.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        options: EnhanceOptions,
+        spacing: tuple[float, float],
+        tiling: Tiling,
+        tell: Callable[[str], None] = lambda text: None,
+        corner: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__(model, options, spacing, tiling, tell)
+        self.corner = corner
+        flow = self.network.plain
+        assert isinstance(flow, FlowEnhancer)
+        image = torch.zeros(1, 1, _TRACED, _TRACED)
+        guess = torch.zeros(1, self.scale**2, _TRACED, _TRACED)
+        self._reach = trace(partial(flow.advanced, time=0.5, until=1.0), image, guess)
+
+    def footprint(self, shape: tuple[int, int]) -> float:
+        """Bytes of features in work for a slice of `shape` on the scan's grid."""
+        planes = 3.0 * 4 * shape[0] * shape[1] * self.scale**2
+        height, width = self.tile or shape
+        # A step computes the coarse part of its tiles with them, and what overlaps anew.
+        wider = (height + 2 * self._reach.halo) * (width + 2 * self._reach.halo) / (height * width)
+        return planes + wider * super().footprint(shape)
+
+    def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
+        """Values and spread of each tile in HU."""
+        samples, wants_sample = self.options.samples, self.options.output == "sample"
+        chosen = self._sample(image, tiles, index, 0) if wants_sample else None
+        moments = self._moments(image, tiles, index, chosen) if samples else None
+        if chosen is None:
+            mean = super()._tiles(image, tiles, index)
+        else:
+            mean = ((tile, self._cut(chosen, tile), None) for tile in tiles)
+        for tile, values, _ in mean:
+            yield tile, values, None if moments is None else self._cut(moments.deviation, tile)
+
+    def _moments(self, image: Tensor, tiles: list[Tile], index: int, first: Tensor | None) -> RunningMoments:
+        """Mean and spread over the samples."""
+        moments = RunningMoments()
+        for sample in range(self.options.samples):
+            known = first if sample == 0 else None
+            moments.add(self._sample(image, tiles, index, sample) if known is None else known)
+        return moments
+
+    def _cut(self, plane: Tensor, tile: Tile) -> Tensor:
+        s = self.scale
+        return plane[tile.y[0] * s : tile.y[1] * s, tile.x[0] * s : tile.x[1] * s]
+
+    def _sample(self, image: Tensor, tiles: list[Tile], index: int, sample: int) -> Tensor:
+        """One sample in HU where `tiles` are; elsewhere the result means nothing."""
+        flow = self.network.network
+        assert isinstance(flow, FlowEnhancer)
+        guess = self._noise(image.shape[-2:], index, sample).mul_(flow.spread)
+        steps = self.options.steps
+        for step, wanted in enumerate(self._wanted(tiles, image.shape[-2:], steps)):
+            moved = torch.empty_like(guess)
+            advance = partial(flow.advanced, time=step / steps, until=(step + 1) / steps)
+            for tile in wanted:
+                y, x = (
+                    Range.around(*ends, length, self._reach)
+                    for ends, length in ((tile.y, tile.height), (tile.x, tile.width))
+                )
+                part = slice(y.begin, y.end), slice(x.begin, x.end)
+                inner = slice(y.start - y.begin, y.stop - y.begin), slice(x.start - x.begin, x.stop - x.begin)
+                made = advance(image[..., *part], guess[..., *part].to(image.device))
+                moved[..., slice(*tile.y), slice(*tile.x)] = made[..., *inner].cpu()
+            guess = moved
+        return self._in_hu(image, guess, tiles)
+
+    def _noise(self, shape: torch.Size, index: int, sample: int) -> Tensor:
+        """What a sample begins with, ``(1, s², h, w)``."""
+        rows, columns = ((first, first + length) for first, length in zip(self.corner, shape, strict=True))
+        drawn = noise_of_place(self.options.seed, index, sample, rows, columns, self.scale**2)
+        return torch.from_numpy(drawn)[None]
+
+    def _wanted(self, tiles: list[Tile], shape: torch.Size, steps: int) -> list[list[Tile]]:
+        """Tiles of each step: those of the last one, and for the others what the next depends on."""
+        found = [tiles]
+        while len(found) < steps:
+            needed = np.zeros(tuple(shape), bool)
+            for tile in found[0]:
+                y, x = (
+                    Range.around(*ends, length, self._reach)
+                    for ends, length in ((tile.y, tile.height), (tile.x, tile.width))
+                )
+                needed[y.begin : y.end, x.begin : x.end] = True
+            found.insert(0, self.network.tiles((shape[0], shape[1]), self._tile, needed))
+        return found
+
+    def _in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
+        """Add the bicubic enlargement, tile by tile, and bring to HU."""
+        s = self.scale
+        plane = torch.zeros(image.shape[-2] * s, image.shape[-1] * s)
+        scan = image.cpu()
+        for tile in tiles:
+            top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
+            around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
+            own = Tile(
+                (tile.y[0] - top, tile.y[1] - top), (tile.x[0] - left, tile.x[1] - left), tile.height, tile.width
+            )
+            added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], s)[0, 0]
+            unit = (self._cut(enlarge_bicubic(around, s)[0, 0], own) + added).clamp_(-1, 1)
+            self._cut(plane, tile).copy_(self.window.from_unit(unit))
+        return plane

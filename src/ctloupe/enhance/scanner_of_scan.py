@@ -1,0 +1,70 @@
+"""The scanner of the scan that is enhanced, for networks that are told it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from torch import Tensor
+
+from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.scanner.edges import blur_from_edges
+from ctloupe.scanner.estimate import estimate_blur_and_noise
+from ctloupe.volume.volume import Volume
+
+_DISAGREEMENT: Final = 0.25
+"""Difference of two blurs, in voxels of the scan, that is warned of: a little more than the error of either."""
+
+_MISFIT: Final = 0.35
+"""Misfit of two spectra above which µCT and scan show different things."""
+
+
+def told_the_scanner(
+    network: FlowEnhancer,
+    patches: Tensor,
+    scan: Volume,
+    window: IntensityWindow,
+    seed: int,
+    tell: Callable[[str], None],
+) -> FlowEnhancer:
+    """Return the network set to undo the scanner of `scan`.
+
+    Blur and noise are those for which the µCT of the training would have the spectrum of the scan; edges of the scan
+    give a second estimate of the blur. Where they disagree, the first is taken, and the line says so.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    patches : (n, 1, p, p) in [−1, 1]
+        Patches of the scan, where it is enhanced.
+    scan, window
+        The whole scan, and the window that its patches were brought to [−1, 1] with.
+    seed
+        Seed of the choice of edges.
+    tell
+        Told what was found.
+    """
+    spectra = network.spectra()
+    try:
+        if spectra is None:
+            raise ValueError("this model knows no µCT")
+        found = estimate_blur_and_noise(patches[:, 0].cpu().numpy(), spectra)
+    except ValueError as error:
+        tell(f"scanner: not found ({error}); taken as that of the training data")
+        return network
+    hu = found.noise * (window.high - window.low) / 2
+    tell(f"scanner: blur {found.blur:.2f} voxels, noise {hu:.0f} HU (misfit of the spectra {found.misfit:.2f})")
+    if found.misfit > _MISFIT:
+        tell("warning: the spectra of this scan and of the µCT of the training do not fit; distrust the scanner")
+    edges = blur_from_edges(scan, seed)
+    if edges is None:
+        tell("scanner: the scan shows too few clean edges for a second estimate of its blur")
+    else:
+        second = edges.blur / scan.spacing[2]
+        tell(f"scanner: blur {second:.2f} voxels by {edges.count} edges of the scan")
+        if abs(second - found.blur) > _DISAGREEMENT:
+            tell("warning: the two estimates of the blur disagree; compare the results of both before trusting either")
+    numbers = {"blur": found.blur, "noise": found.noise}
+    return network.with_scanner(numbers | {"rise": found.spectrum.rise, "roll_off": found.spectrum.roll_off})
