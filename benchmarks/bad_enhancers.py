@@ -93,14 +93,15 @@ def main():
     scan = case.clinical
     truth = truth_on_clinical_slices(case.truth, scan)
     truth = truth.with_data(truth.array())
+    thick = truth_on_clinical_slices(case.truth, scan, "slab")
     labels = labels_on_clinical_slices(case.labels, scan)
     window = IntensityWindow(-1000, 400)
     look = Unpaired(texture_of(other.micro, IntensityWindow(2500, 15000), truth.spacing[1:]), window)
     made = {"truth": truth, **control_rows(truth, 8)}
-    found = compare_with_truth(scan, made, truth, labels=labels, unpaired=look)
+    found = compare_with_truth(scan, made, truth, labels=labels, unpaired=look, thick_truth=thick)
     alone = compare_without_truth(scan, made)
     shown = {**made, BASELINE: interpolated(scan, 8)}
-    rows = {name: found.rows[name] | alone.rows[name] for name in found.rows}
+    rows = {name: alone.rows[name] | found.rows[name] for name in found.rows}
     arguments.out.mkdir(parents=True, exist_ok=True)
     metrics = [*found.definitions, DECORRELATION_RESOLUTION.label]
     by_key = {metric.key: metric.label for metric in metrics_by_label().values()}

@@ -23,6 +23,12 @@ def test_a_result_survives_the_disk_with_what_is_not_finite(tmp_path):
     assert (again.protocol, again.data, again.better) == (found.protocol, found.data, found.better)
 
 
+def test_a_record_keeps_the_ideal_that_values_are_to_be_near_to(tmp_path):
+    label = "consistency χ²"
+    PAIRED_PHANTOM.comparison({"bicubic": {label: 3.0}}).save(tmp_path / "metrics.json")
+    assert load_comparison(tmp_path / "metrics.json").ideal == {label: 1.0}
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"rows": {"mine": {}}, "protocol": "x", "definitions": {}}'])
 def test_what_is_no_result_is_refused(tmp_path, content):
     (tmp_path / "metrics.json").write_text(content)

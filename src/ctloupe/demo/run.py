@@ -138,9 +138,10 @@ def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     held_out = out / "held-out"
     scan = read(held_out / "clinical.nii.gz")
     enhanced = read(out / "enhanced.ome.zarr")
-    truth = truth_on_clinical_slices(read(held_out / "truth.nii.gz"), scan)
+    whole = read(held_out / "truth.nii.gz")
+    truth, thick = truth_on_clinical_slices(whole, scan), truth_on_clinical_slices(whole, scan, "slab")
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
-    found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels)
+    found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels, thick_truth=thick)
     rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
     tissues = tissue_errors(rows, truth, labels, tissue_names())
     micro = read(out / "micro" / "specimen-1.nii.gz")

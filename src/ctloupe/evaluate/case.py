@@ -46,6 +46,8 @@ class Case:
         The enhanced volumes, by row name.
     truth, labels
         Truth and labels on the enhanced grid, when known.
+    thick_truth
+        The truth averaged over the slices of the scan, when `truth` is thinner.
     mask
         Where to compare, on the grid of the scan; None: everywhere.
     deviation
@@ -70,6 +72,7 @@ class Case:
     unpaired: Unpaired | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    thick_truth: Volume | None = None
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -85,7 +88,8 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     if case.truth is None:
         found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
     else:
-        found = compare_with_truth(case.scan, case.enhanced, case.truth, case.mask, case.labels, case.unpaired)
+        known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth
+        found = compare_with_truth(case.scan, case.enhanced, *known)
     made = {
         name: found.models.get(name, {}) | dict(case.models.get(name, {})) for name in (*found.models, *case.models)
     }

@@ -38,6 +38,8 @@ class Comparison:
         Which direction of each metric is better.
     limits
         What the truth itself reaches where a stated rule, not the image, sets the limit.
+    ideal
+        Value that is best, of each metric of which values near an ideal other than 0 are better.
     data
         Digest of every volume that was compared, by role.
     models
@@ -52,6 +54,7 @@ class Comparison:
     facts: dict[str, Any] = field(default_factory=dict)
     better: dict[str, Better] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    ideal: dict[str, float] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)

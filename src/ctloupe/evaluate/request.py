@@ -174,14 +174,16 @@ def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case
     region = parse_region(whole.shape, request.slices, request.roi)
     scan = whole.crop(*region)
     inside = None if request.mask is None else mask_of(str(request.mask), whole)
+    truth = read(request.truth) if request.truth else None
     return Case(
         scan,
         {name: read(path) for name, path in request.output},
-        truth_on_clinical_slices(read(request.truth), scan) if request.truth else None,
+        None if truth is None else truth_on_clinical_slices(truth, scan),
         labels_on_clinical_slices(read(request.labels), scan) if request.labels else None,
         None if inside is None else inside[region],
         read(request.uncertainty) if request.uncertainty else None,
         _factors(request.recalibration) if request.recalibration else {},
+        thick_truth=None if truth is None else truth_on_clinical_slices(truth, scan, "slab"),
     )
 
 

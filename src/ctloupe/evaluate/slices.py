@@ -17,6 +17,7 @@ from ctloupe.phantom.structure_rule import StructureRule
 from ctloupe.volume.volume import Volume
 
 if TYPE_CHECKING:
+    from ctloupe.evaluate.case_scanner import CaseScanner
     from ctloupe.evaluate.metrics.texture import Unpaired
 
 Flags = NDArray[np.bool_]
@@ -57,6 +58,8 @@ class Setting:
         The anatomy that the labels are of; None without labels, and with labels that no anatomy has.
     unpaired
         What a µCT looks like.
+    scanner
+        What made the scan; None where nobody looked for it.
     """
 
     scale: int
@@ -71,6 +74,7 @@ class Setting:
     volume_cm3: float = float("nan")
     anatomy: Anatomy | None = None
     unpaired: Unpaired | None = None
+    scanner: CaseScanner | None = None
 
     @property
     def rules(self) -> tuple[StructureRule, ...]:
@@ -146,13 +150,21 @@ class Reference:
         The slice of the truth, where it is known.
     labels : (s·y, s·x)
         Label numbers, where they are known.
+    thick_truth : (s·y, s·x)
+        The truth averaged over the thickness of the slice, where it is known apart.
     """
 
     def __init__(
-        self, setting: Setting, z: int, scan: Plane, truth: Plane | None = None, labels: NDArray[Any] | None = None
+        self,
+        setting: Setting,
+        z: int,
+        scan: Plane,
+        truth: Plane | None = None,
+        labels: NDArray[Any] | None = None,
+        thick_truth: Plane | None = None,
     ) -> None:
         self.setting, self.z, self.scan = setting, z, scan
-        self._truth, self._labels = truth, labels
+        self._truth, self._labels, self._thick_truth = truth, labels, thick_truth
         self._found: dict[Hashable, Any] = {}
 
     def once(self, find: Callable[..., Found], *more: Hashable) -> Found:
@@ -167,6 +179,11 @@ class Reference:
     def truth(self) -> Plane:
         """The slice of the truth; `ValueError` where it is not known."""
         return _known(self._truth, "truth")
+
+    @property
+    def thick_truth(self) -> Plane:
+        """The truth averaged over the thickness of the slice; the truth itself where that is not known apart."""
+        return self.truth if self._thick_truth is None else self._thick_truth
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -232,10 +249,20 @@ class ImageSlice:
         Edge of the image's own pixels in mm, along y.
     deviation : (s·y, s·x)
         Standard deviation of the plane, where it has one.
+    thick : (s·y, s·x)
+        The plane averaged over the thickness of the scan's slice; None: it is as thick as that.
     """
 
-    def __init__(self, plane: Plane, reference: Reference, pixel: float, deviation: Plane | None = None) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        reference: Reference,
+        pixel: float,
+        deviation: Plane | None = None,
+        thick: Plane | None = None,
+    ) -> None:
         self.plane, self.reference, self.pixel, self._deviation = plane, reference, pixel, deviation
+        self.as_thick_as_scan = plane if thick is None else thick
 
     @property
     def setting(self) -> Setting:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, get
-from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
+from ctloupe.phantom.clinical_slices import SliceMode, labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.studies.definition import Budget
@@ -45,9 +45,9 @@ class StudyData:
         """Read the clinical scan of the held-out anatomy."""
         return read(self.folder / "held-out" / "clinical.nii.gz")
 
-    def truth(self, scan: Volume) -> Volume:
-        """Read the truth of the held-out anatomy, on the slices of its `scan`."""
-        return truth_on_clinical_slices(read(self.folder / "held-out" / "truth.nii.gz"), scan)
+    def truth(self, scan: Volume, mode: SliceMode = "centre") -> Volume:
+        """Read the truth of the held-out anatomy, on the slices of its `scan`; see `truth_on_clinical_slices`."""
+        return truth_on_clinical_slices(read(self.folder / "held-out" / "truth.nii.gz"), scan, mode)
 
     def labels(self, scan: Volume) -> Volume:
         """Read the labels of the held-out anatomy, on the slices of its `scan`."""

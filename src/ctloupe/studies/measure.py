@@ -80,7 +80,8 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
 def _paired(name: str, enhanced: Volume, data: StudyData) -> dict[str, Any]:
     scan = data.scan()
     truth, labels = data.truth(scan), data.labels(scan)
-    found: Comparison = compare_with_truth(scan, {name: enhanced}, truth, labels=labels)
+    thick = data.truth(scan, "slab")
+    found: Comparison = compare_with_truth(scan, {name: enhanced}, truth, labels=labels, thick_truth=thick)
     rows = {"bicubic": interpolated(scan, enhanced.shape[1] // scan.shape[1]), name: enhanced}
     tissues = tissue_errors(rows, truth, labels, tissue_names())
     return found.plain() | {"tissues": {tissue: one.mae_hu for tissue, one in tissues.items()}}

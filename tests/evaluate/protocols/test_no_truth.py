@@ -28,6 +28,7 @@ def test_there_is_consistency_and_a_resolution_that_says_what_it_is(case):
     assert set(found.definitions) == {
         "consistency RMS (HU)",
         "consistency bias (HU)",
+        "consistency χ²",
         "decorrelation resolution (mm)",
     }
     resolution = "decorrelation resolution (mm)"

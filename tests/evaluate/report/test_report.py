@@ -11,7 +11,7 @@ from PIL import Image
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.report.page import (
     Shown,
     add_curves,
@@ -150,17 +150,29 @@ def test_the_page_is_a_pdf_on_request(tmp_path):
 
 
 def test_words_say_better_and_worse_in_the_right_direction():
-    definitions = {"PSNR (dB)": "", "MAE (HU)": "", "consistency bias (HU)": "", "SSIM": ""}
-    better = {"PSNR (dB)": "more", "MAE (HU)": "less", "consistency bias (HU)": "near 0", "SSIM": "more"}
     rows = {
-        "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5},
-        "mine": {"PSNR (dB)": 21, "MAE (HU)": 120, "consistency bias (HU)": 0.5, "SSIM": 0.5},
+        "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5, "consistency χ²": 2.5},
+        "mine": {"PSNR (dB)": 21, "MAE (HU)": 120, "consistency bias (HU)": 0.5, "SSIM": 0.5, "consistency χ²": 0.4},
     }
-    text = " ".join(in_words(Comparison("p", rows, definitions, better=better), "mine"))
+    text = " ".join(in_words(PAIRED_PHANTOM.comparison(rows), "mine"))
     assert "PSNR (dB) 21, better than bicubic" in text
     assert "MAE (HU) 120, worse than bicubic" in text
     assert "consistency bias (HU) 0.5, better than" in text
     assert "SSIM 0.5, as good as" in text
+    assert "consistency χ² 0.4, better than" in text
+
+
+@pytest.mark.parametrize(
+    ("scanner", "said"),
+    [
+        ({"blur_mm": 0.24, "noise_hu": 20.3, "found_from": "truth and scan"}, "0.24 mm .* 20 HU, .* truth and scan"),
+        ({"blur_mm": None, "noise_hu": None, "found_from": "too few edges"}, "not measured: too few edges"),
+    ],
+)
+def test_the_page_says_what_scanner_the_scan_was_compared_by_or_why_by_none(scanner, said):
+    report = Report("A page")
+    add_result(report, PAIRED_PHANTOM.comparison({"bicubic": {"SSIM": 0.5}}, facts={"scanner": scanner}))
+    assert re.search(said, report.html())
 
 
 def test_one_sentence_says_which_questions_are_answered_better_and_which_worse():

@@ -42,6 +42,21 @@ def test_the_mean_over_cases_has_an_interval_and_is_marked_where_it_differs_from
     assert "▲" in board.markdown() and board.csv().startswith("protocol,row,metric")
 
 
+def test_nearer_to_the_ideal_is_better_from_either_side():
+    label = "consistency χ²"
+
+    def case(k):
+        rows = {"bicubic": 1.6, "below": 0.8, "above": 1.3, "far below": 0.1, "far above": 1.9}
+        values = {name: {"PSNR (dB)": 16.0, label: value + 0.01 * k} for name, value in rows.items()}
+        return PAIRED_PHANTOM.comparison(values, data={"scan": str(k)}, limits={label: 1.02})
+
+    head, body = leaderboard({f"case {k}": case(k) for k in range(6)}).texts([label])
+    assert head == ["", label] and body[-1] == ["(the truth by the same rule)", "1.02"]
+    marks = {name: cell[-1] for name, cell in body}
+    assert marks["below"] == marks["above"] == "▲"
+    assert marks["far below"] == marks["far above"] == "▼"
+
+
 def test_fewer_than_three_cases_have_no_interval():
     value, difference = leaderboard({"only": result()}).rows["mine"]["PSNR (dB)"]
     assert np.isnan(value.low) and not difference.excludes_zero

@@ -170,9 +170,14 @@ def is_better(better: Better, one: float, other: float, ideal: float = 0.0) -> b
     ideal
         Value to be near to, for ``near ideal``.
     """
-    if better.startswith("near"):
-        return abs(one - ideal) < abs(other - ideal)
-    return one > other if better == "more" else one < other
+    off_one, off_other = off_ideal(better, one, ideal), off_ideal(better, other, ideal)
+    return bool(off_one > off_other if better == "more" else off_one < off_other)
+
+
+def off_ideal(better: Better, values: ArrayLike, ideal: float = 0.0) -> NDArray[np.float64]:
+    """Values as they are ranked: their distances from the `ideal` where near ones are better, else themselves."""
+    found = np.asarray(values, float)
+    return np.abs(found - ideal) if better.startswith("near") else found
 
 
 def finite_mean(values: ArrayLike) -> float:

@@ -1,4 +1,7 @@
-"""Consistency: does the enhanced volume, averaged back down, say what the scan said?"""
+"""Consistency: does the enhanced volume, averaged back down, say what the scan said?
+
+A scanner blurs more than its voxel, so that the truth itself does not reach 0; see `scan_chi2` for the scanner's rule.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,8 @@ CONSISTENCY_RMS: Final = Metric(
     key="consistency_rms_hu",
     label="consistency RMS (HU)",
     unit="HU",
-    meaning="root mean square of (mean of each s×s block of SR − scan) over the mask; 0 is perfect",
+    meaning="root mean square of (mean of each s×s block of SR − scan) over the mask; the truth itself does not reach "
+    "0, since a scanner blurs more than its voxel and has noise",
     better="less",
     question=AGREEMENT,
     needs=SCAN,

@@ -48,5 +48,10 @@ class Protocol:
             rows,
             {metric.label: metric.meaning for metric in there},
             better={metric.label: metric.better for metric in there},
+            ideal={
+                metric.label: metric.ideal
+                for metric in there
+                if metric.better == "near ideal" and metric.ideal is not None
+            },
             **more,
         )

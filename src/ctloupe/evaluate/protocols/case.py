@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ctloupe.evaluate.alignment import aligned_scale, with_baseline
+from ctloupe.evaluate.case_scanner import scanner_of_case
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.base import Need
 from ctloupe.evaluate.metrics.texture import Unpaired
@@ -28,6 +29,7 @@ def compare_case(
     truth: Volume | None = None,
     labels: Volume | None = None,
     unpaired: Unpaired | None = None,
+    thick_truth: Volume | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with all that is known of their scan; bicubic is the first row.
 
@@ -47,6 +49,8 @@ def compare_case(
         Truth and label numbers on the fine grid, where they are known.
     unpaired
         Texture of a µCT, where there is one.
+    thick_truth
+        The truth averaged over the slices of the scan, where it is known apart from a thinner `truth`.
 
     Raises
     ------
@@ -55,15 +59,18 @@ def compare_case(
     GeometryError
         If the grids do not belong together.
     """
-    fine_volumes = {"truth": truth, "`labels`": labels}
+    fine_volumes = {"truth": truth, "`labels`": labels, "thick truth": thick_truth}
     scale = aligned_scale(scan, dict(enhanced), {name: one for name, one in fine_volumes.items() if one is not None})
     images = with_baseline(scan, dict(enhanced), scale)
     fine = truth if truth is not None else next(iter(enhanced.values()))
     setting = _setting(scan, fine, mask, truth, labels, unpaired)
+    thick = truth if thick_truth is None else thick_truth
+    setting = replace(setting, scanner=scanner_of_case(scan, setting, thick))
     measuring = Measuring(protocol.metrics, setting, images)
     for z in setting.shown:
-        low, real, marked = (None if one is None else np.asarray(one.data[z]) for one in (scan, truth, labels))
-        reference = Reference(setting, int(z), _float(low), None if real is None else _float(real), marked)
+        real, slab = (None if one is None else _float(one.data[z]) for one in (truth, thick_truth))
+        marked = None if labels is None else np.asarray(labels.data[z])
+        reference = Reference(setting, int(z), _float(scan.data[z]), real, marked, slab)
         measuring.add(reference, ((_float(volume.data[z]), volume.spacing[1]) for volume in images.values()))
     known = {"scan": scan, "truth": truth, "labels": labels}
     return protocol.comparison(
@@ -104,6 +111,8 @@ def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, An
         "voxels_compared": setting.voxels,
         "clinical_spacing_mm": list(scan.spacing),
     }
+    if setting.scanner is not None:
+        facts["scanner"] = setting.scanner.as_dict()
     slices, sizes = measuring.slice_by_slice(), measuring.by_size()
     if slices:
         facts["slice by slice"] = slices

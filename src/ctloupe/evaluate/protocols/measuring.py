@@ -68,7 +68,7 @@ class Measuring:
         self.metrics = tuple(metric for metric in metrics if metric.applies(setting))
         self.images = {name: ImageMeasure(self.metrics, setting) for name in names}
         self._setting = setting
-        self._limited = tuple(metric for metric in self.metrics if metric.has_limit)
+        self._limited = tuple(one for one in self.metrics if one.has_limit and "truth" in setting.known)
         self._limit = ImageMeasure(self._limited, setting)
         self._slices: list[int] = []
 
@@ -81,7 +81,8 @@ class Measuring:
         for image, (plane, pixel) in zip(self.images.values(), planes, strict=True):
             image.add(ImageSlice(plane, reference, pixel))
         if self._limited:
-            self._limit.add(ImageSlice(reference.truth, reference, self._setting.spacing[0]))
+            pixel, thick = self._setting.spacing[0], reference.thick_truth
+            self._limit.add(ImageSlice(reference.truth, reference, pixel, thick=thick))
 
     def rows(self) -> dict[str, dict[str, float]]:
         """Numbers by label of every image; relations to bicubic come last."""
@@ -112,9 +113,8 @@ class Measuring:
 
     def by_size(self) -> dict[str, dict[str, Any]]:
         """What was found by size class, by image, the truth last; empty without structures."""
-        if not self._limited:
-            return {}
-        return {name: image.by_size() for name, image in self.images.items()} | {LIMIT: self._limit.by_size()}
+        limit = self._limit.by_size()
+        return {name: image.by_size() for name, image in self.images.items()} | {LIMIT: limit} if limit else {}
 
     def curves(self) -> dict[str, dict[str, dict[str, list[float]]]]:
         """Lines of the report's figures, by figure and image."""

@@ -9,6 +9,7 @@ from ctloupe.evaluate.metrics.airway_walls import WALLS
 from ctloupe.evaluate.metrics.consistency import CONSISTENCY
 from ctloupe.evaluate.metrics.fidelity import FIDELITY
 from ctloupe.evaluate.metrics.resolution import DETAIL
+from ctloupe.evaluate.metrics.scan_chi2 import CONSISTENCY_CHI2
 from ctloupe.evaluate.metrics.spectrum import SPECTRUM_DISTANCE
 from ctloupe.evaluate.metrics.structure import STRUCTURES
 from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
@@ -21,7 +22,7 @@ PAIRED_PHANTOM: Final = Protocol(
     "paired-phantom",
     1,
     "the truth of the same anatomy",
-    (*FIDELITY, *DETAIL, SPECTRUM_DISTANCE, *CONSISTENCY, *STRUCTURES, *WALLS, *TEXTURE_OF_MICRO),
+    (*FIDELITY, *DETAIL, SPECTRUM_DISTANCE, *CONSISTENCY, CONSISTENCY_CHI2, *STRUCTURES, *WALLS, *TEXTURE_OF_MICRO),
 )
 """Numbers that were called ``paired-truth`` before have the same definitions as far as they go."""
 
@@ -33,6 +34,7 @@ def compare_with_truth(
     mask: Flags | None = None,
     labels: Volume | None = None,
     unpaired: Unpaired | None = None,
+    thick_truth: Volume | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with the truth and with the scan itself; bicubic is the first row.
 
@@ -50,6 +52,9 @@ def compare_with_truth(
         Label numbers on the fine grid; they add the structure metrics, and the truth's own as limits.
     unpaired
         Texture of a µCT; it adds realism.
+    thick_truth
+        The truth averaged over the slices of the scan (``truth_on_clinical_slices(…, "slab")``): what the scanner saw,
+        where `truth` is thinner. Scanner and limit of the consistency χ² are found with it.
 
     Raises
     ------
@@ -58,4 +63,4 @@ def compare_with_truth(
     GeometryError
         If the grids do not belong together.
     """
-    return compare_case(PAIRED_PHANTOM, scan, enhanced, mask, truth, labels, unpaired)
+    return compare_case(PAIRED_PHANTOM, scan, enhanced, mask, truth, labels, unpaired, thick_truth)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
-from ctloupe.evaluate.metrics.base import Metric
+from ctloupe.evaluate.metrics.base import Metric, off_ideal
 from ctloupe.evaluate.metrics.questions import QUESTIONS, Question
 from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.tissues import TissueError
@@ -65,7 +65,7 @@ def _compared(comparison: Comparison, name: str, metric: Metric) -> Verdict | No
     ours, plain = _values(comparison, name, metric)
     if not (np.isfinite(ours) and np.isfinite(plain)):
         return None
-    one, other = (abs(ours), abs(plain)) if metric.better == "near 0" else (ours, plain)
+    one, other = off_ideal(metric.better, (ours, plain), metric.ideal or 0.0)
     if np.isclose(one, other, rtol=_EQUAL):
         return "as good"
     return "better" if metric.prefers(ours, plain) else "worse"
@@ -84,6 +84,19 @@ def _said(comparison: Comparison, name: str, metric: Metric) -> str:
 
 def _number(value: float) -> str:
     return "not measurable" if np.isnan(value) else f"{value:.3g}"
+
+
+def scanner_in_words(comparison: Comparison) -> str | None:
+    """One sentence: the scanner that consistency χ² was measured with, or why there is none."""
+    found = comparison.facts.get("scanner")
+    if found is None:
+        return None
+    if found["blur_mm"] is None:
+        return f"Consistency χ² was not measured: {found['found_from']}."
+    return (
+        f"Consistency χ² takes a scanner of point spread {found['blur_mm']:.2f} mm (standard deviation) and noise "
+        f"{found['noise_hu']:.0f} HU, found from {found['found_from']}."
+    )
 
 
 def _begun(question: Question) -> str:

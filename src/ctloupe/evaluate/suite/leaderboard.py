@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison, require_one_protocol
-from ctloupe.evaluate.metrics.base import Better, finite_mean
+from ctloupe.evaluate.metrics.base import Better, finite_mean, off_ideal
 from ctloupe.evaluate.suite.intervals import Interval, mean_interval
 from ctloupe.foundation.errors import OptionError
 
 Cell = tuple[Interval, Interval]
-"""Mean over cases, and mean of the paired difference to bicubic (of magnitudes, where near 0 is better)."""
+"""Mean over cases, and mean of the paired difference to bicubic (of distances, where near an ideal is better)."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,14 @@ def leaderboard(found: Mapping[str, Comparison]) -> Leaderboard:
             )
     definitions = {metric: text for one in found.values() for metric, text in one.definitions.items()}
     better: dict[str, Better] = {metric: way for one in found.values() for metric, way in one.better.items()}
-    rows = {name: {metric: _cell(found, name, metric, better.get(metric)) for metric in definitions} for name in names}
+    ideal = {metric: value for one in found.values() for metric, value in one.ideal.items()}
+    rows = {
+        name: {
+            metric: _cell(found, name, metric, better.get(metric, "more"), ideal.get(metric, 0.0))
+            for metric in definitions
+        }
+        for name in names
+    }
     limits = {
         metric: mean_interval([one.limits.get(metric, np.nan) for one in found.values()])
         for metric in definitions
@@ -135,12 +142,12 @@ def leaderboard(found: Mapping[str, Comparison]) -> Leaderboard:
     return Leaderboard(first.protocol, tuple(found), definitions, better, rows, limits)
 
 
-def _cell(found: Mapping[str, Comparison], name: str, metric: str, better: Better | None) -> Cell:
+def _cell(found: Mapping[str, Comparison], name: str, metric: str, better: Better, ideal: float) -> Cell:
     values, plain = (
         np.array([one.rows[row].get(metric, np.nan) for one in found.values()]) for row in (name, BASELINE)
     )
     with np.errstate(invalid="ignore"):
-        off = np.abs(values) - np.abs(plain) if better == "near 0" else values - plain
+        off = off_ideal(better, values, ideal) - off_ideal(better, plain, ideal)
     return mean_interval(values), mean_interval(off)
 
 

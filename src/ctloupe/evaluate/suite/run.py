@@ -177,14 +177,13 @@ def _measured(
     """Measure what is missing of a case, and join it to what is known."""
     folder = _phantom(case, suite.scale, data / case.key)
     scan = read(folder / "clinical.nii.gz")
-    truth, labels = (
-        _held(on_slices(read(folder / f"{name}.nii.gz"), scan))
-        for name, on_slices in (("truth", truth_on_clinical_slices), ("labels", labels_on_clinical_slices))
-    )
+    whole = read(folder / "truth.nii.gz")
+    truth, thick = _held(truth_on_clinical_slices(whole, scan)), truth_on_clinical_slices(whole, scan, "slab")
+    labels = _held(labels_on_clinical_slices(read(folder / "labels.nii.gz"), scan))
     rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
     plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
-    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired)
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick)
     models: dict[str, dict[str, Any]] = {
         entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
