@@ -13,13 +13,23 @@ from ctloupe.train.loop import Silent
 def test_the_demo_makes_a_self_contained_report(tmp_path):
     report = run_demo(tmp_path / "demo", DemoRequest((16, 320, 320), steps=3, per_case=8), Silent())
     page = report.read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 9
+    assert page.count("data:image/png;base64,") == 10
     assert "http://" not in page.replace("http://www.w3.org", "")
-    for words in ("bicubic", "SR-CycleGAN", "airway wall", "Research use only", "peak memory"):
+    for words in (
+        "bicubic",
+        "SR-CycleGAN",
+        "Physics-Flow, mean",
+        "Physics-Flow, a sample",
+        "airway wall",
+        "Research use only",
+        "peak memory",
+    ):
         assert words in page
     facts = json.loads((tmp_path / "demo" / "metrics.json").read_text())
     assert [one["name"] for one in facts["stages"]][-1] == "evaluate"
-    assert (tmp_path / "demo" / "run" / "model" / "model.json").is_file()
+    assert {method: one["steps"] for method, one in facts["training"].items()} == {"sr-cyclegan": 1, "physics-flow": 1}
+    for run in ("run", "flow"):
+        assert (tmp_path / "demo" / run / "model" / "model.json").is_file()
 
 
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path):

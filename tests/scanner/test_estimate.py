@@ -5,8 +5,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
+from ctloupe.scanner.estimate import (
+    AnatomySpectra,
+    ScannerEstimate,
+    estimate_blur_and_noise,
+    estimate_scanner,
+)
 from ctloupe.scanner.noise import NoiseSpectrum, coloured
+from ctloupe.scanner.voxel import block_mean
 
 SCALE = 4
 
@@ -63,3 +69,14 @@ def test_the_record_of_an_estimate_is_in_millimetres_and_hu():
     raw = np.array([2500.0, 8000.0, 15000.0], np.float32)
     expected = clinical.from_unit((0.9 * micro.to_unit(raw) - 0.1).astype(np.float32))
     assert np.allclose(scanner.gain * raw + scanner.offset, expected, atol=1e-2)
+
+
+def test_spectra_of_the_micro_ct_are_enough_for_blur_and_noise():
+    fine = np.random.default_rng(0).normal(0, 0.3, (48, 128, 128)).astype(np.float32)
+    fine = gaussian_filter(fine, (0, 2, 2)) * 3
+    clinical = block_mean(gaussian_filter(fine, (0, 2.4, 2.4)), 4)
+    whole = estimate_scanner(clinical, fine, 4)
+    found = estimate_blur_and_noise(clinical, AnatomySpectra.of(fine, 4))
+    assert (found.blur, found.noise, found.misfit) == (whole.blur, whole.noise, whole.misfit)
+    with pytest.raises(ValueError, match="24 pixels do not go with spectra of 32"):
+        estimate_blur_and_noise(clinical[:, :24, :24], AnatomySpectra.of(fine, 4))

@@ -17,13 +17,13 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Minutes of training, of both methods together.")] = 3.5,
     size: Annotated[tuple[int, int, int], typer.Option(help="Voxels z y x of each phantom's fine grid.")] = (
         64,
         768,
         768,
     ),
-    steps: Annotated[int | None, typer.Option(help="Training steps instead of minutes.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps instead of minutes, likewise.")] = None,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of phantoms, patches and training.")] = 0,
     overwrite: Overwrite = False,

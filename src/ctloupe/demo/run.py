@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,15 +45,19 @@ SCALE = 8
 CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
 MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
 MARKER = ".ctloupe-demo"
-ROW = "SR-CycleGAN (tiny)"
+UNPAIRED, SAMPLE, MEAN = "SR-CycleGAN", "Physics-Flow, a sample", "Physics-Flow, mean"
+RUNS = {"sr-cyclegan": "run", "physics-flow": "flow"}
+"""Methods that are trained, each for half of the time, and the folders of their runs."""
+OUTPUTS = {UNPAIRED: "enhanced.ome.zarr", SAMPLE: "flow-sample.ome.zarr", MEAN: "flow-mean.ome.zarr"}
+"""Rows of the report, and the volumes they are of."""
 
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """How much the demo makes and trains; the defaults take about five minutes on two cores."""
+    """How much the demo makes and trains; minutes and steps are those of both trainings together."""
 
     size: tuple[int, int, int] = (64, 768, 768)
-    minutes: float = 3.0
+    minutes: float = 3.5
     steps: int | None = None
     per_case: int = 1000
     seed: int = 0
@@ -72,10 +77,11 @@ def run_demo(out: Path, request: DemoRequest, progress: Progress, overwrite: boo
         _phantoms(out, request)
     with stages.stage("prepare patch banks"):
         prepare_banks(_bank_request(out, request), out / "bank", overwrite=True)
-    with stages.stage("train"):
-        model = train(_settings(out, request), progress)
+    for method in RUNS:
+        with stages.stage(f"train {method}"):
+            train(_settings(out, request, method), progress)
     with stages.stage("enhance"):
-        _enhance(out, model)
+        _enhance(out)
     with stages.stage("evaluate"):
         found, tissues, report = _evaluate(out)
     _finish(out, report, found, tissues, stages)
@@ -116,33 +122,37 @@ def _bank_request(out: Path, request: DemoRequest) -> BankRequest:
     )
 
 
-def _settings(out: Path, request: DemoRequest) -> TrainSettings:
-    config = methods.get("sr-cyclegan").configure("tiny", {"scale": SCALE})
+def _settings(out: Path, request: DemoRequest, method: str) -> TrainSettings:
+    config = methods.get(method).configure("tiny", {"scale": SCALE})
     return TrainSettings(
-        method="sr-cyclegan",
+        method=method,
         preset="tiny",
         config=config.model_dump(mode="json"),
         bank=(out / "bank").resolve(),
-        out=out / "run",
+        out=out / RUNS[method],
         seed=request.seed,
-        minutes=None if request.steps else request.minutes,
-        steps=request.steps,
+        minutes=None if request.steps else request.minutes / len(RUNS),
+        steps=None if request.steps is None else max(1, request.steps // len(RUNS)),
     )
 
 
-def _enhance(out: Path, model: Path) -> None:
-    enhance_files(EnhanceRequest(out / "held-out" / "clinical.nii.gz", out / "enhanced.ome.zarr", model))
+def _enhance(out: Path) -> None:
+    scan = out / "held-out" / "clinical.nii.gz"
+    enhance_files(EnhanceRequest(scan, out / OUTPUTS[UNPAIRED], out / RUNS["sr-cyclegan"] / "model"))
+    for row, output in ((MEAN, "mean"), (SAMPLE, "sample")):
+        model = out / RUNS["physics-flow"] / "model"
+        enhance_files(EnhanceRequest(scan, out / OUTPUTS[row], model, output=output))
 
 
 def _evaluate(out: Path) -> tuple[Comparison, dict[str, TissueError], Report]:
     held_out = out / "held-out"
     scan = read(held_out / "clinical.nii.gz")
-    enhanced = read(out / "enhanced.ome.zarr")
+    enhanced = {row: read(out / name) for row, name in OUTPUTS.items()}
     whole = read(held_out / "truth.nii.gz")
     truth, thick = truth_on_clinical_slices(whole, scan), truth_on_clinical_slices(whole, scan, "slab")
     labels = labels_on_clinical_slices(read(held_out / "labels.nii.gz"), scan)
-    found = compare_with_truth(scan, {ROW: enhanced}, truth, labels=labels, thick_truth=thick)
-    rows = {"bicubic": interpolated(scan, SCALE), ROW: enhanced}
+    found = compare_with_truth(scan, enhanced, truth, labels=labels, thick_truth=thick)
+    rows = {"bicubic": interpolated(scan, SCALE), **enhanced}
     tissues = tissue_errors(rows, truth, labels, tissue_names())
     micro = read(out / "micro" / "specimen-1.nii.gz")
     report = Report(f"CT Loupe demo: a phantom {get(DEFAULT).caption} from clinical CT to µCT scale")
@@ -162,35 +172,29 @@ def _write_introduction(report: Report) -> None:
     report.section("What was done")
     report.text(
         f"Two phantom {get(DEFAULT).caption}s were scanned by a simulated clinical CT (0.625 mm voxels), two others by "
-        "a simulated µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans. It then enhanced the clinical "
-        "scan of a fifth anatomy, whose true structure is known because it is a phantom. A training of three minutes "
-        "is far from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
+        "a simulated µCT (0.078 mm). A small SR-CycleGAN saw only these unpaired scans, and so did a small "
+        "Physics-Flow, which first estimates the clinical scanner. Both then enhanced the clinical scan of a fifth "
+        "anatomy, whose true structure is known because it is a phantom. Physics-Flow gives the mean of what the scan "
+        "allows, which leaves out what cannot be known, and a sample, which invents it. A training of minutes is far "
+        "from the paper's two hundred epochs, and none of these numbers may be compared with a paper's."
     )
 
 
 def _write_tissues(report: Report, tissues: dict[str, TissueError]) -> None:
     report.section("By tissue")
-    report.text(tissues_in_words(tissues, ROW))
+    for row in OUTPUTS:
+        report.text(tissues_in_words(tissues, row))
     report.text("Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.")
     add_tissues(report, tissues)
 
 
 def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, TissueError], stages: Stages) -> None:
-    with (out / "run" / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    terms = [name for name in rows[0] if name not in ("step", "epoch", "elapsed_s", "learning_rate")]
-    curves = {name: [float(row[name]) for row in rows] for name in terms}
     report.section("Training")
-    steps, seconds = len(rows), float(rows[-1]["elapsed_s"])
     report.text(
-        f"{steps} steps in {seconds:.0f} s. Every loss term before weighting; lower is better except that the "
-        "adversarial and discriminator terms balance each other and should neither vanish nor explode."
+        "Every loss term before weighting; lower is better except that the adversarial and discriminator terms balance "
+        "each other and should neither vanish nor explode."
     )
-    report.figure(
-        loss_curves([float(row["step"]) for row in rows], curves),
-        "Loss terms, raw (grey) and smoothed (blue).",
-        f"Curves of the loss terms over the steps: {', '.join(curves)}.",
-    )
+    trained = {method: _write_training(report, method, out / folder) for method, folder in RUNS.items()}
     report.section("Time and memory")
     report.table(
         ["stage", "seconds", "peak memory (MB)"],
@@ -201,7 +205,24 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
         "comparison": found.plain(),
         "tissues": {name: asdict(one) for name, one in tissues.items()},
         "stages": [{"name": name, "seconds": took, "peak_mb": peak} for name, took, peak in stages.rows],
-        "training_steps": steps,
-        "final_losses": {name: float(np.mean(values[-50:])) for name, values in curves.items()},
+        "training": trained,
     }
     save_record(out / "metrics.json", finite(facts))
+
+
+def _write_training(report: Report, method: str, run: Path) -> dict[str, Any]:
+    """Draw the loss terms of a run, and return its length and how it ended."""
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    terms = [name for name in rows[0] if name not in ("step", "epoch", "elapsed_s", "learning_rate")]
+    losses = {name: [float(row[name]) for row in rows] for name in terms}
+    report.text(f"{method}: {len(rows)} steps in {float(rows[-1]['elapsed_s']):.0f} s.")
+    report.figure(
+        loss_curves([float(row["step"]) for row in rows], losses),
+        f"Loss terms of {method}, raw (grey) and smoothed (blue).",
+        f"Curves of the loss terms over the steps: {', '.join(losses)}.",
+    )
+    return {
+        "steps": len(rows),
+        "final_losses": {name: float(np.mean(values[-50:])) for name, values in losses.items()},
+    }

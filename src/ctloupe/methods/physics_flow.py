@@ -137,10 +137,11 @@ class PhysicsFlow(Method):
         """Estimate the scanner of the clinical patches, and keep the spectra by which that of a scan is found."""
         micro = sample.micro if sample.micro_slice_average is None else sample.micro_slice_average
         fine, scale = micro[:, 0].cpu().numpy(), self.config.scale
-        found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), fine, scale)
+        spectra = AnatomySpectra.of(fine, scale)
+        found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), fine, scale, spectra)
         self.estimate.copy_(torch.tensor([getattr(found, name) for name in _ESTIMATED]))
         self.average.scanner.copy_(self.estimate[: len(SCANNER_NUMBERS)])
-        self.average.anatomy.copy_(torch.from_numpy(AnatomySpectra.of(fine, scale).power))
+        self.average.anatomy.copy_(torch.from_numpy(spectra.power))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""

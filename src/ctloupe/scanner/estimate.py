@@ -155,7 +155,9 @@ def estimate_blur_and_noise(clinical: Images, anatomy: AnatomySpectra) -> BlurAn
     return BlurAndNoise(float(BLURS[index]), float(np.sqrt(variance)), shape, misfit)
 
 
-def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEstimate:
+def estimate_scanner(
+    clinical: Images, micro: Images, scale: int, anatomy: AnatomySpectra | None = None
+) -> ScannerEstimate:
     """Estimate blur, noise and intensity relation by matching spectra and distributions.
 
     The level of the noise is the spread of the smoothest clinical regions. Blur and shape of the noise spectrum are
@@ -171,6 +173,8 @@ def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEsti
         Unpaired µCT patches, averaged over the thickness of a clinical slice.
     scale
         s.
+    anatomy
+        Spectra of `micro`, where they are known already.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEsti
     """
     if float(block_mean(micro, scale).std()) < 1e-6:
         raise ValueError("patches without contrast say nothing about the scanner")
-    found = estimate_blur_and_noise(clinical, AnatomySpectra.of(micro, scale))
+    found = estimate_blur_and_noise(clinical, anatomy or AnatomySpectra.of(micro, scale))
     coarse, shape = _coarse(micro, found.blur, scale), found.spectrum
     noise = _noise(coarse.shape, found.noise**2, shape)
     gain, offset = _line(coarse, clinical)
@@ -190,9 +194,16 @@ def estimate_scanner(clinical: Images, micro: Images, scale: int) -> ScannerEsti
 
 
 def _coarse(micro: Images, blur: float, scale: int) -> Images:
-    taps = gaussian_taps(blur * scale)
-    blurred = spread(spread(micro, taps, 1), taps, 2) if blur else micro
-    return block_mean(blurred, scale)
+    """Blur and average: along either axis one product with a matrix, which is many times faster than to convolve."""
+    rows, columns = (_blurring(length, blur, scale) for length in micro.shape[1:])
+    return np.asarray(rows @ micro @ columns.T)
+
+
+def _blurring(length: int, blur: float, scale: int) -> Images:
+    """Matrix ``(length / s, length)`` of the point spread, outermost pixels going on beyond the border, and the mean."""
+    points = np.eye(length, dtype=np.float32)[None]
+    blurred = spread(points, gaussian_taps(blur * scale), 1) if blur else points
+    return np.asarray(blurred[0].reshape(length // scale, scale, length).mean(1))
 
 
 def _fit(

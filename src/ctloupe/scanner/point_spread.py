@@ -14,6 +14,9 @@ FWHM_PER_SIGMA: Final = 2.3548200450309493
 TRUNCATION: Final = 3.0
 """Standard deviations at which the point spread ends unless its radius is given."""
 
+HALF: Final = 0.5 + 1e-6
+"""What is added before digits are cut off; a little more than a half, so that rounding errors do not decide a tie."""
+
 
 def gaussian_taps(sigma: float, radius: int | None = None) -> NDArray[np.float64]:
     """Return a sampled Gaussian whose sum is 1, of the values that `scipy.ndimage.gaussian_filter1d` uses.
@@ -30,7 +33,7 @@ def gaussian_taps(sigma: float, radius: int | None = None) -> NDArray[np.float64
     array of shape (2·radius + 1,)
     """
     if radius is None:
-        radius = int(TRUNCATION * sigma + 0.5)
+        radius = int(TRUNCATION * sigma + HALF)
     at = np.arange(-radius, radius + 1)
     if sigma <= 0:
         return (at == 0).astype(np.float64)

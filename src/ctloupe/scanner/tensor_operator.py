@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ctloupe.scanner.noise import LOWEST, plane_frequency
 from ctloupe.scanner.operator import ScannerOperator
-from ctloupe.scanner.point_spread import TRUNCATION
+from ctloupe.scanner.point_spread import HALF, TRUNCATION
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.geometry import Triple
 
@@ -40,7 +40,7 @@ def gaussian_taps(sigma: Tensor, radius: int | None = None) -> Tensor:
     Tensor of shape (n, 2·radius + 1)
     """
     wide = sigma.reshape(-1, 1)
-    own = (TRUNCATION * wide.detach() + 0.5).floor()
+    own = (TRUNCATION * wide.detach() + HALF).floor()
     reach = int(own.max()) if radius is None else radius
     at = torch.arange(-reach, reach + 1, device=sigma.device, dtype=sigma.dtype)
     taps = torch.exp(-0.5 * (at / wide.clamp_min(_NARROWEST)).square())

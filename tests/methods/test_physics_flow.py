@@ -1,0 +1,104 @@
+"""Physics-Flow: its pairs come from a whole range of scanners, its start is the posterior mean, its average is kept."""
+
+import json
+
+import pytest
+import torch
+
+from ctloupe import methods
+from ctloupe.methods.base import Batch
+from ctloupe.methods.package import load_package
+from ctloupe.train.loop import train
+from plain_backend import PlainBackend, random_batch
+from small_config import SMALL_BY_METHOD
+
+
+def build(**changes):
+    kind = methods.get("physics-flow")
+    torch.manual_seed(0)
+    return kind(kind.configure("tiny", SMALL_BY_METHOD["physics-flow"] | changes))
+
+
+def test_scanners_are_drawn_from_the_whole_range_or_around_the_estimate():
+    drawn = build(near_fraction=0.0, blur_range=(0.2, 1.0), noise_range=(0.0, 0.08)).scanners(500)
+    assert 0.2 <= drawn.blur.min() < 0.25 and 0.95 < drawn.blur.max() <= 1.0
+    assert drawn.noise.min() >= 0 and 0.07 < drawn.noise.max() <= 0.08
+    method = build(near_fraction=1.0)
+    method.estimate[:4] = torch.tensor([0.5, 0.04, 1.0, 0.3])
+    close = method.scanners(500)
+    assert close.blur.min() >= 0.4 and close.blur.max() <= 0.6
+    assert torch.all(close.rise == 1.0)
+
+
+def test_a_share_of_each_batch_learns_the_mean_and_the_rest_the_flow():
+    seen = []
+
+    class Watching(PlainBackend):
+        def forward(self, trainable, *inputs):
+            seen.append(inputs[2])
+            return super().forward(trainable, *inputs)
+
+    method = build(mean_fraction=0.25)
+    method.step(random_batch(method, 8), Watching(method))
+    (time,) = seen
+    assert torch.equal(time[:2], torch.zeros(2)) and time[2:].min() > 0 and time[2:].max() < 1
+
+
+def test_the_mean_does_not_depend_on_the_guess():
+    method = build()
+    scan, scanner = torch.rand(1, 1, 12, 12) - 0.5, torch.tensor([[0.4, 0.02, 1.0, 0.3]])
+    one, other = (method.network(scan, torch.randn(1, 1, 48, 48), torch.zeros(1), scanner) for _ in range(2))
+    assert torch.equal(one, other)
+    later = [method.network(scan, torch.randn(1, 1, 48, 48), torch.full((1,), 0.5), scanner) for _ in range(2)]
+    assert not torch.equal(*later)
+
+
+def test_the_network_is_told_the_scanner():
+    method = build()
+    for block in method.network.trunk:
+        torch.nn.init.normal_(block.affine.weight)
+    scan, guess = torch.rand(1, 1, 12, 12) - 0.5, torch.zeros(1, 1, 48, 48)
+    smooth, sharp = (
+        method.network(scan, guess, torch.zeros(1), torch.tensor([[blur, 0.02, 1.0, 0.3]])) for blur in (1.0, 0.3)
+    )
+    assert not torch.allclose(smooth, sharp)
+
+
+def test_the_average_follows_the_network_and_is_what_enhances():
+    method = build(average=0.5)
+    backend = PlainBackend(method)
+    before = {name: value.clone() for name, value in method.enhancer().flow.state_dict().items()}
+    method.step(random_batch(method), backend)
+    after, network = method.enhancer().flow.state_dict(), method.network.state_dict()
+    for name, value in after.items():
+        # After one step the past weighs (1 + 1) / (10 + 1).
+        assert torch.allclose(value, before[name] * 2 / 11 + network[name] * 9 / 11, atol=1e-6)
+
+
+def test_gradients_are_limited():
+    method = build(gradient_limit=1e-3)
+    optimiser = method.optimisers()["flow"]
+    for parameter in method.network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser.step()
+    norm = torch.cat([p.grad.flatten() for p in method.network.parameters()]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_examining_finds_the_scanner_and_the_spectra_that_travel_with_the_model():
+    method = build(patch_size=32)
+    assert method.enhancer().spectra() is None
+    sample = random_batch(method, 16)
+    method.examine(Batch(0.5 * sample.clinical - 0.3, sample.micro))
+    found = method.findings()
+    assert found["gain"] > 0 and method.enhancer().scanner[0].item() == pytest.approx(found["blur"], abs=1e-4)
+    assert method.enhancer().spectra().power.shape == (25, 15)
+
+
+def test_the_package_holds_what_samples_need(settings):
+    made = settings(method="physics-flow", steps=1)
+    train(made)
+    package = load_package(made.out / "model")
+    assert package.enhancer.spectra() is not None
+    findings = json.loads((made.out / "manifest.json").read_text())["findings"]
+    assert set(findings) == {"blur", "noise", "rise", "roll_off", "gain", "offset", "misfit"}
