@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ctloupe.enhance.exact import ExactSliceEnhancer
 from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.tiles import Range
 from ctloupe.enhance.noise_of_place import noise_of_place
 from ctloupe.enhance.options import EnhanceOptions
@@ -19,6 +21,7 @@ from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.networks.flow.mean import MeanNetwork
 from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
@@ -52,10 +55,13 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         tell: Callable[[str], None] = lambda text: None,
         corner: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(model, options, spacing, tiling, tell)
+        flow = model.network
+        if not isinstance(flow, FlowEnhancer):
+            raise ValueError("a flow slice enhancer needs a flow")
+        flow = flow.to("cpu").float()
+        super().__init__(replace(model, network=MeanNetwork(flow)), options, spacing, tiling, tell)
         self.corner = corner
-        flow = self.network.plain
-        assert isinstance(flow, FlowEnhancer)
+        self._flow = rewritten(flow, self.precision).to(self.device)
         image = torch.zeros(1, 1, _TRACED, _TRACED)
         guess = torch.zeros(1, self.scale**2, _TRACED, _TRACED)
         self._reach = trace(partial(flow.advanced, time=0.5, until=1.0), image, guess)
@@ -94,7 +100,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _sample(self, image: Tensor, tiles: list[Tile], index: int, sample: int) -> Tensor:
         """One sample in HU where `tiles` are; elsewhere the result means nothing."""
-        flow = self.network.network
+        flow = self._flow
         assert isinstance(flow, FlowEnhancer)
         guess = self._noise(image.shape[-2:], index, sample).mul_(flow.spread)
         steps = self.options.steps

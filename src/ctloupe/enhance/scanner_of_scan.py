@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.images.windows import IntensityWindow
@@ -16,6 +18,10 @@ from ctloupe.volume.volume import Volume
 _DISAGREEMENT: Final = 0.25
 """Difference of two blurs, in voxels of the scan, that is warned of: a little more than the error of either."""
 
+_CUT_OFF: Final = 0.05
+"""Share of the voxels of a patch at an end of the window above which its noise is cut off, as in air."""
+
+_FEWEST: Final = 8
 _MISFIT: Final = 0.35
 """Misfit of two spectra above which µCT and scan show different things."""
 
@@ -50,7 +56,7 @@ def told_the_scanner(
     try:
         if spectra is None:
             raise ValueError("this model knows no µCT")
-        found = estimate_blur_and_noise(patches[:, 0].cpu().numpy(), spectra)
+        found = estimate_blur_and_noise(_within_the_window(patches[:, 0].cpu().numpy()), spectra)
     except ValueError as error:
         tell(f"scanner: not found ({error}); taken as that of the training data")
         return network
@@ -68,3 +74,9 @@ def told_the_scanner(
             tell("warning: the two estimates of the blur disagree; compare the results of both before trusting either")
     numbers = {"blur": found.blur, "noise": found.noise}
     return network.with_scanner(numbers | {"rise": found.spectrum.rise, "roll_off": found.spectrum.roll_off})
+
+
+def _within_the_window(patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Patches whose values the window has not cut off; all where these are too few."""
+    kept = (np.abs(patches) >= 1).mean((1, 2)) <= _CUT_OFF
+    return patches[kept] if np.count_nonzero(kept) >= _FEWEST else patches

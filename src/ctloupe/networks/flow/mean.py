@@ -1,0 +1,66 @@
+"""The posterior mean of a flow for one scanner, as a network of convolutions alone."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.blocks import full_precision
+from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.networks.flow.network import ConditionedBlock
+from ctloupe.networks.plain import PlainBlock
+from ctloupe.networks.split import SplitNetwork
+
+
+class MeanNetwork(SplitNetwork):
+    """What a `FlowEnhancer` computes, with time 0 and its scanner folded into the weights.
+
+    Gain and offset of a block follow a convolution, so that they are part of it as soon as they are constant.
+
+    Parameters
+    ----------
+    enhancer
+        The flow, with the scanner that it is to undo.
+    """
+
+    @torch.no_grad()
+    def __init__(self, enhancer: FlowEnhancer) -> None:
+        super().__init__()
+        flow = enhancer.flow
+        condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.scanner[None])
+        self.scale, self.step = flow.scale, flow.step
+        self.head, self.up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
+        self.trunk = nn.Sequential(*(_folded(block, condition) for block in flow.trunk))
+        self.leaving = nn.Sequential(*(_folded(block, condition) for block in flow.leaving))
+
+    def coarse_features(self, image: Tensor) -> Tensor:
+        """Return the features ``(n, width, h, w)`` behind the trunk."""
+        found: Tensor = self.trunk(self.head(image))
+        return found
+
+    def render(self, features: Tensor, image: Tensor) -> Tensor:
+        """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        fine = self.leaving(F.pixel_shuffle(self.up(features), 2))
+        detail = full_precision(F.pixel_shuffle(self.exit(fine), self.step))
+        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
+
+
+def _folded(block: nn.Module, condition: Tensor) -> PlainBlock:
+    """A block whose gain and offset are part of its first convolution."""
+    assert isinstance(block, ConditionedBlock)
+    gain, offset = block.affine(condition)[0].chunk(2)
+    made = PlainBlock(block.first.in_channels, 1.0)
+    first, activation, second = copy.deepcopy(block.first), copy.deepcopy(block.activation), copy.deepcopy(block.second)
+    assert first.bias is not None
+    weight, bias = first.weight * (1 + gain).view(-1, 1, 1, 1), first.bias * (1 + gain) + offset
+    first.weight, first.bias = _constant(weight), _constant(bias)
+    made.body = nn.Sequential(first, activation, second)
+    return made
+
+
+def _constant(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().clone(), requires_grad=False)
