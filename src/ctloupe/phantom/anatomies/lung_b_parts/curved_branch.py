@@ -34,7 +34,7 @@ class CurvedBranch:
     walls : (n,) in mm
         Mean thickness of the wall around each point; 0 where there is none.
     shifts : (n, 3) in mm
-        From the middle of the inside to the middle of the outside, so that the wall is thicker on one side.
+        Displacement of the outside against the inside, which makes the wall thicker on one side.
     """
 
     kind: Kind
