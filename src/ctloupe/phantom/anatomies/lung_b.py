@@ -63,7 +63,7 @@ def lung_b_anatomy(
     shape: Shape,
     seed: int,
     spacing: float = 0.078125,
-    air_space_mm: float = 0.34,
+    air_space_mm: float = 0.32,
     septum_mm: float = 0.12,
     parenchyma_hu: float = -830.0,
     nodule: bool = False,

@@ -15,11 +15,11 @@ from ctloupe.phantom.anatomies.lung_b_parts.random_fields import Shape, band_lim
 # A line through nodal surfaces of a field of wave number k crosses them k / (π √3) times a length; three pairs of
 # fields share the surfaces, half of each of which lies below the third field.
 _CROSSINGS_A_WAVE = 2 / np.sqrt(3) * 3 / 2
-_SPREAD = 0.3
+_SPREAD = 0.22
 _FLATTEST = 0.3
 _SLOW_MM = 6.0
-_SLOW = 0.15
-_THICKNESS_VARIES = 0.6
+_SLOW = 0.1
+_THICKNESS_VARIES = 0.35
 _LAYERS = 16
 _SAMPLED_EVERY = 7
 
