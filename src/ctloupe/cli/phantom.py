@@ -48,6 +48,7 @@ def phantom(
     """Make an anatomy and scan it twice, clinically and by µCT.
 
     Example: ctloupe phantom --kind lung --size 64 512 512 --seed 7 --out phantom
+    Example: ctloupe phantom --kind lung-b --seed 7 --set holes=6 --out second
     Example: ctloupe phantom --kind temporal-bone --size 64 512 512 --seed 7 --kernel sharp --out ear
     """
     import json

@@ -42,6 +42,19 @@ def test_the_published_suite_has_the_cases_that_it_promises():
     assert not {case.seed for case in suite.cases} & {spec.seed for spec in suite.specimens.values()}
 
 
+def test_the_suite_of_the_second_lung_family_asks_the_same_of_other_lungs():
+    first, second = load_suite("lung-v1"), load_suite("lung-b-v1")
+    assert {case.anatomy for case in second.cases} == {spec.anatomy for spec in second.specimens.values()} == {"lung-b"}
+    assert second.windows["lung"] == first.windows["lung"] and len(second.cases) == len(first.cases)
+    for one, other in zip(first.cases, second.cases, strict=True):
+        if one.anatomy == "lung":
+            assert (one.key, one.size, one.kernel, one.noise_hu, one.options) == (
+                (other.key, other.size, other.kernel, other.noise_hu, other.options)
+            )
+    seeds = [spec.seed for suite in (first, second) for spec in (*suite.cases, *suite.specimens.values())]
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_a_phantom_of_a_suite_is_decided_by_its_specification():
     spec = PhantomSpec(anatomy="lung", seed=4, size=(8, 48, 48), kernel="sharp", noise_hu=30)
     one, same = spec.make(4), spec.make(4)

@@ -37,12 +37,12 @@ EVERY = pytest.mark.parametrize("name", names())
 def test_an_anatomy_is_listed_under_its_own_name_and_the_default_is_the_first():
     assert [one.name for one in anatomies()] == names()
     assert names()[: len(BUILT_IN)] == list(BUILT_IN) and names()[0] == DEFAULT
-    with pytest.raises(OptionError, match="'spleen'; there are: lung, temporal-bone"):
+    with pytest.raises(OptionError, match="'spleen'; there are: lung, temporal-bone, lung-b"):
         get("spleen")
 
 
-def test_no_two_anatomies_share_a_label_but_outside():
-    numbers = [number for one in anatomies() for number in one.tissues() if number]
+def test_no_two_organs_share_a_label_but_outside():
+    numbers = [int(number) for labels in {one.labels for one in anatomies()} for number in labels if number]
     assert len(set(numbers)) == len(numbers)
     assert tissue_names() == {0: "outside"} | {n: t for one in anatomies() for n, t in one.tissues().items()}
     assert tissue_names()[2] == "airway lumen" and tissue_names()[12] == "fluid"
@@ -67,6 +67,13 @@ def test_an_anatomy_is_built_with_its_labels_in_its_window_and_within_16_bits_of
     assert 2500 + (made.hu.max() + 1000.0) * one.micro.gain < 2**15
     same, other = (one.make((16, 48, 48), seed, one.usual.spacing, {}) for seed in (5, 6))
     assert np.array_equal(made.hu, same.hu) and not np.array_equal(made.hu, other.hu)
+
+
+@EVERY
+def test_families_of_one_organ_are_shown_scanned_and_judged_alike(name):
+    one, first = get(name), of_labels(get(name).tissues())
+    alike = ("labels", "display", "micro", "structures", "walls")
+    assert all(getattr(one, part) == getattr(first, part) for part in alike)
 
 
 def test_labels_say_which_anatomy_they_are_of():
@@ -103,7 +110,7 @@ def test_options_of_an_anatomy_are_completed_and_checked():
 def test_a_plug_in_that_cannot_stand_beside_the_others_is_refused(monkeypatch, made, message):
     monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(KIDNEY=replace(LUNG, name="kidney", labels=Few)))
     monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("kidney", made, group)])
-    assert registry.names() == ["lung", "temporal-bone", "kidney"]
+    assert registry.names() == ["lung", "temporal-bone", "lung-b", "kidney"]
     with pytest.raises(OptionError, match=message):
         registry.get("kidney")
 

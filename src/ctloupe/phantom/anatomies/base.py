@@ -74,7 +74,8 @@ class Anatomy:
         The same in a sentence: "temporal bone".
     labels
         Label numbers; 0 is outside. All other numbers differ from those of every other anatomy, since labels alone
-        say which anatomy they are of. The name of a tissue is the member's name in lower-case words.
+        say which anatomy they are of; but for families of one organ, which have the same enumeration and the same
+        rules. The name of a tissue is the member's name in lower-case words.
     build : (shape, seed, spacing, options) → GroundTruth
         What makes the block on an isotropic grid of `spacing` mm; `options` is of the type `options`.
     display : (low, high) in HU

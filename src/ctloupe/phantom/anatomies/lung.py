@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -27,7 +27,7 @@ from ctloupe.phantom.anatomies.lung_parts.trees import Branch
 from ctloupe.phantom.foam import alveolar_diameter, cell_voxels
 from ctloupe.phantom.micro import AIR_HU, MICRO_AIR, MicroContrast
 from ctloupe.phantom.structure_rule import StructureRule
-from ctloupe.phantom.tubes import draw
+from ctloupe.phantom.tubes import Tube, draw
 
 TISSUE_HU: Final = 40.0
 NODULE_HU: Final = 30.0
@@ -109,7 +109,14 @@ def lung_anatomy(
     OptionError
         If an option is outside its range.
     """
-    _check(shape, spacing, alveolus_mm, parenchyma_hu)
+    check_block(
+        shape,
+        {
+            "spacing": (spacing, 0.02, 0.15),
+            "alveolus_mm": (alveolus_mm, 0.25, 0.4),
+            "parenchyma_hu": (parenchyma_hu, -900.0, -750.0),
+        },
+    )
     streams = iter(np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(5))
     extent = np.array(shape) * spacing
     margin = np.maximum((np.array([14.0, 9.0, 9.0]) - extent) / 2, 1.5)
@@ -117,60 +124,92 @@ def lung_anatomy(
     septa = Septa(low, high, lobule_mm, septum_mm, next(streams))
     branches = bronchovascular_trees(low, high, extent, septa, next(streams))
     edge = cell_voxels(alveolus_mm, spacing)
-    tissue = parenchyma(shape, spacing, edge, _share_of(parenchyma_hu), next(streams))
+    tissue = parenchyma(shape, spacing, edge, tissue_share(parenchyma_hu), next(streams))
     labels = np.full(shape, LungLabel.PARENCHYMA, dtype=np.uint8)
-    _add_septa(tissue, labels, septa, spacing)
+    add_septa(tissue, labels, *septa.coverage(shape, spacing))
     if nodule:
-        block, share = lobulated_nodule(shape, spacing, next(streams))
-        tissue[block] += share * (_share_of(NODULE_HU) - tissue[block])
-        labels[block][share >= 0.5] = LungLabel.NODULE
-    _add_trees(tissue, labels, branches, spacing)
-    tissue *= TISSUE_HU - AIR_HU
-    tissue += AIR_HU
-    hu = np.rint(tissue, out=tissue).astype(np.int16)
-    return LungAnatomy(hu, labels, tuple(branches), spacing, edge)
+        add_nodule(tissue, labels, *lobulated_nodule(shape, spacing, next(streams)))
+    kinds = {kind: [one for one in branches if one.kind == kind] for kind in ("vein", "artery", "airway")}
+    add_vessels(tissue, labels, kinds["vein"], kinds["artery"], spacing)
+    airways = kinds["airway"]
+    add_airways(tissue, labels, draw(airways, shape, spacing, outer=True), draw(airways, shape, spacing))
+    return LungAnatomy(to_hu(tissue), labels, tuple(branches), spacing, edge)
 
 
-def _check(shape: Sequence[int], spacing: float, alveolus_mm: float, parenchyma_hu: float) -> None:
+def check_block(shape: Sequence[int], ranges: Mapping[str, tuple[float, float, float]]) -> None:
+    """Refuse a block that is too small, or an option outside its range.
+
+    Parameters
+    ----------
+    shape : (z, y, x)
+        Number of voxels.
+    ranges
+        Value, least and most of each option by its name.
+
+    Raises
+    ------
+    OptionError
+        That names the option.
+    """
     if len(shape) != 3 or min(shape) < 8:
         raise OptionError(f"phantom size is {tuple(shape)}; expected (z, y, x) with at least 8 voxels on each axis")
-    for name, value, least, most in (
-        ("spacing", spacing, 0.02, 0.15),
-        ("alveolus_mm", alveolus_mm, 0.25, 0.4),
-        ("parenchyma_hu", parenchyma_hu, -900.0, -750.0),
-    ):
+    for name, (value, least, most) in ranges.items():
         if not least <= value <= most:
             raise OptionError(f"phantom option {name} is {value:g}; choose a value from {least:g} to {most:g}")
 
 
-def _share_of(hu: float) -> float:
+def tissue_share(hu: float) -> float:
     """Share of tissue in air at which a voxel has `hu`."""
     return (hu - AIR_HU) / (TISSUE_HU - AIR_HU)
 
 
-def _add_septa(tissue: NDArray[np.float32], labels: NDArray[np.uint8], septa: Septa, spacing: float) -> None:
-    where, share = septa.coverage((tissue.shape[0], tissue.shape[1], tissue.shape[2]), spacing)
+def to_hu(tissue: NDArray[np.float32]) -> NDArray[np.int16]:
+    """HU of voxels by their share of tissue, which is overwritten."""
+    tissue *= TISSUE_HU - AIR_HU
+    tissue += AIR_HU
+    return np.rint(tissue, out=tissue).astype(np.int16)
+
+
+def add_septa(
+    tissue: NDArray[np.float32], labels: NDArray[np.uint8], where: NDArray[np.int64], share: NDArray[np.float32]
+) -> None:
+    """Put septa into a block, given the flat indices of the voxels they touch and their share of each."""
     flat = tissue.reshape(-1)
     flat[where] = share + (1 - share) * flat[where]
     labels.reshape(-1)[where[share >= 0.5]] = LungLabel.SEPTUM
 
 
-def _add_trees(
-    tissue: NDArray[np.float32], labels: NDArray[np.uint8], branches: Sequence[Branch], spacing: float
+def add_nodule(
+    tissue: NDArray[np.float32], labels: NDArray[np.uint8], block: tuple[slice, ...], share: NDArray[np.float32]
 ) -> None:
-    """Vessels first and airways last, so that no vessel blocks a lumen."""
+    """Put a nodule into a part of a block, given its share of every voxel there."""
+    tissue[block] += share * (tissue_share(NODULE_HU) - tissue[block])
+    labels[block][share >= 0.5] = LungLabel.NODULE
+
+
+def add_vessels(
+    tissue: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    veins: Sequence[Tube],
+    arteries: Sequence[Tube],
+    spacing: float,
+) -> None:
+    """Put vessels into a block, which come before airways, so that none blocks a lumen."""
     shape = (tissue.shape[0], tissue.shape[1], tissue.shape[2])
-    for kind, label in (("vein", LungLabel.VEIN), ("artery", LungLabel.ARTERY)):
-        share = draw([one for one in branches if one.kind == kind], shape, spacing)
+    for tubes, label in ((veins, LungLabel.VEIN), (arteries, LungLabel.ARTERY)):
+        share = draw(tubes, shape, spacing)
         tissue += share * (1 - tissue)
         labels[share >= 0.5] = label
-    airways = [one for one in branches if one.kind == "airway"]
-    share = draw(airways, shape, spacing, outer=True)
-    tissue += share * (1 - tissue)
-    labels[share >= 0.5] = LungLabel.AIRWAY_WALL
-    share = draw(airways, shape, spacing)
-    tissue *= 1 - share
-    labels[share >= 0.5] = LungLabel.AIRWAY_LUMEN
+
+
+def add_airways(
+    tissue: NDArray[np.float32], labels: NDArray[np.uint8], outside: NDArray[np.float32], inside: NDArray[np.float32]
+) -> None:
+    """Put airways into a block, given the share of every voxel within their outer and their inner surface."""
+    tissue += outside * (1 - tissue)
+    labels[outside >= 0.5] = LungLabel.AIRWAY_WALL
+    tissue *= 1 - inside
+    labels[inside >= 0.5] = LungLabel.AIRWAY_LUMEN
 
 
 def statistics(anatomy: LungAnatomy) -> dict[str, Any]:

@@ -22,6 +22,7 @@ GROUP: Final = "ctloupe.anatomies"
 BUILT_IN: Final = {
     "lung": "ctloupe.phantom.anatomies.lung:LUNG",
     "temporal-bone": "ctloupe.phantom.anatomies.temporal_bone:TEMPORAL_BONE",
+    "lung-b": "ctloupe.phantom.anatomies.lung_b:LUNG_B",
 }
 """Where the anatomies of this package are, by name."""
 
@@ -46,7 +47,7 @@ def get(name: str) -> Anatomy:
     ------
     OptionError
         If there is none of that name, or a plug-in cannot be imported, is no `Anatomy` of its entry point's name, or
-        has a label of another anatomy.
+        has a label of another anatomy without having all of them.
     """
     if name in BUILT_IN:
         module, attribute = BUILT_IN[name].split(":")
@@ -70,7 +71,7 @@ def _sound(loaded: object, entry: EntryPoint) -> Anatomy:
         raise OptionError(f"{entry.value} is no Anatomy whose name is '{entry.name}'; give both the same name")
     for other in names()[: names().index(entry.name)]:
         shared = set(loaded.tissues()) & set(get(other).tissues()) - {0}
-        if shared:
+        if shared and loaded.labels is not get(other).labels:
             raise OptionError(
                 f"anatomy '{entry.name}' has label {min(shared)}, which is of '{other}'; give its labels other numbers"
             )
@@ -83,7 +84,7 @@ def anatomies() -> tuple[Anatomy, ...]:
 
 
 def of_labels(numbers: Iterable[int]) -> Anatomy | None:
-    """Return the anatomy that label numbers are of: the one that has most of them.
+    """Return the anatomy that label numbers are of: the one that has most of them, of several the first.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""What a block of the second lung family is made of: random fields, sheets, blobs, and trees that grow by flow."""
