@@ -1,6 +1,6 @@
 """Places of a real scan as every model shows them, with what is known of them, written as a page of the docs.
 
-python benchmarks/gallery.py --scan scan/ --model SR-CycleGAN=runs/a/model --model Physics-SRGAN=runs/b/model --flow runs/c/model
+python benchmarks/gallery.py --scan scan/ --model SR-CycleGAN=runs/first/model --flow runs/physics-flow/model
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ctloupe.evaluate.metrics.mesh import mesh_by_period, tile_power, tile_side
 
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.evaluate.metrics.mesh import mesh_by_period, tile_power, tile_side
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.formats import read

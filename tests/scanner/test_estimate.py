@@ -13,16 +13,13 @@ from ctloupe.scanner.estimate import (
 )
 from ctloupe.scanner.noise import NoiseSpectrum, coloured
 from ctloupe.scanner.voxel import block_mean
+from textured_islands import textured_islands
 
 SCALE = 4
 
 
 def anatomy(count, seed, size=32 * SCALE):
-    """Textured islands: a spectrum that falls with frequency, and flat places in between."""
-    white = np.random.default_rng(seed).standard_normal((count, size, size))
-    islands = gaussian_filter(white[::-1], (0, 10, 10)) * 35
-    texture = 1 + gaussian_filter(white, (0, 2.5, 2.5)) * 4
-    return (np.tanh(np.maximum(islands - 0.7, 0)) * texture).astype(np.float32) - 0.6
+    return textured_islands(count, seed, size)
 
 
 def scanned(images, blur, noise, rise, roll_off, gain, offset, seed=5):
