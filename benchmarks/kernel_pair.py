@@ -31,9 +31,8 @@ def main():
             )
         )
     truth = truth_on_clinical_slices(pair[0].truth, pair[0].clinical).array().astype(np.float64)
-    print(
-        "| model | difference RMS, HU | contrast, HU | correlation | error RMS smooth, sharp, HU |\n|---|---|---|---|---|"
-    )
+    print("| model | difference RMS, HU | contrast, HU | correlation | error RMS smooth, sharp, HU |")
+    print("|---|---|---|---|---|")
     for name in ("bicubic", *arguments.model):
         resolver = load_model(name, scale=pair[0].truth.shape[1] // pair[0].clinical.shape[1])
         one, other = (resolver.enhance(case.clinical).array().astype(np.float64) for case in pair)

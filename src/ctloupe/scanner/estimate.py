@@ -200,7 +200,7 @@ def _coarse(micro: Images, blur: float, scale: int) -> Images:
 
 
 def _blurring(length: int, blur: float, scale: int) -> Images:
-    """Matrix ``(length / s, length)`` of the point spread, outermost pixels going on beyond the border, and the mean."""
+    """Matrix ``(length / s, length)`` of the point spread, with the outermost pixels going on, and the mean."""
     points = np.eye(length, dtype=np.float32)[None]
     blurred = spread(points, gaussian_taps(blur * scale), 1) if blur else points
     return np.asarray(blurred[0].reshape(length // scale, scale, length).mean(1))
