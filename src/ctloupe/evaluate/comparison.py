@@ -61,6 +61,11 @@ class Comparison:
     software: str = field(default_factory=lambda: f"ctloupe {version('ctloupe')}")
     notice: str = RESEARCH_NOTICE
 
+    def best(self, metric: str) -> float:
+        """Value that is best of a metric of which near values are better: the truth's own, or the ideal, or 0."""
+        truth = self.limits.get(metric) if self.better.get(metric) == "near truth" else None
+        return self.ideal.get(metric, 0.0) if truth is None else truth
+
     def plain(self) -> dict[str, Any]:
         """Return it as plain data for JSON, which has no infinity: numbers that are not finite become text."""
         found: dict[str, Any] = _plain(asdict(self))

@@ -15,8 +15,8 @@ from ctloupe.evaluate.metrics.questions import Question
 if TYPE_CHECKING:
     from ctloupe.evaluate.slices import ImageSlice, Setting
 
-Better = Literal["more", "less", "near 0", "near ideal"]
-"""Which values of a metric are better ones."""
+Better = Literal["more", "less", "near 0", "near ideal", "near truth"]
+"""Which values of a metric are better ones; `near truth`: those near what the truth itself has by the same rule."""
 
 Need = Literal["scan", "truth", "labels", "micro", "uncertainty"]
 """What has to be known besides the image, so that a metric can be measured."""
@@ -155,9 +155,13 @@ class Metric:
         """Whether it can be measured in a setting, and has a meaning there."""
         return self.needs <= setting.known and (self.where is None or self.where(setting))
 
-    def prefers(self, one: float, other: float) -> bool:
-        """Whether `one` is strictly better than `other`."""
-        return is_better(self.better, one, other, self.ideal or 0.0)
+    def best(self, truth: float | None = None) -> float:
+        """Value to be near to, where near ones are better: the `truth`, where it decides and is known, or the ideal."""
+        return truth if self.better == "near truth" and truth is not None else self.ideal or 0.0
+
+    def prefers(self, one: float, other: float, truth: float | None = None) -> bool:
+        """Whether `one` is strictly better than `other`; `truth` is what the truth itself has, where it is known."""
+        return is_better(self.better, one, other, self.best(truth))
 
 
 def is_better(better: Better, one: float, other: float, ideal: float = 0.0) -> bool:
@@ -168,16 +172,16 @@ def is_better(better: Better, one: float, other: float, ideal: float = 0.0) -> b
     better, one, other
         Direction and the two values.
     ideal
-        Value to be near to, for ``near ideal``.
+        Value to be near to, for ``near ideal`` and ``near truth``.
     """
     off_one, off_other = off_ideal(better, one, ideal), off_ideal(better, other, ideal)
     return bool(off_one > off_other if better == "more" else off_one < off_other)
 
 
-def off_ideal(better: Better, values: ArrayLike, ideal: float = 0.0) -> NDArray[np.float64]:
+def off_ideal(better: Better, values: ArrayLike, ideal: ArrayLike = 0.0) -> NDArray[np.float64]:
     """Values as they are ranked: their distances from the `ideal` where near ones are better, else themselves."""
     found = np.asarray(values, float)
-    return np.abs(found - ideal) if better.startswith("near") else found
+    return np.abs(found - np.asarray(ideal)) if better.startswith("near") else found
 
 
 def finite_mean(values: ArrayLike) -> float:

@@ -65,10 +65,11 @@ def _compared(comparison: Comparison, name: str, metric: Metric) -> Verdict | No
     ours, plain = _values(comparison, name, metric)
     if not (np.isfinite(ours) and np.isfinite(plain)):
         return None
-    one, other = off_ideal(metric.better, (ours, plain), metric.ideal or 0.0)
+    truth = comparison.limits.get(metric.label)
+    one, other = off_ideal(metric.better, (ours, plain), metric.best(truth))
     if np.isclose(one, other, rtol=_EQUAL):
         return "as good"
-    return "better" if metric.prefers(ours, plain) else "worse"
+    return "better" if metric.prefers(ours, plain, truth) else "worse"
 
 
 def _said(comparison: Comparison, name: str, metric: Metric) -> str:

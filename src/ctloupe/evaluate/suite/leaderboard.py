@@ -126,12 +126,8 @@ def leaderboard(found: Mapping[str, Comparison]) -> Leaderboard:
             )
     definitions = {metric: text for one in found.values() for metric, text in one.definitions.items()}
     better: dict[str, Better] = {metric: way for one in found.values() for metric, way in one.better.items()}
-    ideal = {metric: value for one in found.values() for metric, value in one.ideal.items()}
     rows = {
-        name: {
-            metric: _cell(found, name, metric, better.get(metric, "more"), ideal.get(metric, 0.0))
-            for metric in definitions
-        }
+        name: {metric: _cell(found, name, metric, better.get(metric, "more")) for metric in definitions}
         for name in names
     }
     limits = {
@@ -142,10 +138,11 @@ def leaderboard(found: Mapping[str, Comparison]) -> Leaderboard:
     return Leaderboard(first.protocol, tuple(found), definitions, better, rows, limits)
 
 
-def _cell(found: Mapping[str, Comparison], name: str, metric: str, better: Better, ideal: float) -> Cell:
+def _cell(found: Mapping[str, Comparison], name: str, metric: str, better: Better) -> Cell:
     values, plain = (
         np.array([one.rows[row].get(metric, np.nan) for one in found.values()]) for row in (name, BASELINE)
     )
+    ideal = [one.best(metric) for one in found.values()]
     with np.errstate(invalid="ignore"):
         off = off_ideal(better, values, ideal) - off_ideal(better, plain, ideal)
     return mean_interval(values), mean_interval(off)
