@@ -44,6 +44,7 @@ STORIES = {
     "missed": ("missed_vessels_per_cm3", (BASELINE, WRONG, "blurred")),
     "consistency": ("consistency_rms_hu", ("half a scan voxel off", WRONG, "blurred")),
     "wasserstein": ("sliced_wasserstein_to_micro", ("blurred", "sharpened", WRONG)),
+    "mesh": ("mesh_db", (BASELINE, "noisy", "meshed")),
     "hu-moments": ("m_hum_i2", ("blurred", "noisy", WRONG)),
     "decorrelation": ("decorrelation_resolution_mm", (BASELINE, WRONG, MILD)),
 }

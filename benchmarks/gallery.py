@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ctloupe.evaluate.metrics.mesh import mesh_by_period, tile_power, tile_side
 
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.evaluate.metrics.mesh import mesh_by_period, tile_power, tile_side
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.formats import read

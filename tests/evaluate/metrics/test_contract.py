@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 from ctloupe.evaluate.case_scanner import CaseScanner
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.metrics.calibration import CALIBRATION, ErrorSample
+from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
+from ctloupe.evaluate.metrics.mesh import MESH
 from ctloupe.evaluate.metrics.questions import QUESTIONS
 from ctloupe.evaluate.metrics.texture import Texture, Unpaired
 from ctloupe.evaluate.protocols.measuring import Measuring
@@ -99,10 +101,10 @@ def test_a_perfect_image_gets_the_ideal_value_or_what_the_rule_allows(cases, met
 @pytest.mark.slow
 @by_label(METRICS.values())
 def test_a_worse_image_ranks_worse(cases, metric):
-    rows, _ = of_case(cases, metric)
+    rows, limits = of_case(cases, metric)
     perfect = rows["perfect"][metric.label]
     bad = [rows[name][metric.label] for name in rows if name != "perfect"]
-    assert any(metric.prefers(perfect, other) for other in bad if np.isfinite(other))
+    assert any(metric.prefers(perfect, other, limits.get(metric.label)) for other in bad if np.isfinite(other))
 
 
 @by_label(CALIBRATION)
@@ -147,4 +149,4 @@ def test_numbers_are_fit_for_json(cases):
 
 def test_a_metric_is_left_out_where_what_it_needs_is_not_known():
     nothing = Setting(SCALE, 1, (0.1, 0.1), frozenset())
-    assert [metric.label for metric in EVERY if metric.applies(nothing)] == ["decorrelation resolution (mm)"]
+    assert [metric.label for metric in EVERY if metric.applies(nothing)] == [MESH.label, DECORRELATION_RESOLUTION.label]

@@ -30,6 +30,7 @@ def test_there_is_consistency_and_a_resolution_that_says_what_it_is(case):
         "consistency bias (HU)",
         "consistency χ²",
         "decorrelation resolution (mm)",
+        "mesh (dB)",
     }
     resolution = "decorrelation resolution (mm)"
     assert found.rows["fine"][resolution] < found.rows["bicubic"][resolution] / 2

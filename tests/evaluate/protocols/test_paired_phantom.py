@@ -98,7 +98,7 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
     assert found.rows["bicubic"]["edge width (mm)"] > 2 * found.limits["edge width (mm)"]
     assert set(found.facts["by size"]) == {"bicubic", "truth again", "truth"}
     foreign = compare_with_truth(scan, {"x": truth}, truth, labels=labels.with_data(labels.array() + np.uint8(200)))
-    assert set(foreign.limits) == {"consistency χ²"} and "by size" not in foreign.facts
+    assert set(foreign.limits) == {"mesh (dB)", "consistency χ²"} and "by size" not in foreign.facts
     assert "rules" not in foreign.facts and "vessel Dice" not in foreign.rows["x"]
     with pytest.raises(GeometryError, match="`labels`"):
         compare_with_truth(scan, {"x": truth}, truth, labels=labels.crop(slice(0, 1)))

@@ -88,6 +88,18 @@ def test_sharpening_and_noise_are_seen_by_spectrum_and_psnr_and_not_by_resolutio
     assert rows["sharpened"]["edge width (mm)"] < rows["truth"]["edge width (mm)"]
 
 
+def test_a_faint_mesh_is_seen_by_its_metric_and_by_nothing_else(rows):
+    meshed, truth = rows["meshed"], rows["truth"]
+    assert meshed["mesh (dB)"] > truth["mesh (dB)"] + 3
+    others = [row["mesh (dB)"] for name, row in rows.items() if name != "meshed"]
+    assert meshed["mesh (dB)"] > max(others) + 3
+    assert meshed["PSNR (dB)"] > rows["noisy"]["PSNR (dB)"] + 6
+    assert meshed["resolution (mm)"] == pytest.approx(truth["resolution (mm)"], rel=0.1)
+    assert meshed[DB] < 1
+    for metric in TO_MICRO:
+        assert meshed[metric] == pytest.approx(truth[metric], rel=0.2, abs=0.1)
+
+
 def test_what_blur_without_noise_does_is_left_to_the_spectrum(rows):
     assert rows["blurred"]["resolution (mm)"] < rows["bicubic"]["resolution (mm)"] / 2
     assert rows["blurred"][DB] > 10 * rows["noisy"][DB]

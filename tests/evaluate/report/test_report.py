@@ -154,12 +154,14 @@ def test_words_say_better_and_worse_in_the_right_direction():
         "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5, "consistency χ²": 2.5},
         "mine": {"PSNR (dB)": 21, "MAE (HU)": 120, "consistency bias (HU)": 0.5, "SSIM": 0.5, "consistency χ²": 0.4},
     }
-    text = " ".join(in_words(PAIRED_PHANTOM.comparison(rows), "mine"))
+    rows["bicubic"]["mesh (dB)"], rows["mine"]["mesh (dB)"] = -0.5, 0.9
+    text = " ".join(in_words(PAIRED_PHANTOM.comparison(rows, limits={"mesh (dB)": 0.8}), "mine"))
     assert "PSNR (dB) 21, better than bicubic" in text
     assert "MAE (HU) 120, worse than bicubic" in text
     assert "consistency bias (HU) 0.5, better than" in text
     assert "SSIM 0.5, as good as" in text
     assert "consistency χ² 0.4, better than" in text
+    assert "mesh (dB) 0.9, better than" in text
 
 
 @pytest.mark.parametrize(

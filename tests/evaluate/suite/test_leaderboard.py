@@ -57,6 +57,20 @@ def test_nearer_to_the_ideal_is_better_from_either_side():
     assert marks["far below"] == marks["far above"] == "▼"
 
 
+def test_nearer_to_what_the_truth_has_in_each_case_is_better():
+    label = "mesh (dB)"
+
+    def case(k):
+        truth = 1.0 + k
+        rows = {"bicubic": truth - 1.5, "like the truth": truth + 0.5, "below bicubic": truth - 2.5, "above": truth + 6}
+        values = {name: {label: value + 0.01 * k} for name, value in rows.items()}
+        return PAIRED_PHANTOM.comparison(values, data={"scan": str(k)}, limits={label: truth})
+
+    _, body = leaderboard({f"case {k}": case(k) for k in range(6)}).texts([label])
+    marks = {name: cell[-1] for name, cell in body}
+    assert marks["like the truth"] == "▲" and marks["below bicubic"] == marks["above"] == "▼"
+
+
 def test_fewer_than_three_cases_have_no_interval():
     value, difference = leaderboard({"only": result()}).rows["mine"]["PSNR (dB)"]
     assert np.isnan(value.low) and not difference.excludes_zero

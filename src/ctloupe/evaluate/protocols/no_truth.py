@@ -7,6 +7,7 @@ from typing import Final
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.consistency import CONSISTENCY
 from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
+from ctloupe.evaluate.metrics.mesh import MESH
 from ctloupe.evaluate.metrics.scan_chi2 import CONSISTENCY_CHI2
 from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
 from ctloupe.evaluate.protocols.base import Protocol
@@ -18,7 +19,7 @@ NO_TRUTH: Final = Protocol(
     "no-truth",
     2,
     "the scan itself and, when given, unpaired µCT",
-    (*CONSISTENCY, CONSISTENCY_CHI2, DECORRELATION_RESOLUTION, *TEXTURE_OF_MICRO),
+    (*CONSISTENCY, CONSISTENCY_CHI2, DECORRELATION_RESOLUTION, MESH, *TEXTURE_OF_MICRO),
 )
 
 

@@ -8,6 +8,7 @@ from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.airway_walls import WALLS
 from ctloupe.evaluate.metrics.consistency import CONSISTENCY
 from ctloupe.evaluate.metrics.fidelity import FIDELITY
+from ctloupe.evaluate.metrics.mesh import MESH
 from ctloupe.evaluate.metrics.resolution import DETAIL
 from ctloupe.evaluate.metrics.scan_chi2 import CONSISTENCY_CHI2
 from ctloupe.evaluate.metrics.spectrum import SPECTRUM_DISTANCE
@@ -22,7 +23,17 @@ PAIRED_PHANTOM: Final = Protocol(
     "paired-phantom",
     1,
     "the truth of the same anatomy",
-    (*FIDELITY, *DETAIL, SPECTRUM_DISTANCE, *CONSISTENCY, CONSISTENCY_CHI2, *STRUCTURES, *WALLS, *TEXTURE_OF_MICRO),
+    (
+        *FIDELITY,
+        *DETAIL,
+        SPECTRUM_DISTANCE,
+        MESH,
+        *CONSISTENCY,
+        CONSISTENCY_CHI2,
+        *STRUCTURES,
+        *WALLS,
+        *TEXTURE_OF_MICRO,
+    ),
 )
 """Numbers that were called ``paired-truth`` before have the same definitions as far as they go."""
 

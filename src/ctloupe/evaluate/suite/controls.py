@@ -52,6 +52,14 @@ def misplaced_texture_blurred(truth: Fine, scale: int) -> Fine:
     return blurred(misplaced_texture(truth, scale), scale)
 
 
+def meshed(truth: Fine, scale: int) -> Fine:
+    """The truth under a faint pattern of 40 HU that is the same in every voxel of the scan."""
+    pattern = np.random.default_rng(0).normal(size=(scale, scale))
+    pattern = 40 * (pattern - pattern.mean()) / pattern.std()
+    _, height, width = truth.shape
+    return truth + np.tile(pattern, (height // scale, width // scale)).astype(np.float32)
+
+
 CONTROLS: Final[dict[str, Control]] = {
     "half a scan voxel off": half_a_voxel_off,
     "blurred": blurred,
@@ -59,6 +67,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "sharpened": sharpened,
     "texture in the wrong place": misplaced_texture,
     "texture in the wrong place, blurred": misplaced_texture_blurred,
+    "meshed": meshed,
 }
 
 
