@@ -47,7 +47,7 @@ def enhance(
         int,
         typer.Option(help="Passes with dropout to average, or samples of physics-flow; also writes their deviation."),
     ] = 0,
-    output: Annotated[str, typer.Option(help="Of physics-flow: mean, or sample (that of --seed).")] = "mean",
+    output: Annotated[str, typer.Option(help="What physics-flow gives: mean, or sample (that of --seed).")] = "mean",
     steps: Annotated[int, typer.Option(help="Steps in which physics-flow draws a sample.")] = 4,
     uncertainty: Annotated[
         Path | None,

@@ -43,7 +43,7 @@ class EnhanceOptions(BaseModel):
         Number of passes with different dropout masks that are averaged; 0: one pass without dropout. Of a flow: number
         of samples whose standard deviation is found.
     output, steps
-        Of a flow: its posterior ``mean``, or a ``sample``, the one of the seed; and how many steps lead to a sample.
+        What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample.
     match_histograms, median
         Where `stitch` is ``patches``, give each generated patch the histogram of its enlarged clinical patch, and
         filter each slice with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.

@@ -15,8 +15,8 @@ from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
-from ctloupe.scanner.draw import DrawnScanners, ScannerRange, near
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
+from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 
 _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
 _NEAR = (0.2, 0.5, 0.0, 0.2)

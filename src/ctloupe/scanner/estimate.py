@@ -120,7 +120,7 @@ class BlurAndNoise:
     spectrum
         Shape of the power spectrum of the noise.
     misfit
-        Of the spectra.
+        Root mean square of the natural logarithm of modelled over measured power, over frequencies.
     """
 
     blur: float

@@ -71,7 +71,7 @@ class FlowEnhancer(SplitNetwork):
             Difference to the bicubic enlargement at `time`, with the fine pixels of a scan voxel as channels
             (`torch.nn.functional.pixel_unshuffle`).
         time, until
-            In [0, 1]. At 0 the guess is noise of deviation `spread`, at 1 it is a sample.
+            Times in [0, 1]. At 0 the guess is noise of deviation `spread`, at 1 it is a sample.
 
         Returns
         -------

@@ -110,7 +110,7 @@ class FlowNetwork(nn.Module):
         guess : (n, 1, s·h, s·w)
             Guess of that difference, noisy before time 1.
         time : (n,)
-            In [0, 1].
+            Times in [0, 1].
         scanner : (n, 4)
             See `SCANNER_NUMBERS`.
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ctloupe.scanner.draw import DrawnScanners, ScannerRange, near
+from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 
 
 def scanner(count, **values):
