@@ -23,18 +23,22 @@ def main():
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--noise", type=float, nargs=2, default=[5.0, 30.0], help="HU with the smooth and sharp kernel")
     arguments = parser.parse_args()
+    models = {name: load_model(name) for name in arguments.model}
+    scale = next(iter(models.values())).scale
     pair = []
     for kernel, noise in zip(("smooth", "sharp"), arguments.noise, strict=True):
         pair.append(
             make_phantom(
-                arguments.kind, tuple(arguments.size), arguments.seed, PhantomConfig(kernel=kernel, noise_hu=noise)
+                arguments.kind,
+                tuple(arguments.size),
+                arguments.seed,
+                PhantomConfig(scale=scale, slices=scale, kernel=kernel, noise_hu=noise),
             )
         )
     truth = truth_on_clinical_slices(pair[0].truth, pair[0].clinical).array().astype(np.float64)
     print("| model | difference RMS, HU | contrast, HU | correlation | error RMS smooth, sharp, HU |")
     print("|---|---|---|---|---|")
-    for name in ("bicubic", *arguments.model):
-        resolver = load_model(name, scale=pair[0].truth.shape[1] // pair[0].clinical.shape[1])
+    for name, resolver in {"bicubic": load_model("bicubic", scale), **models}.items():
         one, other = (resolver.enhance(case.clinical).array().astype(np.float64) for case in pair)
         difference, contrast = np.sqrt(np.mean((one - other) ** 2)), (one.std() + other.std()) / 2
         alike = np.corrcoef(one.ravel(), other.ravel())[0, 1]

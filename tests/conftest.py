@@ -12,7 +12,7 @@ from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.settings import TrainSettings
 from ctloupe.volume.volume import Volume
-from small_config import SMALL, SMALL_BY_METHOD
+from small_config import SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
 
@@ -71,16 +71,26 @@ def settings(small_bank: Path, tmp_path: Path):
 @pytest.fixture(scope="session")
 def tiny_model(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package from two steps of training."""
+    return _trained("sr-cyclegan", small_bank, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_flow(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of Physics-Flow from two steps of training."""
+    return _trained("physics-flow", small_bank, tmp_path_factory)
+
+
+def _trained(method: str, bank: Path, folders: pytest.TempPathFactory) -> Path:
     from ctloupe.train.loop import train
 
-    config = methods.get("sr-cyclegan").configure("tiny", SMALL)
+    config = methods.get(method).configure("tiny", SMALL_BY_METHOD[method])
     return train(
         TrainSettings(
-            method="sr-cyclegan",
+            method=method,
             preset="tiny",
             config=config.model_dump(mode="json"),
-            bank=small_bank,
-            out=tmp_path_factory.mktemp("runs") / "tiny",
+            bank=bank,
+            out=folders.mktemp("runs") / "tiny",
             steps=2,
             accelerator="cpu",
         )

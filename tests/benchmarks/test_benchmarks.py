@@ -6,14 +6,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from ctloupe.volume.formats import write
+from ctloupe.volume.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.slow
-def test_the_benchmarks_shown_run(tiny_model, tmp_path):
+def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
+    scan = Volume(np.random.default_rng(0).normal(-800, 60, (3, 64, 64)).astype(np.int16), (0.6, 0.6, 0.6))
+    write(scan, tmp_path / "scan.nii.gz")
+    gallery = [
+        "--scan",
+        tmp_path / "scan.nii.gz",
+        "--model",
+        f"tiny={tiny_model}",
+        "--flow",
+        tiny_flow,
+        "--samples",
+        "2",
+    ]
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
@@ -23,6 +39,16 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4", "--patch-size", "12"],
         "benchmarks/enhance.py": ["--size", "32", "--width", "16", "--repeats", "1"],
+        "benchmarks/gallery.py": [
+            *gallery,
+            "--side",
+            "16",
+            "--image",
+            tmp_path / "gallery.png",
+            "--page",
+            tmp_path / "gallery.md",
+        ],
+        "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
         "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
@@ -37,6 +63,7 @@ def test_the_benchmarks_shown_run(tiny_model, tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("|") > 10
     assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
+    assert "scanner: " in (tmp_path / "gallery.md").read_text(encoding="utf-8")
 
 
 SUITE = """
