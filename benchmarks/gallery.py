@@ -78,9 +78,12 @@ def main():
     places, told = arguments.place or [middle], []
     flow = load_model(arguments.flow)
     rows = {"bicubic": Row(load_model("bicubic", flow.scale), scan)}
+    trained = {}
     for text in arguments.model:
         name, _, folder = text.partition("=")
-        rows[name] = Row(load_model(folder), scan)
+        model = load_model(folder)
+        rows[name], trained[name] = Row(model, scan), model.model.training
+    trained["Physics-Flow"] = flow.model.training
     rows["Physics-Flow, mean"] = Row(flow.with_options(samples=arguments.samples), scan, told.append)
     rows["Physics-Flow, a sample"] = Row(flow.with_options(output="sample"), scan)
     coarse = scan.spacing[1], scan.spacing[2]
@@ -99,7 +102,7 @@ def main():
                 spread = View(f"σ of {arguments.samples} samples", sigma, fine, (0.0, 200.0))
         views.append(spread)
     arguments.image.write_bytes(panel(views, rows=len(places)))
-    arguments.page.write_text(page(arguments, places, meshes, told), encoding="utf-8")
+    arguments.page.write_text(page(arguments, places, meshes, told, trained), encoding="utf-8")
     print(table(places, meshes))
 
 
@@ -109,8 +112,12 @@ def table(places, meshes):
     return "\n".join(lines)
 
 
-def page(arguments, places, meshes, told):
+def page(arguments, places, meshes, told, trained):
     """The page in Markdown."""
+    effort = "\n".join(
+        f"* {name}: preset `{one['preset']}`, {one['steps']} steps in {one['seconds'] / 60:.0f} minutes"
+        for name, one in trained.items()
+    )
     shown = ", ".join(f"{place.name} (slice {place.z}, row {place.y}, column {place.x})" for place in places)
     image = Path("images") / arguments.image.name
     scanner = "\n".join(f"* {line}" for line in told if "plan" not in line)
@@ -121,6 +128,14 @@ A clinical scan that no model was trained on, and whose truth nobody knows. Writ
 ![Squares of a chest CT: scan, {", ".join(meshes)}, standard deviation]({image.as_posix()})
 
 Squares of {arguments.side}×{arguments.side} voxels, from top to bottom: {shown}. Pixels are not smoothed.
+
+## How the models were trained
+
+On the phantoms of the demo, on one core each of a machine that did other things too, so that neither steps nor minutes
+are equal: this page is to be looked at, and decides nothing between methods. Equal terms are those of the
+[results](results.md).
+
+{effort}
 
 ## What was found about the scan
 
