@@ -144,7 +144,7 @@ are equal: this page is to be looked at, and decides nothing between methods. Eq
 ## Mesh
 
 How much stronger an image is at the harmonics of the scan's grid than beside them, in dB, the strongest period of each
-square ([evaluation](evaluation.md)); a phantom's truth has about 0.
+square ([evaluation](evaluation.md)); a phantom's truth has about 1.
 
 {table(places, meshes)}
 

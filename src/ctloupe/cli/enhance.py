@@ -53,6 +53,9 @@ def enhance(
         Path | None,
         typer.Option(help="Where the uncertainty goes; default: the output's name with -uncertainty."),
     ] = None,
+    flat_field: Annotated[
+        str, typer.Option(help="Take off the mesh that a network draws into flat images: on, off, or auto (flows).")
+    ] = "auto",
     consistent: Annotated[
         bool, typer.Option("--consistent", help="Correct the result so that its block means equal the scan.")
     ] = False,
@@ -97,6 +100,7 @@ def enhance(
         output=output,
         steps=steps,
         uncertainty=uncertainty,
+        flat_field=flat_field,
         consistent=consistent,
         resume=resume,
         slab=slab,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import difference, make_consistent
 from ctloupe.enhance.blending import Blend
+from ctloupe.enhance.flat_field import FlatField
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
@@ -36,7 +38,8 @@ class ExactSliceEnhancer:
     model
         Model whose network is calibrated and in evaluation mode.
     options
-        How slices are enhanced; `samples`, `seed`, `consistent`, `blend`, `blend_outside` and `precision` are followed.
+        How slices are enhanced; `samples`, `seed`, `consistent`, `flat_field`, `blend`, `blend_outside` and
+        `precision` are followed.
     spacing
         Distance of rows and of columns of the scan in mm.
     tiling
@@ -44,6 +47,9 @@ class ExactSliceEnhancer:
     tell
         Called with a line of text when a tile had to be made smaller.
     """
+
+    flat_by_default: ClassVar[bool] = False
+    """Whether the mesh of flat images is taken off unless something else is asked for."""
 
     def __init__(
         self,
@@ -63,6 +69,15 @@ class ExactSliceEnhancer:
         multiple = self.network.of_tile.multiple
         self._tile = _rounded(tiling.tile[0], multiple), _rounded(tiling.tile[1], multiple)
         self._copies = max(1, tiling.copies)
+        self._flat = self._flat_field()
+
+    def _flat_field(self) -> FlatField | None:
+        """The mesh to take off, where that was asked for."""
+        asked = self.options.flat_field
+        if asked == "off" or (asked == "auto" and not self.flat_by_default):
+            return None
+        network = self.network
+        return FlatField.of(network.network, self.scale, max(network.whole.halo, network.whole.multiple), self.device)
 
     @property
     def tiling(self) -> Tiling:
@@ -146,18 +161,35 @@ class ExactSliceEnhancer:
 
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
         """Mean and spread of each tile in HU."""
+        if not self.options.samples:
+            yield from ((tile, values, None) for tile, values in self._values(image, tiles))
+            return
         tiled = self.network
         shared = tiled.coarse(image, tiles)
         function = tiled.function()
         for tile in tiles:
             inputs, wider = tiled.inputs(image, shared, tile)
             with placed(tiled.network, wider):
-                if self.options.samples:
-                    moments = self._sampled(function, inputs, index, partial(tiled.middle, wider=wider, tile=tile))
-                    yield tile, moments.mean, moments.deviation
-                else:
-                    out = tiled.middle(function(*inputs), wider, tile)[0, 0]
-                    yield tile, self.window.from_unit(out.float()).cpu(), None
+                moments = self._sampled(function, inputs, index, partial(tiled.middle, wider=wider, tile=tile))
+            yield tile, self._without_mesh(moments.mean, image, tile), moments.deviation
+
+    def _values(self, image: Tensor, tiles: list[Tile]) -> Iterator[tuple[Tile, Tensor]]:
+        """Each tile in HU, from one pass of the network."""
+        tiled = self.network
+        shared = tiled.coarse(image, tiles)
+        function = tiled.function()
+        for tile in tiles:
+            inputs, wider = tiled.inputs(image, shared, tile)
+            with placed(tiled.network, wider):
+                out = tiled.middle(function(*inputs), wider, tile)[0, 0]
+            yield tile, self._without_mesh(self.window.from_unit(out.float()).cpu(), image, tile)
+
+    def _without_mesh(self, plane: Tensor, image: Tensor, tile: Tile) -> Tensor:
+        """Take the mesh of flat images off the values of a tile in HU."""
+        if self._flat is None:
+            return plane
+        part = image[0, 0, tile.y[0] : tile.y[1], tile.x[0] : tile.x[1]].cpu()
+        return plane - self._flat.mesh(part) * ((self.window.high - self.window.low) / 2)
 
     def _sampled(
         self, function: nn.Module, inputs: tuple[Tensor, ...], index: int, middle: Callable[[Tensor], Tensor]

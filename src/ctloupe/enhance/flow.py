@@ -46,6 +46,8 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         First row and column of the enhanced part in the whole scan.
     """
 
+    flat_by_default = True
+
     def __init__(
         self,
         model: LoadedModel,
@@ -79,11 +81,8 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         samples, wants_sample = self.options.samples, self.options.output == "sample"
         chosen = self._sample(image, tiles, index, 0) if wants_sample else None
         moments = self._moments(image, tiles, index, chosen) if samples else None
-        if chosen is None:
-            mean = super()._tiles(image, tiles, index)
-        else:
-            mean = ((tile, self._cut(chosen, tile), None) for tile in tiles)
-        for tile, values, _ in mean:
+        means = self._values(image, tiles) if chosen is None else ((tile, self._cut(chosen, tile)) for tile in tiles)
+        for tile, values in means:
             yield tile, values, None if moments is None else self._cut(moments.deviation, tile)
 
     def _moments(self, image: Tensor, tiles: list[Tile], index: int, first: Tensor | None) -> RunningMoments:

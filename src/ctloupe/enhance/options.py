@@ -18,10 +18,12 @@ Stitch = Literal["calibrated", "slice", "patches"]
 STITCHES: Final[tuple[Stitch, ...]] = get_args(Stitch)
 Precision = Literal["auto", "bf16", "float32"]
 Output = Literal["mean", "sample"]
+FlatFieldChoice = Literal["auto", "on", "off"]
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "stitch": get_args(Stitch),
     "precision": get_args(Precision),
     "output": get_args(Output),
+    "flat_field": get_args(FlatFieldChoice),
 }
 
 SMALLEST_TILE: Final = 8
@@ -47,6 +49,9 @@ class EnhanceOptions(BaseModel):
     match_histograms, median
         Where `stitch` is ``patches``, give each generated patch the histogram of its enlarged clinical patch, and
         filter each slice with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
+    flat_field
+        Where `stitch` is ``calibrated``, whether the mesh that the network draws into flat images is taken off;
+        ``auto``: of a flow's mean only, so that other methods stay those of their papers.
     consistent
         Where `stitch` is ``calibrated``, correct each slice so that the mean of every s×s block equals the scan inside
         the mask.
@@ -82,6 +87,7 @@ class EnhanceOptions(BaseModel):
     samples: int = 0
     output: Output = "mean"
     steps: int = STEPS
+    flat_field: FlatFieldChoice = "auto"
     match_histograms: bool = False
     median: int = 1
     consistent: bool = False
@@ -105,6 +111,8 @@ class EnhanceOptions(BaseModel):
             raise OptionError(f"`samples` {self.samples}: expected the number of passes, or 0")
         if self.steps < 1:
             raise OptionError(f"`steps` {self.steps}: expected at least one")
+        if self.flat_field == "on" and self.stitch != "calibrated":
+            raise OptionError("`flat_field` on belongs to `stitch` calibrated")
         if self.output == "sample" and self.stitch != "calibrated":
             raise OptionError("`output` sample belongs to `stitch` calibrated")
         if self.tile is not None and self.tile < SMALLEST_TILE:

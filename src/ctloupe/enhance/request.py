@@ -44,7 +44,9 @@ class EnhanceRequest:
         Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
-    blend, stitch, match_histograms, median, samples, output, steps, consistent, tile, memory, precision, seed
+    blend, stitch, match_histograms, median, samples, output, steps, flat_field, consistent
+        See `EnhanceOptions`.
+    tile, memory, precision, seed
         See `EnhanceOptions`.
     uncertainty
         Path of the standard deviation, where there are `samples`; None: the output's name with ``-uncertainty``.
@@ -75,6 +77,7 @@ class EnhanceRequest:
     output: str = "mean"
     steps: int = STEPS
     uncertainty: Path | None = None
+    flat_field: str = "auto"
     consistent: bool = False
     resume: bool = False
     slab: int = 4

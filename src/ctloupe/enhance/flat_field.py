@@ -1,0 +1,65 @@
+"""The mesh that a network draws into flat images, found once and taken off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS: Final = 41
+"""Values in [−1, 1] at which the mesh is found; between them it is interpolated."""
+
+
+@dataclass(frozen=True)
+class FlatField:
+    """What a network adds to an image of one value, by that value and by the place within a voxel of the scan.
+
+    Nothing but the network can have put it there, and where an image is nearly flat it is nearly the same. A detector
+    is corrected likewise by its picture of nothing.
+
+    Attributes
+    ----------
+    table : (LEVELS, s²)
+        Difference to the mean over the places within a voxel.
+    scale
+        s.
+    """
+
+    table: Tensor
+    scale: int
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: nn.Module, scale: int, reach: int, device: torch.device) -> FlatField:
+        """Find it.
+
+        Parameters
+        ----------
+        network
+            Maps ``(1, 1, h, w)`` in [−1, 1] to ``(1, 1, s·h, s·w)``.
+        scale
+            In-plane enlargement s.
+        reach
+            Scan voxels on either side that an output depends on, beyond which no border is felt.
+        device
+            Where the network runs.
+        """
+        side = 2 * reach + 1
+        middle = slice(reach * scale, (reach + 1) * scale)
+        rows = []
+        for level in torch.linspace(-1, 1, LEVELS).tolist():
+            made = network(torch.full((1, 1, side, side), level, device=device))[..., middle, middle].float().cpu()
+            rows.append((made - made.mean()).flatten())
+        return cls(torch.stack(rows), scale)
+
+    def mesh(self, image: Tensor) -> Tensor:
+        """Return what the network is taken to have added to an image ``(h, w)`` in [−1, 1], as ``(s·h, s·w)``."""
+        place = (image.clamp(-1, 1) + 1) * ((LEVELS - 1) / 2)
+        below = place.floor().clamp_max(LEVELS - 2)
+        share = (place - below)[..., None]
+        index = below.long()
+        by_place = torch.lerp(self.table[index], self.table[index + 1], share)
+        return F.pixel_shuffle(by_place.permute(2, 0, 1)[None], self.scale)[0, 0]
