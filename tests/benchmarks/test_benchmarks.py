@@ -51,6 +51,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
         "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
+        "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
         "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],

@@ -53,7 +53,10 @@ class ConditionedBlock(nn.Module):
         """Map ``(n, c, h, w)`` to the same shape; `condition` is ``(n, k)``."""
         hidden = self.first(features)
         gain, offset = self.affine(condition)[:, :, None, None].to(hidden.dtype).chunk(2, 1)
-        return features + self.second(self.activation(hidden + hidden * gain + offset))
+        modulated = hidden + hidden * gain + offset
+        # Enhancing may keep features in half precision while this weight stays as it was.
+        active = F.prelu(modulated, self.activation.weight.to(modulated.dtype))
+        return features + self.second(active)
 
 
 class FlowNetwork(nn.Module):
