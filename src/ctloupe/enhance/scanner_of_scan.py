@@ -12,18 +12,13 @@ from torch import Tensor
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.scanner.edges import blur_from_edges
-from ctloupe.scanner.estimate import estimate_blur_and_noise
+from ctloupe.scanner.estimate import DISAGREEMENT, LARGEST_MISFIT, estimate_blur_and_noise
 from ctloupe.volume.volume import Volume
-
-_DISAGREEMENT: Final = 0.25
-"""Difference of two blurs, in voxels of the scan, that is warned of: a little more than the error of either."""
 
 _CUT_OFF: Final = 0.05
 """Share of the voxels of a patch at an end of the window above which its noise is cut off, as in air."""
 
 _FEWEST: Final = 8
-_MISFIT: Final = 0.35
-"""Misfit of two spectra above which µCT and scan show different things."""
 
 
 def told_the_scanner(
@@ -62,7 +57,7 @@ def told_the_scanner(
         return network
     hu = found.noise * (window.high - window.low) / 2
     tell(f"scanner: blur {found.blur:.2f} voxels, noise {hu:.0f} HU (misfit of the spectra {found.misfit:.2f})")
-    if found.misfit > _MISFIT:
+    if found.misfit > LARGEST_MISFIT:
         tell("warning: the spectra of this scan and of the µCT of the training do not fit; distrust the scanner")
     edges = blur_from_edges(scan, seed)
     if edges is None:
@@ -70,7 +65,7 @@ def told_the_scanner(
     else:
         second = edges.blur / scan.spacing[2]
         tell(f"scanner: blur {second:.2f} voxels by {edges.count} edges of the scan")
-        if abs(second - found.blur) > _DISAGREEMENT:
+        if abs(second - found.blur) > DISAGREEMENT:
             tell("warning: the two estimates of the blur disagree; compare the results of both before trusting either")
     numbers = {"blur": found.blur, "noise": found.noise}
     return network.with_scanner(numbers | {"rise": found.spectrum.rise, "roll_off": found.spectrum.roll_off})

@@ -17,7 +17,7 @@ from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.prepare.masks import mask_of
 from ctloupe.prepare.patches import RECORD_NAME, PatchBank
 from ctloupe.scanner.edges import EdgeBlur, blur_from_edges
-from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
+from ctloupe.scanner.estimate import DISAGREEMENT, LARGEST_MISFIT, ScannerEstimate, estimate_scanner
 from ctloupe.scanner.estimate_noise import NoiseEstimate, estimate_noise
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.formats import detect, read
@@ -27,13 +27,8 @@ from ctloupe.volume.volume import Volume
 PICTURE_NAME: Final = "scanner.png"
 FINDINGS_NAME: Final = "scanner.json"
 _SIDE: Final = 32
-_DISAGREEMENT: Final = 0.25
-"""Difference of two blurs, in clinical voxels, that is warned of: a little more than the error of either."""
-
 _SCALE_TOLERANCE: Final = 0.05
 """Largest relative difference of a ratio of pixels from the whole number that it is taken as, without a warning."""
-_MISFIT: Final = 0.35
-"""Misfit of two spectra above which µCT and scan show different things."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +189,9 @@ def _with_micro(
     except ValueError as error:
         raise IntensityError(f"{request.scan} and `micro` {request.micro}: {error}") from error
     scanner = fit.scanner(scan.spacing, window, micro.window)
-    if fit.misfit > _MISFIT:
+    if fit.misfit > LARGEST_MISFIT:
         said.append(f"the spectra of scan and µCT do not fit (misfit {fit.misfit:.2f}): do they show the same tissue?")
-    if edges is not None and abs(edges.blur - scanner.blur) > _DISAGREEMENT * scan.spacing[2]:
+    if edges is not None and abs(edges.blur - scanner.blur) > DISAGREEMENT * scan.spacing[2]:
         said.append(
             f"edges of the scan say a blur of {edges.blur:.2f} mm, its spectrum with the µCT {scanner.blur:.2f} mm"
         )

@@ -33,6 +33,12 @@ Images = NDArray[np.float32]
 BLURS: Final = np.linspace(0.0, 1.2, 25)
 """Blurs that are tried, in clinical voxels."""
 
+DISAGREEMENT: Final = 0.25
+"""Difference of two estimates of a blur, in clinical voxels, that is warned of: a little more than their errors."""
+
+LARGEST_MISFIT: Final = 0.35
+"""Misfit of two spectra above which µCT and scan show different things."""
+
 _QUANTILES: Final = np.linspace(0.01, 0.99, 99)
 _ROUNDS: Final = 4
 
