@@ -134,3 +134,10 @@ def test_what_cannot_be_is_refused(model, scan):
         SuperResolver(LoadedModel("bicubic", None, 4), EnhanceOptions.of({"output": "sample"}))
     with pytest.raises(OptionError, match="`stitch` calibrated"):
         SuperResolver(model, EnhanceOptions.of({"samples": 2, "stitch": "slice"}))
+
+
+def test_in_half_precision_a_sample_is_near_that_of_full_precision(model, scan):
+    full, half = (
+        enhanced(model, scan, output="sample", steps=2, precision=one).astype(float) for one in ("float32", "bf16")
+    )
+    assert np.abs(full - half).mean() < 0.05 * full.std()
