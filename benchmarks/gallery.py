@@ -97,9 +97,8 @@ def main():
             values, deviation = row.squares(place, arguments.side)
             meshes[name].append(mesh(values, flow.scale))
             views.append(View(name, values, fine, window))
-            sigma = deviation if deviation is not None else None
-            if sigma is not None:
-                spread = View(f"σ of {arguments.samples} samples", sigma, fine, (0.0, 200.0))
+            if deviation is not None:
+                spread = View(f"σ of {arguments.samples} samples", deviation, fine, (0.0, 200.0))
         views.append(spread)
     arguments.image.write_bytes(panel(views, rows=len(places)))
     arguments.page.write_text(page(arguments, places, meshes, told, trained), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -69,10 +69,10 @@ class ExactSliceEnhancer:
         multiple = self.network.of_tile.multiple
         self._tile = _rounded(tiling.tile[0], multiple), _rounded(tiling.tile[1], multiple)
         self._copies = max(1, tiling.copies)
-        self._flat = self._flat_field()
 
-    def _flat_field(self) -> FlatField | None:
-        """The mesh to take off, where that was asked for."""
+    @cached_property
+    def _flat(self) -> FlatField | None:
+        """The mesh to take off, where that was asked for; found when the network's values are first needed."""
         asked = self.options.flat_field
         if asked == "off" or (asked == "auto" and not self.flat_by_default):
             return None

@@ -79,44 +79,42 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
         """Values and spread of each tile in HU."""
         samples, wants_sample = self.options.samples, self.options.output == "sample"
-        chosen = self._sample(image, tiles, index, 0) if wants_sample else None
-        moments = self._moments(image, tiles, index, chosen) if samples else None
+        wanted = self._wanted(tiles, image.shape[-2:]) if samples or wants_sample else []
+        chosen = self._sample(image, wanted, index, 0) if wants_sample else None
+        moments = self._moments(image, wanted, index, chosen) if samples else None
         means = self._values(image, tiles) if chosen is None else ((tile, self._cut(chosen, tile)) for tile in tiles)
         for tile, values in means:
             yield tile, values, None if moments is None else self._cut(moments.deviation, tile)
 
-    def _moments(self, image: Tensor, tiles: list[Tile], index: int, first: Tensor | None) -> RunningMoments:
+    def _moments(self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None) -> RunningMoments:
         """Mean and spread over the samples."""
         moments = RunningMoments()
         for sample in range(self.options.samples):
             known = first if sample == 0 else None
-            moments.add(self._sample(image, tiles, index, sample) if known is None else known)
+            moments.add(self._sample(image, wanted, index, sample) if known is None else known)
         return moments
 
     def _cut(self, plane: Tensor, tile: Tile) -> Tensor:
         s = self.scale
         return plane[tile.y[0] * s : tile.y[1] * s, tile.x[0] * s : tile.x[1] * s]
 
-    def _sample(self, image: Tensor, tiles: list[Tile], index: int, sample: int) -> Tensor:
-        """One sample in HU where `tiles` are; elsewhere the result means nothing."""
+    def _sample(self, image: Tensor, wanted: list[list[Tile]], index: int, sample: int) -> Tensor:
+        """One sample in HU where the tiles `wanted` of the last step are; elsewhere the result means nothing."""
         flow = self._flow
         assert isinstance(flow, FlowEnhancer)
         guess = self._noise(image.shape[-2:], index, sample).mul_(flow.spread)
-        steps = self.options.steps
-        for step, wanted in enumerate(self._wanted(tiles, image.shape[-2:], steps)):
+        steps = len(wanted)
+        for step, tiles in enumerate(wanted):
             moved = torch.empty_like(guess)
             advance = partial(flow.advanced, time=step / steps, until=(step + 1) / steps)
-            for tile in wanted:
-                y, x = (
-                    Range.around(*ends, length, self._reach)
-                    for ends, length in ((tile.y, tile.height), (tile.x, tile.width))
-                )
+            for tile in tiles:
+                y, x = self._around(tile)
                 part = slice(y.begin, y.end), slice(x.begin, x.end)
                 inner = slice(y.start - y.begin, y.stop - y.begin), slice(x.start - x.begin, x.stop - x.begin)
                 made = advance(image[..., *part], guess[..., *part].to(image.device))
                 moved[..., slice(*tile.y), slice(*tile.x)] = made[..., *inner].cpu()
             guess = moved
-        return self._in_hu(image, guess, tiles)
+        return self._in_hu(image, guess, wanted[-1])
 
     def _noise(self, shape: torch.Size, index: int, sample: int) -> Tensor:
         """What a sample begins with, ``(1, s², h, w)``."""
@@ -124,16 +122,18 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         drawn = noise_of_place(self.options.seed, index, sample, rows, columns, self.scale**2)
         return torch.from_numpy(drawn)[None]
 
-    def _wanted(self, tiles: list[Tile], shape: torch.Size, steps: int) -> list[list[Tile]]:
+    def _around(self, tile: Tile) -> tuple[Range, Range]:
+        """Rows and columns that one step of a tile depends on."""
+        reach = self._reach
+        return Range.around(*tile.y, tile.height, reach), Range.around(*tile.x, tile.width, reach)
+
+    def _wanted(self, tiles: list[Tile], shape: torch.Size) -> list[list[Tile]]:
         """Tiles of each step: those of the last one, and for the others what the next depends on."""
         found = [tiles]
-        while len(found) < steps:
+        while len(found) < self.options.steps:
             needed = np.zeros(tuple(shape), bool)
             for tile in found[0]:
-                y, x = (
-                    Range.around(*ends, length, self._reach)
-                    for ends, length in ((tile.y, tile.height), (tile.x, tile.width))
-                )
+                y, x = self._around(tile)
                 needed[y.begin : y.end, x.begin : x.end] = True
             found.insert(0, self.network.tiles((shape[0], shape[1]), self._tile, needed))
         return found

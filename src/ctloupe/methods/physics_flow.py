@@ -162,12 +162,7 @@ class PhysicsFlow(Method):
         anywhere = ScannerRange(config.blur_range, config.noise_range).draw(count, self.estimate)
         close = near(self.estimate[: len(SCANNER_NUMBERS)], self.estimate.new_tensor(_NEAR), count)
         chosen = torch.rand(count, device=self.estimate.device) < config.near_fraction
-        return DrawnScanners(
-            *(
-                torch.where(chosen, one, other)
-                for one, other in zip(close.numbers().unbind(1), anywhere.numbers().unbind(1), strict=True)
-            )
-        )
+        return DrawnScanners(*torch.where(chosen[:, None], close.numbers(), anywhere.numbers()).unbind(1))
 
     def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the network, and its average."""
