@@ -54,7 +54,7 @@ class PairedMicroRequest:
     hu : (low, high)
         Hounsfield units that a µCT, which has none, is given by a straight line; nothing is clipped.
     voxel_size : (z, y, x) in mm
-        Of a µCT in TIFF files that do not state it.
+        Edges of the voxels of a µCT in TIFF files that do not state them.
 
     Raises
     ------
