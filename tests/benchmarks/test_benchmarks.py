@@ -19,6 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     scan = Volume(np.random.default_rng(0).normal(-800, 60, (3, 64, 64)).astype(np.int16), (0.6, 0.6, 0.6))
     write(scan, tmp_path / "scan.nii.gz")
+    rough = np.random.default_rng(1).integers(0, 255, (32, 64, 64)).astype(np.uint8)
+    write(Volume(rough, (0.05, 0.05, 0.05)), tmp_path / "micro.nii.gz")
     gallery = [
         "--scan",
         tmp_path / "scan.nii.gz",
@@ -49,6 +51,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         ],
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
         "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
+        "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
