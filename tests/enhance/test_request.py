@@ -72,7 +72,7 @@ def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
     ("asked", "error", "message"),
     [
         ({"resample": True, "accept_spacing": True}, OptionError, "`resample` and `accept_spacing` exclude"),
-        ({"uncertainty": "sd.nii.gz"}, OptionError, "`uncertainty` needs `samples`"),
+        ({"uncertainty": "sd.nii.gz"}, OptionError, "`uncertainty`: .* has not learnt"),
         ({"stitch": "sewn"}, OptionError, "`stitch` sewn"),
         ({"samples": "many"}, OptionError, "options of enhance: key 'samples'.*found 'many'"),
         ({"mask": "elsewhere.nii.gz"}, GeometryError, "`mask` .*elsewhere"),

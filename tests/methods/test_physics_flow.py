@@ -35,7 +35,8 @@ def test_a_share_of_each_batch_learns_the_mean_and_the_rest_the_flow():
 
     class Watching(PlainBackend):
         def forward(self, trainable, *inputs):
-            seen.append(inputs[2])
+            if trainable == "flow":
+                seen.append(inputs[2])
             return super().forward(trainable, *inputs)
 
     method = build(mean_fraction=0.25)
@@ -73,6 +74,27 @@ def test_the_average_follows_the_network_and_is_what_enhances():
     for name, value in after.items():
         # After one step the past weighs (1 + 1) / (10 + 1).
         assert torch.allclose(value, before[name] * 2 / 11 + network[name] * 9 / 11, atol=1e-6)
+
+
+def test_the_head_for_the_deviation_changes_nothing_of_the_flow():
+    with_head, without = build(), build(deviation=False)
+    for method in (with_head, without):
+        torch.manual_seed(1)
+        method.examine(random_batch(method, 8))
+        method.step(random_batch(method), PlainBackend(method))
+        method.step(random_batch(method), PlainBackend(method))
+    assert with_head.enhancer().head is not None and without.enhancer().head is None
+    theirs = without.enhancer().flow.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in with_head.enhancer().flow.state_dict().items())
+
+
+def test_the_spread_of_the_prior_travels_with_the_model():
+    method = build()
+    micro = random_batch(method, 8).micro
+    method.examine(Batch(torch.nn.functional.avg_pool2d(micro, 4), micro))
+    # This µCT is uniform within ±0.5 times the gain that was found, whatever the scan shows.
+    gain = method.findings()["gain"]
+    assert method.enhancer().prior[20].item() == pytest.approx(abs(gain) / 12**0.5, rel=0.15)
 
 
 def test_gradients_are_limited():

@@ -51,7 +51,11 @@ def enhance(
     steps: Annotated[int, typer.Option(help="Steps in which physics-flow draws a sample.")] = 4,
     uncertainty: Annotated[
         Path | None,
-        typer.Option(help="Where the uncertainty goes; default: the output's name with -uncertainty."),
+        typer.Option(help="Where σ in HU goes: of --samples, or without them the one that physics-flow has learnt."),
+    ] = None,
+    invented: Annotated[
+        Path | None,
+        typer.Option(help="Where the map of what the prior invents goes, 0 to 1 (physics-flow)."),
     ] = None,
     flat_field: Annotated[
         str, typer.Option(help="Take off the mesh that a network draws into flat images: on, off, or auto (flows).")
@@ -77,6 +81,7 @@ def enhance(
     Example: ctloupe enhance scan/ -o enhanced.ome.zarr --model runs/first/model
     Example: ctloupe enhance scan/ -o enhanced.dicom --model runs/first/model --consistent
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
+    Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
     from ctloupe.cli.progress import ConsoleProgress, say
@@ -100,6 +105,7 @@ def enhance(
         output=output,
         steps=steps,
         uncertainty=uncertainty,
+        invented=invented,
         flat_field=flat_field,
         consistent=consistent,
         resume=resume,

@@ -30,7 +30,10 @@ def evaluate(
         Path | None, typer.Option(help="Labels on the grid of the truth: errors by tissue, and structures.")
     ] = None,
     uncertainty: Annotated[
-        Path | None, typer.Option(help="Standard deviation that 'enhance --samples' wrote with the last --output.")
+        Path | None, typer.Option(help="Standard deviation that 'enhance' wrote with the last --output.")
+    ] = None,
+    invented: Annotated[
+        Path | None, typer.Option(help="Map that 'enhance --invented' wrote with the last --output.")
     ] = None,
     recalibration: Annotated[
         Path | None, typer.Option(help="metrics.json of another case whose factors correct the uncertainty.")
@@ -82,6 +85,7 @@ def evaluate(
         truth=truth,
         labels=labels,
         uncertainty=uncertainty,
+        invented=invented,
         recalibration=recalibration,
         mask=mask,
         slices=slices,

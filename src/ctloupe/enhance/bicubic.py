@@ -44,4 +44,4 @@ class BicubicSliceEnhancer:
         inside = np.ones(scan.shape, bool) if mask is None else mask
         if self.consistent:
             make_consistent(plane, scan, inside, self.scale)
-        return EnhancedSlice.of(plane, None, difference(plane, scan, self.scale)[inside], 0, 0)
+        return EnhancedSlice.of(plane, {}, difference(plane, scan, self.scale)[inside], 0, 0)

@@ -40,15 +40,20 @@ def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: A
     return scan.with_data(voxels, done, spacing=spacing, origin=origin, modality="clinical", units="HU")
 
 
-def described_deviation(model: LoadedModel, options: EnhanceOptions, scan: Volume) -> Volume | None:
-    """Describe the standard deviation of the passes, a volume without voxels; None for a single pass."""
-    if not options.samples:
-        return None
+def described_beside(model: LoadedModel, options: EnhanceOptions, scan: Volume) -> dict[str, Volume]:
+    """Describe the maps that are made beside the values (`EnhanceOptions.beside`), volumes without voxels."""
     result = described(model, options, scan)
+    empty = _no_voxels(result.shape, np.float32)
     of_flow = isinstance(model.network, FlowEnhancer)
     passes = f"samples in {options.steps} steps" if of_flow else "passes with dropout"
-    done = f"standard deviation of {options.samples} {passes}. {RESEARCH_NOTICE}"
-    return result.with_data(_no_voxels(result.shape, np.float32), done)
+    of_passes = f"standard deviation of {options.samples} {passes}"
+    spread = of_passes if options.samples else "standard deviation of the errors, as the network has learnt it"
+    share = "share of the prior's standard deviation that the scan leaves open, 0 to 1"
+    found = {
+        "deviation": result.with_data(empty, f"{spread}. {RESEARCH_NOTICE}"),
+        "invented": result.with_data(empty, f"{share}. {RESEARCH_NOTICE}", units="raw"),
+    }
+    return {name: found[name] for name in options.beside}
 
 
 def lazily(

@@ -105,8 +105,8 @@ class ExactSliceEnhancer:
     @torch.inference_mode()
     def rounding(self, patches: Tensor) -> float:
         """Root mean square difference in HU to the network in float32, on patches ``(n, 1, p, p)`` in [−1, 1]."""
-        exact = self.network.plain(patches.cpu())
-        found = self.network.network(patches.to(self.device)).cpu()
+        exact = self.network.plain(patches.cpu())[:, :1]
+        found = self.network.network(patches.to(self.device))[:, :1].cpu()
         return float(
             (self.window.from_unit(found.float()) - self.window.from_unit(exact.float())).square().mean().sqrt()
         )
@@ -119,7 +119,7 @@ class ExactSliceEnhancer:
         fine = (shape[0] * self.scale, shape[1] * self.scale)
         everywhere = mask is None or bool(mask.all())
         mask = np.ones(scan.shape, bool) if mask is None else mask
-        deviation = torch.zeros(fine) if self.options.samples else None
+        beside = {name: torch.zeros(fine) for name in self.options.beside}
         blend = (
             None if everywhere else Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
         )
@@ -129,7 +129,7 @@ class ExactSliceEnhancer:
             # Begun anew on every try: a tile blended twice would be too much of the network's.
             plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
             try:
-                self._fill(plane, deviation, scan, blend, tiles, index)
+                self._fill(plane, beside, scan, blend, tiles, index)
                 break
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
@@ -137,32 +137,32 @@ class ExactSliceEnhancer:
         if self.options.consistent:
             make_consistent(plane, scan, mask, self.scale)
         off = difference(plane, scan, self.scale)[mask]
-        return EnhancedSlice.of(plane, deviation, off, total, total - len(tiles))
+        return EnhancedSlice.of(plane, beside, off, total, total - len(tiles))
 
     def _fill(
         self,
         plane: Tensor,
-        deviation: Tensor | None,
+        beside: dict[str, Tensor],
         scan: Tensor,
         blend: Blend | None,
         tiles: list[Tile],
         index: int,
     ) -> None:
-        """Write every tile into `plane` in HU, and its spread into `deviation`."""
+        """Write every tile into `plane` in HU, and the maps that were asked for into `beside`."""
         if not tiles:
             return
         s = self.scale
-        for tile, mean, spread in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
+        for tile, mean, maps in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
             weight = None if blend is None else blend.weight(tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
-            if deviation is not None and spread is not None:
-                deviation[place] = spread if weight is None else spread * weight
+            for name, made in maps.items():
+                beside[name][place] = made if weight is None else made * weight
 
-    def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
-        """Mean and spread of each tile in HU."""
+    def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
+        """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""
         if not self.options.samples:
-            yield from ((tile, values, None) for tile, values in self._values(image, tiles))
+            yield from ((tile, self._in_hu(out, image, tile), {}) for tile, out in self._passes(image, tiles))
             return
         tiled = self.network
         shared = tiled.coarse(image, tiles)
@@ -171,18 +171,22 @@ class ExactSliceEnhancer:
             inputs, wider = tiled.inputs(image, shared, tile)
             with placed(tiled.network, wider):
                 moments = self._sampled(function, inputs, index, partial(tiled.middle, wider=wider, tile=tile))
-            yield tile, self._without_mesh(moments.mean, image, tile), moments.deviation
+            yield tile, self._without_mesh(moments.mean, image, tile), {"deviation": moments.deviation}
 
-    def _values(self, image: Tensor, tiles: list[Tile]) -> Iterator[tuple[Tile, Tensor]]:
-        """Each tile in HU, from one pass of the network."""
+    def _passes(self, image: Tensor, tiles: list[Tile]) -> Iterator[tuple[Tile, Tensor]]:
+        """What one pass of the network gives for each tile, ``(channels, s·rows, s·columns)``."""
         tiled = self.network
         shared = tiled.coarse(image, tiles)
         function = tiled.function()
         for tile in tiles:
             inputs, wider = tiled.inputs(image, shared, tile)
             with placed(tiled.network, wider):
-                out = tiled.middle(function(*inputs), wider, tile)[0, 0]
-            yield tile, self._without_mesh(self.window.from_unit(out.float()).cpu(), image, tile)
+                out = tiled.middle(function(*inputs), wider, tile)[0]
+            yield tile, out
+
+    def _in_hu(self, out: Tensor, image: Tensor, tile: Tile) -> Tensor:
+        """Values of a tile in HU, from what the network gave."""
+        return self._without_mesh(self.window.from_unit(out[0].float()).cpu(), image, tile)
 
     def _without_mesh(self, plane: Tensor, image: Tensor, tile: Tile) -> Tensor:
         """Take the mesh of flat images off the values of a tile in HU."""

@@ -39,7 +39,7 @@ class FlatField:
         Parameters
         ----------
         network
-            Maps ``(1, 1, h, w)`` in [−1, 1] to ``(1, 1, s·h, s·w)``.
+            Maps ``(1, 1, h, w)`` in [−1, 1] to ``(1, 1, s·h, s·w)``; further channels are not looked at.
         scale
             In-plane enlargement s.
         reach
@@ -51,7 +51,7 @@ class FlatField:
         middle = slice(reach * scale, (reach + 1) * scale)
         rows = []
         for level in torch.linspace(-1, 1, LEVELS).tolist():
-            made = network(torch.full((1, 1, side, side), level, device=device))[..., middle, middle].float().cpu()
+            made = network(torch.full((1, 1, side, side), level, device=device))[:, :1, middle, middle].float().cpu()
             rows.append((made - made.mean()).flatten())
         return cls(torch.stack(rows), scale)
 

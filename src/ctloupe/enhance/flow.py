@@ -20,6 +20,7 @@ from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.flow.deviation import share_left_open
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.mean import MeanNetwork
 from ctloupe.networks.receptive_field import trace
@@ -31,10 +32,12 @@ _BICUBIC_REACH = 3
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):
-    """A flow that computes its posterior mean, samples of the posterior, and their standard deviation.
+    """A flow that computes its posterior mean, samples of the posterior, and how far they may be off.
 
     With ``options.output`` ``sample`` a slice is the sample of the seed, else the posterior mean; with
-    ``options.samples`` its deviation is that of so many samples about their own mean. A step of the flow is computed in
+    ``options.samples`` its deviation is that of so many samples about their own mean, and with
+    ``options.uncertainty`` the one that the network has learnt of the errors of its mean; ``options.invented`` sets the
+    latter in proportion to the spread of the µCT. A step of the flow is computed in
     tiles that overlap by the reach of one step; steps are taken one after the other over all of the slice that is
     wanted.
 
@@ -61,8 +64,11 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         if not isinstance(flow, FlowEnhancer):
             raise ValueError("a flow slice enhancer needs a flow")
         flow = flow.to("cpu").float()
-        super().__init__(replace(model, network=MeanNetwork(flow)), options, spacing, tiling, tell)
+        self._learnt = options.uncertainty or options.invented
+        mean = MeanNetwork(flow, deviation=self._learnt)
+        super().__init__(replace(model, network=mean), options, spacing, tiling, tell)
         self.corner = corner
+        self._prior = flow.prior if self._learnt else torch.ones(1)
         self._flow = rewritten(flow, self.precision).to(self.device)
         image = torch.zeros(1, 1, _TRACED, _TRACED)
         guess = torch.zeros(1, self.scale**2, _TRACED, _TRACED)
@@ -76,15 +82,31 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         wider = (height + 2 * self._reach.halo) * (width + 2 * self._reach.halo) / (height * width)
         return planes + wider * super().footprint(shape)
 
-    def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, Tensor | None]]:
-        """Values and spread of each tile in HU."""
+    def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
+        """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""
         samples, wants_sample = self.options.samples, self.options.output == "sample"
         wanted = self._wanted(tiles, image.shape[-2:]) if samples or wants_sample else []
         chosen = self._sample(image, wanted, index, 0) if wants_sample else None
         moments = self._moments(image, wanted, index, chosen) if samples else None
-        means = self._values(image, tiles) if chosen is None else ((tile, self._cut(chosen, tile)) for tile in tiles)
-        for tile, values in means:
-            yield tile, values, None if moments is None else self._cut(moments.deviation, tile)
+        if chosen is not None and not self._learnt:
+            for tile in tiles:
+                yield tile, self._cut(chosen, tile), self._maps(None, moments, image, tile)
+            return
+        for tile, out in self._passes(image, tiles):
+            values = self._in_hu(out, image, tile) if chosen is None else self._cut(chosen, tile)
+            yield tile, values, self._maps(out, moments, image, tile)
+
+    def _maps(self, out: Tensor | None, moments: RunningMoments | None, image: Tensor, tile: Tile) -> dict[str, Tensor]:
+        """Maps of a tile, from what the network gave for it and from the samples."""
+        maps: dict[str, Tensor] = {}
+        if moments is not None:
+            maps["deviation"] = self._cut(moments.deviation, tile)
+        log_deviation = out[1].float().cpu() if out is not None and self._learnt else None
+        if log_deviation is not None and self.options.uncertainty:
+            maps["deviation"] = log_deviation.exp() * ((self.window.high - self.window.low) / 2)
+        if log_deviation is not None and self.options.invented:
+            maps["invented"] = share_left_open(log_deviation, self._bicubic(image.cpu(), tile), self._prior)
+        return maps
 
     def _moments(self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None) -> RunningMoments:
         """Mean and spread over the samples."""
@@ -114,7 +136,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
                 made = advance(image[..., *part], guess[..., *part].to(image.device))
                 moved[..., slice(*tile.y), slice(*tile.x)] = made[..., *inner].cpu()
             guess = moved
-        return self._in_hu(image, guess, wanted[-1])
+        return self._sampled_in_hu(image, guess, wanted[-1])
 
     def _noise(self, shape: torch.Size, index: int, sample: int) -> Tensor:
         """What a sample begins with, ``(1, s², h, w)``."""
@@ -138,18 +160,20 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             found.insert(0, self.network.tiles((shape[0], shape[1]), self._tile, needed))
         return found
 
-    def _in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
+    def _sampled_in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
         """Add the bicubic enlargement, tile by tile, and bring to HU."""
         s = self.scale
         plane = torch.zeros(image.shape[-2] * s, image.shape[-1] * s)
         scan = image.cpu()
         for tile in tiles:
-            top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
-            around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
-            own = Tile(
-                (tile.y[0] - top, tile.y[1] - top), (tile.x[0] - left, tile.x[1] - left), tile.height, tile.width
-            )
             added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], s)[0, 0]
-            unit = (self._cut(enlarge_bicubic(around, s)[0, 0], own) + added).clamp_(-1, 1)
+            unit = (self._bicubic(scan, tile) + added).clamp_(-1, 1)
             self._cut(plane, tile).copy_(self.window.from_unit(unit))
         return plane
+
+    def _bicubic(self, scan: Tensor, tile: Tile) -> Tensor:
+        """Bicubic enlargement of a tile of a scan ``(1, 1, h, w)``."""
+        top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
+        around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
+        own = Tile((tile.y[0] - top, tile.y[1] - top), (tile.x[0] - left, tile.x[1] - left), tile.height, tile.width)
+        return self._cut(enlarge_bicubic(around, self.scale)[0, 0], own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ctloupe.enhance.enhanced_volume import described, described_deviation, lazily, levels_of
+from ctloupe.enhance.enhanced_volume import described, described_beside, lazily, levels_of
 from ctloupe.enhance.identity import Identity
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
@@ -45,7 +46,7 @@ class Job:
     volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, source
         See `SuperResolver.enhance_to`.
     outputs
-        Paths of the enhanced volume, ``values``, and, where wanted, of the standard deviation, ``deviation``.
+        Paths of the enhanced volume, ``values``, and, where wanted, of the maps beside it (`EnhanceOptions.beside`).
     """
 
     model: LoadedModel
@@ -142,8 +143,8 @@ class Job:
         self._plan(enhancer, count)
         journal.begin(BegunWork(identity=self._identity(), tiling=enhancer.tiling))
         values = described(self.model, self.options, self.part.scan)
-        deviation = described_deviation(self.model, self.options, self.part.scan)
-        stores = Stores.create(journal.folder, values, levels_of(self.model.scale), deviation)
+        beside = described_beside(self.model, self.options, self.part.scan)
+        stores = Stores.create(journal.folder, values, levels_of(self.model.scale), beside)
         journal.opened()
         self._stream(enhancer, slabs_of(count, self.slab, set()), stores, journal)
 
@@ -180,27 +181,31 @@ class Job:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 
     def _write_at_once(self) -> EnhancementSummary:
-        """Write a format that cannot be continued; a standard deviation waits in a temporary file."""
+        """Write a format that cannot be continued; the maps beside the values wait in temporary files."""
         self._require_writable()
         self.output.parent.mkdir(parents=True, exist_ok=True)
         enhancer, summary, done = self._prepare(), EnhancementSummary(), 0
-        with TemporaryFile(dir=self.output.parent) as file:
-            spool = Spool(file)
+        beside = described_beside(self.model, self.options, self.part.scan)
+        with ExitStack() as stack:
+            spools = {
+                name: Spool(stack.enter_context(TemporaryFile(dir=self.output.parent)))
+                for name in beside
+                if name in self.outputs
+            }
 
             def keep(z: int, made: EnhancedSlice) -> None:
                 nonlocal done
                 summary.add(made.residual, made.tiles, made.skipped)
-                if made.deviation is not None and "deviation" in self.outputs:
-                    spool.keep(z, made.deviation)
+                for name, spool in spools.items():
+                    spool.keep(z, made.beside[name])
                 done += 1
                 self.progress(done)
 
             lazy = lazily(self.model, self.options, enhancer, self.part, keep)
             write(lazy, self.output, overwrite=self.overwrite, source=self.source)
-            spread = described_deviation(self.model, self.options, self.part.scan)
-            if "deviation" in self.outputs and spread is not None:
-                filled = spread.with_data(spool.data(lazy.shape))
-                write(filled, self.outputs["deviation"], overwrite=self.overwrite)
+            for name, spool in spools.items():
+                filled = beside[name].with_data(spool.data(lazy.shape))
+                write(filled, self.outputs[name], overwrite=self.overwrite)
         return summary
 
 

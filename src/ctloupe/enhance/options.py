@@ -26,6 +26,8 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "flat_field": get_args(FlatFieldChoice),
 }
 
+BESIDE: Final = ("deviation", "invented")
+"""Every map that may be made beside the values."""
 SMALLEST_TILE: Final = 8
 STEPS: Final = 4
 """Steps in which a flow draws a sample, unless something else is asked for."""
@@ -44,6 +46,9 @@ class EnhanceOptions(BaseModel):
     samples
         Number of passes with different dropout masks that are averaged; 0: one pass without dropout. Of a flow: number
         of samples whose standard deviation is found.
+    uncertainty, invented
+        Of a flow, in one run of its network: the standard deviation that it has learnt of the errors of its mean (with
+        `samples` it is that of the samples), and the share of the prior's own that the scan leaves open.
     output, steps
         What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample.
     match_histograms, median
@@ -85,6 +90,8 @@ class EnhanceOptions(BaseModel):
     stitch: Stitch = "calibrated"
     seed: int = 0
     samples: int = 0
+    uncertainty: bool = False
+    invented: bool = False
     output: Output = "mean"
     steps: int = STEPS
     flat_field: FlatFieldChoice = "auto"
@@ -111,6 +118,12 @@ class EnhanceOptions(BaseModel):
             raise OptionError(f"`samples` {self.samples}: expected the number of passes, or 0")
         if self.steps < 1:
             raise OptionError(f"`steps` {self.steps}: expected at least one")
+        if (self.uncertainty or self.invented) and self.stitch != "calibrated":
+            raise OptionError("`uncertainty` without `samples` and `invented` belong to `stitch` calibrated")
+        if self.uncertainty and self.samples:
+            raise OptionError("`uncertainty` is either learnt or that of `samples`")
+        if self.uncertainty and self.output == "sample":
+            raise OptionError("`uncertainty` without `samples` is that of `output` mean; a sample is further off")
         if self.flat_field == "on" and self.stitch != "calibrated":
             raise OptionError("`flat_field` on belongs to `stitch` calibrated")
         if self.output == "sample" and self.stitch != "calibrated":
@@ -137,6 +150,12 @@ class EnhanceOptions(BaseModel):
             If there is no option of a name, or a value is of the wrong type, out of range or contradicts another.
         """
         return validated(cls, asked, "options of enhance")
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Names of the maps that are made beside the values."""
+        asked = {"deviation": bool(self.samples) or self.uncertainty, "invented": self.invented}
+        return tuple(name for name in BESIDE if asked[name])
 
     def dtype(self, device: torch.device) -> torch.dtype:
         """Type of the features on `device`."""

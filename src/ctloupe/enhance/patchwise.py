@@ -77,7 +77,9 @@ class PatchwiseSliceEnhancer:
                 result = self._pass(unit)
             plain = result if weight is None else torch.lerp(plain, result, weight)
         off = difference(plain[0, 0], scan[0, 0], self.scale)[mask]
-        return EnhancedSlice.of(plain[0, 0], None if spread is None else spread[0, 0], off, 1, int(not mask.any()))
+        return EnhancedSlice.of(
+            plain[0, 0], {} if spread is None else {"deviation": spread[0, 0]}, off, 1, int(not mask.any())
+        )
 
     def _pass(self, unit: Tensor) -> Tensor:
         unit = unit.to(self.device)

@@ -81,8 +81,8 @@ def make_plan(
     """
     shape = part.scan.shape
     fine = shape[0], shape[1] * scale, shape[2] * scale
-    needed = fixed_bytes(shape, scale, options.samples) + enhancer.footprint((shape[1], shape[2]))
-    disk = disk_needed((slices, fine[1], fine[2]), levels_of(scale), bool(options.samples))
+    needed = fixed_bytes(shape, scale, len(options.beside)) + enhancer.footprint((shape[1], shape[2]))
+    disk = disk_needed((slices, fine[1], fine[2]), levels_of(scale), len(options.beside))
     seconds = slices * seconds_per_slice(enhancer, part, shape[0] // 2)
     return Plan(slices, fine, slab, enhancer.tile, needed, disk, seconds)
 
@@ -98,10 +98,10 @@ def require_disk(plan: Plan, path: Path) -> None:
         )
 
 
-def disk_needed(fine: tuple[int, int, int], levels: int, deviation: bool) -> float:
-    """Bytes of the store, its coarser levels, and that of the deviation."""
+def disk_needed(fine: tuple[int, int, int], levels: int, beside: int) -> float:
+    """Bytes of the store, its coarser levels, and those of so many maps beside it."""
     voxels = float(np.prod(fine)) * sum(0.25**level for level in range(levels + 1))
-    return voxels * (2 + (4 if deviation else 0)) / COMPRESSION
+    return voxels * (2 + 4 * beside) / COMPRESSION
 
 
 def seconds_per_slice(enhancer: SliceEnhancer, part: ScanPart, z: int) -> float:

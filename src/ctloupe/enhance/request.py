@@ -49,7 +49,10 @@ class EnhanceRequest:
     tile, memory, precision, seed
         See `EnhanceOptions`.
     uncertainty
-        Path of the standard deviation, where there are `samples`; None: the output's name with ``-uncertainty``.
+        Path of the standard deviation: of `samples` where there are any (None: the output's name with
+        ``-uncertainty``), else the one that the network has learnt of the errors of its mean.
+    invented
+        Path of the map of how much of the prior's spread the scan leaves open; None: it is not made.
     resume, slab, scheduler, overwrite
         See `SuperResolver.enhance_to`.
     format
@@ -77,6 +80,7 @@ class EnhanceRequest:
     output: str = "mean"
     steps: int = STEPS
     uncertainty: Path | None = None
+    invented: Path | None = None
     flat_field: str = "auto"
     consistent: bool = False
     resume: bool = False
@@ -94,8 +98,12 @@ class EnhanceRequest:
 
     def options(self) -> EnhanceOptions:
         """How the model is applied, validated; each option but the side of the blend is asked for under its name."""
-        asked = EnhanceOptions.model_fields.keys() - {"blend_outside"}
-        return EnhanceOptions.of({name: getattr(self, name) for name in asked})
+        maps = {
+            "uncertainty": self.uncertainty is not None and not self.samples,
+            "invented": self.invented is not None,
+        }
+        asked = EnhanceOptions.model_fields.keys() - {"blend_outside"} - maps.keys()
+        return EnhanceOptions.of({name: getattr(self, name) for name in asked} | maps)
 
 
 def enhance_files(
@@ -150,30 +158,29 @@ def enhance_files(
 def _check(request: EnhanceRequest) -> None:
     if request.resample and request.accept_spacing:
         raise OptionError("`resample` and `accept_spacing` exclude each other")
-    if request.uncertainty is not None and not request.samples:
-        raise OptionError("`uncertainty` needs `samples`")
 
 
 def _require_writable(request: EnhanceRequest) -> None:
     """Refuse now what could not be written in the end."""
-    for path in (request.out, _uncertainty(request, request.out)):
+    for path in (request.out, _uncertainty(request, request.out), request.invented):
         if path is not None and not request.resume:
             require_writable(path, request.overwrite)
 
 
 def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
-    """Where the standard deviation of the passes goes; None without passes."""
+    """Where a standard deviation goes; None where none was asked for."""
     suffix = full_suffix(out)
     beside = out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
-    return (request.uncertainty or beside) if request.samples else None
+    return request.uncertainty or (beside if request.samples else None)
 
 
 def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
     """Work through the scans of a folder."""
     request = work.request
     paths, made, failed = volume_paths([request.scan]), [], []
-    if request.uncertainty is not None:
-        raise OptionError("`uncertainty` names the output of one scan; leave it out for a folder of scans")
+    for name in ("uncertainty", "invented"):
+        if getattr(request, name) is not None:
+            raise OptionError(f"`{name}` names the output of one scan; leave it out for a folder of scans")
     for at, path in enumerate(paths, 1):
         out = request.out / f"{name_of(path)}{request.format}"
         try:
@@ -217,6 +224,7 @@ class _Enhancement:
                 self.progress.update,
                 request.overwrite,
                 uncertainty,
+                request.invented,
                 resume=request.resume,
                 slab=request.slab,
                 scheduler=request.scheduler,
@@ -228,7 +236,7 @@ class _Enhancement:
         for line in summary.lines():
             self.say(line)
         if not summary.found_finished:
-            self.say(f"wrote {out}" + (f" and {uncertainty}" if uncertainty else ""))
+            self.say("wrote " + " and ".join(str(one) for one in (out, uncertainty, request.invented) if one))
 
     def _mask(self, scan: Volume) -> Mask | None:
         """Where the scan is enhanced; None: everywhere."""

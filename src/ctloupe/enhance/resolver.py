@@ -59,6 +59,12 @@ class SuperResolver:
             )
         if self.options.samples and is_flow and self.options.stitch != "calibrated":
             raise OptionError("`samples` of a flow belong to `stitch` calibrated")
+        asked = [name for name in ("uncertainty", "invented") if getattr(self.options, name)]
+        if asked and not (isinstance(network, FlowEnhancer) and network.head is not None):
+            raise OptionError(
+                f"`{asked[0]}`: {self.name} has not learnt how far it may be off; train physics-flow with this version"
+                + (", or give `samples`" if asked[0] == "uncertainty" else "")
+            )
         if self.options.output == "sample" and not is_flow:
             raise OptionError(f"`output` sample: {self.name} gives one image only; leave it out, or train physics-flow")
 
@@ -176,6 +182,7 @@ class SuperResolver:
         progress: Callable[[int], None] | None = None,
         overwrite: bool = False,
         uncertainty: Path | str | None = None,
+        invented: Path | str | None = None,
         *,
         resume: bool = False,
         slab: int = SLAB,
@@ -197,7 +204,10 @@ class SuperResolver:
         overwrite
             Whether what is there may be replaced.
         uncertainty
-            Second output where there are `samples`: the standard deviation of the passes in HU, in the same format.
+            Second output where the options ask for `samples` or `uncertainty`: a standard deviation in HU, in the same
+            format.
+        invented
+            Third output where the options ask for `invented`: share of the prior's spread that the scan leaves open.
         resume
             Continue what was interrupted; start when nothing was.
         slab
@@ -219,13 +229,14 @@ class SuperResolver:
         FileError, OptionError, GeometryError, IntensityError
             If inputs, outputs or options do not fit, or the disk is too small.
         """
+        paths = {"values": path, "deviation": uncertainty, "invented": invented}
         job = Job(
             self.model,
             self.options,
             volume,
             mask,
             region,
-            {"values": Path(path)} | ({"deviation": Path(uncertainty)} if uncertainty else {}),
+            {name: Path(one) for name, one in paths.items() if one},
             overwrite=overwrite,
             resume=resume,
             slab=slab,

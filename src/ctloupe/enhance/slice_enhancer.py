@@ -21,8 +21,9 @@ class EnhancedSlice:
     ----------
     values : int16 (s·h, s·w)
         The enhanced slice in HU.
-    deviation : float32 (s·h, s·w)
-        Standard deviation of the passes in HU; None without them.
+    beside : float32 (s·h, s·w), by name
+        Maps that were asked for, see `EnhanceOptions.beside`: ``deviation``, a standard deviation in HU, and
+        ``invented``, the share of the prior's own that the scan leaves open.
     residual
         Sum of squares and sum of f↓(SR) − scan over the mask in HU, and the number of voxels.
     tiles, skipped
@@ -30,20 +31,25 @@ class EnhancedSlice:
     """
 
     values: NDArray[np.int16]
-    deviation: NDArray[np.float32] | None
+    beside: dict[str, NDArray[np.float32]]
     residual: tuple[float, float, int]
     tiles: int
     skipped: int
 
     @classmethod
     def of(
-        cls, plane: Tensor, deviation: Tensor | None, off: NDArray[np.float32], tiles: int, skipped: int
+        cls, plane: Tensor, beside: dict[str, Tensor], off: NDArray[np.float32], tiles: int, skipped: int
     ) -> EnhancedSlice:
         """Round a plane of HU, in place; `off` is f↓(SR) − scan at the voxels of the mask."""
         wide = off.astype(np.float64)
         residual = float(np.square(wide).sum()), float(wide.sum()), wide.size
         values = plane.round_().clamp_(-32768, 32767).to(torch.int16).numpy()
-        return cls(values, None if deviation is None else deviation.numpy(), residual, tiles, skipped)
+        return cls(values, {name: one.numpy() for name, one in beside.items()}, residual, tiles, skipped)
+
+    @property
+    def deviation(self) -> NDArray[np.float32] | None:
+        """Standard deviation in HU; None where none was asked for."""
+        return self.beside.get("deviation")
 
 
 class SliceEnhancer(Protocol):

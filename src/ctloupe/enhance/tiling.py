@@ -52,13 +52,13 @@ def memory_allowed(options: EnhanceOptions) -> int:
     return int(min(DEFAULT_MEMORY, 0.75 * memory().available))
 
 
-def fixed_bytes(shape: tuple[int, int, int], scale: int, samples: int) -> float:
+def fixed_bytes(shape: tuple[int, int, int], scale: int, beside: int) -> float:
     """Bytes that depend on neither network nor tile: the process, and the planes of a slice in work.
 
-    Float32 plane, its enlargement and correction, int16 slices in work, waiting and being compressed.
+    Float32 plane, its enlargement and correction, int16 slices in work, waiting and being compressed, maps `beside`.
     """
     area = shape[1] * shape[2]
-    planes = (4 * 2 + 2 * 4 + (4 * 2 if samples else 0)) * area * scale * scale
+    planes = (4 * 2 + 2 * 4 + 4 * 2 * beside) * area * scale * scale
     return PROCESS_BYTES + planes
 
 
@@ -92,7 +92,7 @@ def choose_tiling(
     copies = min(4, options.samples) or 1
     if options.tile is not None:
         return Tiling(tile=(options.tile, options.tile), copies=copies)
-    fixed = fixed_bytes(shape, scale, options.samples) + 2.0 * needs.coarse * shape[1] * shape[2]
+    fixed = fixed_bytes(shape, scale, len(options.beside)) + 2.0 * needs.coarse * shape[1] * shape[2]
     left = memory_allowed(options) - fixed
     size, halo = TILE, field.halo * (needs.coarse == 0)
     while True:

@@ -17,6 +17,7 @@ from ctloupe.evaluate.metrics.texture import Unpaired
 from ctloupe.evaluate.protocols.no_truth import compare_without_truth
 from ctloupe.evaluate.protocols.paired_micro import compare_with_micro
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
+from ctloupe.evaluate.report.invented import add_invented, invented_share
 from ctloupe.evaluate.report.page import (
     Shown,
     add_curves,
@@ -54,6 +55,8 @@ class Case:
         Where to compare, on the grid of the scan; None: everywhere.
     deviation
         Standard deviation of the last row.
+    invented
+        Map of how much of the last row the scan leaves to the prior, 0 to 1.
     factors
         Recalibration of that deviation by label number, fitted on another case.
     unpaired
@@ -78,6 +81,7 @@ class Case:
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     thick_truth: Volume | None = None
     scanner: CaseScanner | None = None
+    invented: Volume | None = None
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -113,6 +117,10 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         add_sizes(report, found)
     add_details(report, shown)
     add_curves(report, found)
+    if case.invented is not None:
+        share = invented_share(case.invented, list(rows.values())[-1], case.mask)
+        add_invented(report, shown, case.invented, share)
+        found = replace(found, facts=found.facts | {"invented": share.plain()})
     if case.truth is not None and case.deviation is not None:
         judged = _add_uncertainty(report, case, case.truth, case.deviation, scale)
         found = replace(found, facts=found.facts | {name: one.plain() for name, one in judged.items()})

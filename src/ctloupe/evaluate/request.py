@@ -48,6 +48,8 @@ class EvaluateRequest:
         The truth on the fine grid, where it is known, and labels on the same grid: errors by tissue, and structures.
     uncertainty
         Standard deviation that was written with the last `output`.
+    invented
+        Map of what is invented that was written with the last `output`.
     recalibration
         Record of another case whose factors correct the uncertainty.
     mask
@@ -88,6 +90,7 @@ class EvaluateRequest:
     truth: Path | None = None
     labels: Path | None = None
     uncertainty: Path | None = None
+    invented: Path | None = None
     recalibration: Path | None = None
     mask: str | Path | None = None
     slices: str | None = None
@@ -194,6 +197,7 @@ def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case
         _factors(request.recalibration) if request.recalibration else {},
         thick_truth=None if truth is None else truth_on_clinical_slices(truth, scan, "slab"),
         scanner=None if request.scanner is None else known_scanner(read_scanner(request.scanner, whole)),
+        invented=read(request.invented) if request.invented else None,
     )
 
 

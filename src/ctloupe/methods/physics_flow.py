@@ -13,12 +13,14 @@ from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clipped_adamw import ClippedAdamW
 from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.flow.deviation import DeviationHead, coverage_loss, spread_by_value
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 
 _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
+_OURS: dict[str, Any] = {"flips": True, "deviation": True}
 _NEAR = (0.2, 0.5, 0.0, 0.2)
 """Relative half-widths of the scanners that are drawn around the estimate: of blur, noise, rise and roll-off."""
 
@@ -52,6 +54,10 @@ class PhysicsFlowConfig(MethodConfig):
     """Limit of the weight 1/(1 − t)² of the error at time t."""
     mesh: float = Field(10.0, ge=0)
     """Weight of the power of what errors have in common from one scan voxel to the next."""
+    deviation: bool = False
+    """Whether a head learns the standard deviation of the mean's errors."""
+    contrast_range: float = Field(1.5, ge=1)
+    """Factor by which the contrasts that this head learns from differ at most from the estimated one."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is what is kept."""
     gradient_limit: float = Field(0.3, gt=0)
@@ -80,8 +86,8 @@ class PhysicsFlow(Method):
     Config = PhysicsFlowConfig
     config: PhysicsFlowConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 16, "epochs": 400, "flips": True},
-        "tiny": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 8, "epochs": 20, "flips": True},
+        "paper": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 16, "epochs": 400} | _OURS,
+        "tiny": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 8, "epochs": 20} | _OURS,
     }
     average: FlowEnhancer
     estimate: Tensor
@@ -91,6 +97,7 @@ class PhysicsFlow(Method):
         super().__init__(config)
         shipped = self.make_enhancer(config)
         self.network = shipped.flow
+        self.head = shipped.head
         self.average = as_average(shipped)
         # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
         self.register_buffer("estimate", torch.tensor([0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0]))
@@ -102,32 +109,39 @@ class PhysicsFlow(Method):
         flow = FlowNetwork(
             config.scale, config.width, config.blocks, config.fine_width, config.fine_blocks, config.condition
         )
-        return FlowEnhancer(flow, config.patch_size, config.spread)
+        head = None
+        if config.deviation:
+            # What the flow draws while it is trained does not depend on whether there is a head.
+            with torch.random.fork_rng():
+                head = DeviationHead(config.fine_width, config.scale // 2)
+        return FlowEnhancer(flow, config.patch_size, config.spread, head)
 
     def enhancer(self) -> nn.Module:
         """Return the moving average of the network."""
         return self.average
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the network."""
-        return {"flow": self.network}
+        """Return the network, and the head for the standard deviation."""
+        return {"flow": self.network} | ({} if self.head is None else {"deviation": self.head})
 
     def trainables(self) -> dict[str, nn.Module]:
-        """Return the network."""
-        return {"flow": self.network}
+        """Return what `networks` returns."""
+        return self.networks()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return AdamW with limited gradients."""
+        """Return AdamW with limited gradients, one for each network."""
         config = self.config
-        made = ClippedAdamW(
-            self.network.parameters(),
-            config.gradient_limit,
-            lr=config.learning_rate,
-            betas=config.betas,
-            weight_decay=0.0,
-            fused=True,
-        )
-        return {"flow": made}
+        return {
+            name: ClippedAdamW(
+                network.parameters(),
+                config.gradient_limit,
+                lr=config.learning_rate,
+                betas=config.betas,
+                weight_decay=0.0,
+                fused=True,
+            )
+            for name, network in self.trainables().items()
+        }
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term."""
@@ -142,6 +156,11 @@ class PhysicsFlow(Method):
         self.estimate.copy_(torch.tensor([getattr(found, name) for name in _ESTIMATED]))
         self.average.scanner.copy_(self.estimate[: len(SCANNER_NUMBERS)])
         self.average.anatomy.copy_(torch.from_numpy(spectra.power))
+        if self.head is not None:
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                high, low, _ = self._pairs(sample, self.config.contrast_range)
+            self.average.prior.copy_(spread_by_value(enlarge_bicubic(low, scale), high))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
@@ -184,10 +203,35 @@ class PhysicsFlow(Method):
         backend.update("flow", total)
         self.steps += 1
         follow(self.average.flow, self.network, self.steps, config.average)
+        if self.head is not None and first:
+            terms["deviation"] = self._learn_deviation(batch, first, backend)
         return {name: term.detach() for name, term in (terms | {"total": total}).items()}
 
-    def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor, DrawnScanners]:
-        """µCT in clinical intensities, its scans, and the scanners that made them."""
+    def _learn_deviation(self, batch: Batch, first: int, backend: TrainingBackend) -> Tensor:
+        """Update the head by the errors of the mean that is kept, of whose features it is made.
+
+        Its pairs have contrasts of a range, since that of a patient is only about the one that was estimated.
+        """
+        assert self.head is not None and self.average.head is not None
+        averages = batch.micro_slice_average
+        some = Batch(batch.clinical[:first], batch.micro[:first], 0, None if averages is None else averages[:first])
+        with torch.random.fork_rng():
+            high, low, drawn = self._pairs(some, self.config.contrast_range)
+        flow, scanners = self.average.flow, drawn.numbers()
+        with torch.no_grad(), backend.autocast():
+            condition = flow.condition(torch.zeros_like(scanners[:, 0]), scanners)
+            fine = flow.fine(flow.coarse(low, condition), condition)
+            mean = (enlarge_bicubic(low, self.config.scale) + flow.painted(fine)).clamp(-1, 1)
+        loss = coverage_loss(backend.forward("deviation", fine), mean - high)
+        backend.update("deviation", loss)
+        follow(self.average.head, self.head, self.steps, self.config.average)
+        return loss
+
+    def _pairs(self, batch: Batch, contrast_range: float = 1.0) -> tuple[Tensor, Tensor, DrawnScanners]:
+        """µCT in clinical intensities, its scans, and the scanners that made them.
+
+        The contrast about the mean of each patch is multiplied by up to `contrast_range`, or divided by it.
+        """
         jitter, count = self.config.intensity_jitter, len(batch.micro)
         gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
         offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
@@ -195,6 +239,10 @@ class PhysicsFlow(Method):
         thick = high
         if batch.micro_slice_average is not None:
             thick = self.clinical_intensities(batch.micro_slice_average, gain, offset)
+        if contrast_range > 1:
+            contrast = contrast_range ** (2 * torch.rand(count, 1, 1, 1, device=high.device) - 1)
+            middle = high.mean((1, 2, 3), keepdim=True)
+            high, thick = (torch.lerp(middle, one, contrast).clamp(-1, 1) for one in (high, thick))
         scanners = self.scanners(count)
         return high, scanners.scanned(thick, self.config.scale), scanners
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.enhance.options import BESIDE
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab, Journal
@@ -29,38 +30,35 @@ AHEAD: Final = 2
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores that one enhancement fills: the volume and, with samples, its standard deviation."""
+    """The stores that one enhancement fills: the volume, and by name the maps beside it."""
 
     values: OmeZarrWriter
-    deviation: OmeZarrWriter | None
+    beside: dict[str, OmeZarrWriter]
 
     @classmethod
-    def create(cls, folder: Path, described: Volume, levels: int, deviation: Volume | None) -> Stores:
-        """Make empty stores in `folder`, for the grids of two (lazy) volumes."""
+    def create(cls, folder: Path, described: Volume, levels: int, beside: dict[str, Volume]) -> Stores:
+        """Make empty stores in `folder`, for the grids of (lazy) volumes."""
         values = OmeZarrWriter.like(described, folder / "values.ome.zarr", np.int16, levels)
-        spread = (
-            None
-            if deviation is None
-            else OmeZarrWriter.like(deviation, folder / "deviation.ome.zarr", np.float32, levels)
-        )
-        return cls(values, spread)
+        maps = {
+            name: OmeZarrWriter.like(one, folder / f"{name}.ome.zarr", np.float32, levels)
+            for name, one in beside.items()
+        }
+        return cls(values, maps)
 
     @classmethod
     def reopen(cls, folder: Path) -> Stores:
         """Open those that `create` made."""
-        spread = folder / "deviation.ome.zarr"
-        return cls(
-            OmeZarrWriter.reopen(folder / "values.ome.zarr"),
-            OmeZarrWriter.reopen(spread) if spread.is_dir() else None,
-        )
+        made = {name: folder / f"{name}.ome.zarr" for name in BESIDE}
+        maps = {name: OmeZarrWriter.reopen(store) for name, store in made.items() if store.is_dir()}
+        return cls(OmeZarrWriter.reopen(folder / "values.ome.zarr"), maps)
 
     def write(self, z: int, made: EnhancedSlice) -> None:
         """Write slice `z` to the disk, through its caches."""
         self.values.write(z, made.values[None])
         files = self.values.files(z)
-        if self.deviation is not None and made.deviation is not None:
-            self.deviation.write(z, made.deviation[None])
-            files += self.deviation.files(z)
+        for name, store in self.beside.items():
+            store.write(z, made.beside[name][None])
+            files += store.files(z)
         for file in files:
             handle = os.open(file, os.O_RDONLY)
             try:
@@ -174,7 +172,7 @@ def place(journal: Journal, outputs: dict[str, Path], overwrite: bool) -> None:
     After a crash in between, what has its name already is left in place.
     """
     with explained(journal.output):
-        for name in ("deviation", "values"):
+        for name in (*BESIDE, "values"):
             made = journal.folder / f"{name}.ome.zarr"
             if name in outputs and made.is_dir():
                 for torn in made.rglob("*.partial"):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.networks.bicubic import enlarge_bicubic
+from ctloupe.networks.flow.deviation import LEVELS, DeviationHead
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.networks.split import SplitNetwork
 from ctloupe.scanner.estimate import BLURS, AnatomySpectra
@@ -25,16 +26,22 @@ class FlowEnhancer(SplitNetwork):
         Side of the clinical patches whose spectra tell the scanner.
     spread
         Standard deviation of the noise that a sample begins with, in units of [−1, 1].
+    head
+        What tells the standard deviation of the mean's errors; None: nothing does.
     """
 
     scanner: Tensor
     anatomy: Tensor
+    prior: Tensor
 
-    def __init__(self, flow: FlowNetwork, patch_size: int, spread: float) -> None:
+    def __init__(self, flow: FlowNetwork, patch_size: int, spread: float, head: DeviationHead | None = None) -> None:
         super().__init__()
-        self.flow, self.spread = flow, spread
+        self.flow, self.spread, self.head = flow, spread, head
         self.register_buffer("scanner", torch.tensor([0.4, 0.02, 1.0, 0.3]))
         self.register_buffer("anatomy", torch.zeros(len(BLURS), patch_size // 2 - 1, dtype=torch.float64))
+        if head is not None:
+            # Spread of the µCT by the scan's value; see `spread_by_value`.
+            self.register_buffer("prior", torch.ones(LEVELS))
 
     @property
     def scale(self) -> int:

@@ -25,16 +25,19 @@ class MeanNetwork(SplitNetwork):
     ----------
     enhancer
         The flow, with the scanner that it is to undo.
+    deviation
+        Whether log σ of the mean's errors is a second channel of the output; the flow must have a head for it.
     """
 
     @torch.no_grad()
-    def __init__(self, enhancer: FlowEnhancer) -> None:
+    def __init__(self, enhancer: FlowEnhancer, deviation: bool = False) -> None:
         super().__init__()
         flow = enhancer.flow
         condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.scanner[None])
         self.scale, self.step = flow.scale, flow.step
         self.head, self.up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
         self.trunk = nn.Sequential(*(_folded(block, condition) for block in flow.trunk))
+        self.deviation = copy.deepcopy(enhancer.head) if deviation else None
         self.leaving = nn.Sequential(*(_folded(block, condition) for block in flow.leaving))
 
     def coarse_features(self, image: Tensor) -> Tensor:
@@ -43,10 +46,11 @@ class MeanNetwork(SplitNetwork):
         return found
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
-        """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1]."""
+        """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1], and log σ as a second channel where asked for."""
         fine = self.leaving(F.pixel_shuffle(self.up(features), 2))
         detail = full_precision(F.pixel_shuffle(self.exit(fine), self.step))
-        return (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
+        mean = (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
+        return mean if self.deviation is None else torch.cat([mean, self.deviation(fine)], 1)
 
 
 def _folded(block: nn.Module, condition: Tensor) -> PlainBlock:

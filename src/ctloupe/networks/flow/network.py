@@ -149,9 +149,17 @@ class FlowNetwork(nn.Module):
 
     def left(self, features: Tensor, condition: Tensor, entered: Tensor | None = None) -> Tensor:
         """Bring features to the fine grid: the prediction ``(n, 1, s·h, s·w)``."""
+        return self.painted(self.fine(features, condition, entered))
+
+    def fine(self, features: Tensor, condition: Tensor, entered: Tensor | None = None) -> Tensor:
+        """Return features ``(n, fine_width, 2h, 2w)`` on the grid of twice the scan's resolution."""
         fine: Tensor = F.pixel_shuffle(self.up(features), 2)
         if entered is not None:
             fine = fine + entered
         for block in self.leaving:
             fine = block(fine, condition)
+        return fine
+
+    def painted(self, fine: Tensor) -> Tensor:
+        """Return the prediction that is made of those features."""
         return full_precision(F.pixel_shuffle(self.exit(fine), self.step))
