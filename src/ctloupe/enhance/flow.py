@@ -26,8 +26,6 @@ from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
 _TRACED = 32
-_BICUBIC_REACH = 3
-"""Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):
@@ -140,16 +138,9 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
         """Add the bicubic enlargement, tile by tile, and bring to HU."""
-        s = self.scale
-        plane = torch.zeros(image.shape[-2] * s, image.shape[-1] * s)
-        scan = image.cpu()
+        plane = enlarge_bicubic(image.cpu(), self.scale)[0, 0]
         for tile in tiles:
-            top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
-            around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
-            own = Tile(
-                (tile.y[0] - top, tile.y[1] - top), (tile.x[0] - left, tile.x[1] - left), tile.height, tile.width
-            )
-            added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], s)[0, 0]
-            unit = (self._cut(enlarge_bicubic(around, s)[0, 0], own) + added).clamp_(-1, 1)
-            self._cut(plane, tile).copy_(self.window.from_unit(unit))
+            added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], self.scale)[0, 0]
+            part = self._cut(plane, tile)
+            part.copy_(self.window.from_unit((part + added).clamp_(-1, 1)))
         return plane

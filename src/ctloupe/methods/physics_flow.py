@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.clipped_adamw import ClippedAdamW
 from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -17,6 +18,7 @@ from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
+from ctloupe.scanner.thin_plane import thin_plane_power
 
 _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
 _NEAR = (0.2, 0.5, 0.0, 0.2)
@@ -142,6 +144,9 @@ class PhysicsFlow(Method):
         self.estimate.copy_(torch.tensor([getattr(found, name) for name in _ESTIMATED]))
         self.average.scanner.copy_(self.estimate[: len(SCANNER_NUMBERS)])
         self.average.anatomy.copy_(torch.from_numpy(spectra.power))
+        if sample.micro_slice_average is not None:
+            power = thin_plane_power(sample.micro[:, 0].cpu().numpy(), fine, scale)
+            self.average.thin_plane.copy_(torch.from_numpy(power * found.gain**2))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
@@ -188,14 +193,8 @@ class PhysicsFlow(Method):
 
     def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor, DrawnScanners]:
         """µCT in clinical intensities, its scans, and the scanners that made them."""
-        jitter, count = self.config.intensity_jitter, len(batch.micro)
-        gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        high = self.clinical_intensities(batch.micro, gain, offset)
-        thick = high
-        if batch.micro_slice_average is not None:
-            thick = self.clinical_intensities(batch.micro_slice_average, gain, offset)
-        scanners = self.scanners(count)
+        high, thick = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
+        scanners = self.scanners(len(high))
         return high, scanners.scanned(thick, self.config.scale), scanners
 
     def _times(self, count: int, first: int, device: torch.device) -> Tensor:
