@@ -146,7 +146,7 @@ class PhysicsFlow(Method):
         self.average.anatomy.copy_(torch.from_numpy(spectra.power))
         if sample.micro_slice_average is not None:
             power = thin_plane_power(sample.micro[:, 0].cpu().numpy(), fine, scale)
-            self.average.thin_plane.copy_(torch.from_numpy(power * found.gain**2))
+            self.average.thin_plane.copy_(torch.from_numpy(power * found.gain**2).nan_to_num())
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""

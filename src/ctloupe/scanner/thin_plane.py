@@ -27,7 +27,8 @@ def thin_plane_power(middle: Images, averaged: Images, scale: int) -> NDArray[np
     Returns
     -------
     array of shape (b, 7)
-        A row for each of `BLURS`, in squared units of the patches; see `TilePower.result`.
+        A row for each of `BLURS`, in squared units of the patches; see `TilePower.result`. NaN where p is less than
+        the side of a tile.
     """
     rows = []
     for blur in BLURS:
