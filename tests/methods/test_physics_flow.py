@@ -110,5 +110,5 @@ def test_it_learns_how_planes_differ_from_slices_where_the_bank_has_both():
     clinical = 0.5 * sample.clinical - 0.3
     method.examine(Batch(clinical, sample.micro))
     assert method.average.thin_plane_power(0.3) is None
-    method.examine(Batch(clinical, sample.micro, 0.5 * sample.micro))
+    method.examine(Batch(clinical, sample.micro, micro_slice_average=0.5 * sample.micro))
     assert (method.average.thin_plane_power(0.3) > 0).all()
