@@ -28,6 +28,7 @@ class WithSharpening(EnhanceOptions):
         ({"blend": float("inf")}, "`blend` inf"),
         ({"median": 3}, "belong to `stitch` patches"),
         ({"match_histograms": True}, "belong to `stitch` patches"),
+        ({"consistent_with": "plane"}, "`consistent_with` plane belongs to `consistent`"),
         ({"stitch": "slice", "consistent": True}, "`consistent` belongs to `stitch` calibrated"),
     ],
 )

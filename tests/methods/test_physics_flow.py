@@ -124,3 +124,13 @@ def test_the_package_holds_what_samples_need(settings):
     assert package.enhancer.spectra() is not None
     findings = json.loads((made.out / "manifest.json").read_text())["findings"]
     assert set(findings) == {"blur", "noise", "rise", "roll_off", "gain", "offset", "misfit"}
+
+
+def test_it_learns_how_planes_differ_from_slices_where_the_bank_has_both():
+    method = build()
+    sample = random_batch(method, 16)
+    clinical = 0.5 * sample.clinical - 0.3
+    method.examine(Batch(clinical, sample.micro))
+    assert method.average.thin_plane_power(0.3) is None
+    method.examine(Batch(clinical, sample.micro, micro_slice_average=0.5 * sample.micro))
+    assert (method.average.thin_plane_power(0.3) > 0).all()

@@ -68,6 +68,13 @@ def test_examining_changes_the_scanner_and_a_checkpoint_keeps_it():
     assert other.findings() == method.findings()
 
 
+def test_a_checkpoint_with_the_noise_spectrum_beside_the_scanner_is_read():
+    method = with_scanner(build(), noise=0.07)
+    other = build()
+    other.load_state_dict(method.state_dict() | {"noise_shape": torch.ones(12, 7)})
+    assert other.findings() == method.findings()
+
+
 def test_the_run_and_the_model_say_what_was_found(settings):
     made = settings(method="physics-srgan", steps=1)
     train(made)

@@ -61,8 +61,12 @@ def enhance(
         str, typer.Option(help="Take off the mesh that a network draws into flat images: on, off, or auto (flows).")
     ] = "auto",
     consistent: Annotated[
-        bool, typer.Option("--consistent", help="Correct the result so that its block means equal the scan.")
+        bool, typer.Option("--consistent", help="Correct the result so that it agrees with the scan.")
     ] = False,
+    consistent_with: Annotated[
+        str,
+        typer.Option(help="How: blocks (block means equal the scan), scanner (rescanned, up to noise), plane (thin)."),
+    ] = "blocks",
     resume: Annotated[bool, typer.Option("--resume", help="Continue what was interrupted (OME-Zarr).")] = False,
     slab: Annotated[int, typer.Option(help="Slices read, enhanced and recorded together.")] = 4,
     tile: Annotated[int | None, typer.Option(help="Side of a tile in scan voxels; default: by memory.")] = None,
@@ -108,6 +112,7 @@ def enhance(
         invented=invented,
         flat_field=flat_field,
         consistent=consistent,
+        consistent_with=consistent_with,
         resume=resume,
         slab=slab,
         tile=tile,

@@ -34,6 +34,7 @@ def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: A
     else:
         how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
     how += ", made consistent with the scan" if options.consistent else ""
+    how += " as its scanner made it" if options.consistent_with_scanner else ""
     done = f"enhanced ×{model.scale} in-plane with {model.name}, {how}. {RESEARCH_NOTICE}"
     z, y, x = scan.shape
     voxels = _no_voxels((z, y * model.scale, x * model.scale), np.int16) if data is None else data

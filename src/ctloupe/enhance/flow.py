@@ -27,8 +27,6 @@ from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
 _TRACED = 32
-_BICUBIC_REACH = 3
-"""Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):
@@ -162,13 +160,11 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _sampled_in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
         """Add the bicubic enlargement, tile by tile, and bring to HU."""
-        s = self.scale
-        plane = torch.zeros(image.shape[-2] * s, image.shape[-1] * s)
-        scan = image.cpu()
+        plane = enlarge_bicubic(image.cpu(), self.scale)[0, 0]
         for tile in tiles:
-            added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], s)[0, 0]
-            unit = (self._bicubic(scan, tile) + added).clamp_(-1, 1)
-            self._cut(plane, tile).copy_(self.window.from_unit(unit))
+            added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], self.scale)[0, 0]
+            part = self._cut(plane, tile)
+            part.copy_(self.window.from_unit((part + added).clamp_(-1, 1)))
         return plane
 
     def _bicubic(self, scan: Tensor, tile: Tile) -> Tensor:

@@ -19,11 +19,13 @@ STITCHES: Final[tuple[Stitch, ...]] = get_args(Stitch)
 Precision = Literal["auto", "bf16", "float32"]
 Output = Literal["mean", "sample"]
 FlatFieldChoice = Literal["auto", "on", "off"]
+ConsistentWith = Literal["blocks", "scanner", "plane"]
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "stitch": get_args(Stitch),
     "precision": get_args(Precision),
     "output": get_args(Output),
     "flat_field": get_args(FlatFieldChoice),
+    "consistent_with": get_args(ConsistentWith),
 }
 
 BESIDE: Final = ("deviation", "invented")
@@ -58,8 +60,11 @@ class EnhanceOptions(BaseModel):
         Where `stitch` is ``calibrated``, whether the mesh that the network draws into flat images is taken off;
         ``auto``: of a flow's mean only, so that other methods stay those of their papers.
     consistent
-        Where `stitch` is ``calibrated``, correct each slice so that the mean of every s×s block equals the scan inside
-        the mask.
+        Where `stitch` is ``calibrated``, correct each slice to agree with the scan inside the mask.
+    consistent_with
+        What `consistent` means. ``blocks``: the mean of every s×s block equals the scan; ``scanner``: what the
+        estimated scanner would see of the slice differs from the scan by no more than noise; ``plane``: by no more than
+        noise and what a thin plane differs by from the mean over a slice.
     blend
         Distance in mm over which the result goes over into the bicubic interpolation at the border of the mask; 0: at
         once.
@@ -98,6 +103,7 @@ class EnhanceOptions(BaseModel):
     match_histograms: bool = False
     median: int = 1
     consistent: bool = False
+    consistent_with: ConsistentWith = "blocks"
     blend: float = BLEND_MM
     blend_outside: bool = False
     precision: Precision = "auto"
@@ -138,6 +144,8 @@ class EnhanceOptions(BaseModel):
             raise OptionError("`match_histograms` and `median` belong to `stitch` patches; without it there is no grid")
         if self.consistent and self.stitch != "calibrated":
             raise OptionError("`consistent` belongs to `stitch` calibrated")
+        if self.consistent_with != "blocks" and not self.consistent:
+            raise OptionError(f"`consistent_with` {self.consistent_with} belongs to `consistent`")
         return self
 
     @classmethod
@@ -156,6 +164,10 @@ class EnhanceOptions(BaseModel):
         """Names of the maps that are made beside the values."""
         asked = {"deviation": bool(self.samples) or self.uncertainty, "invented": self.invented}
         return tuple(name for name in BESIDE if asked[name])
+
+    def consistent_with_scanner(self) -> bool:
+        """Whether slices are corrected by the estimated scanner."""
+        return self.consistent and self.consistent_with != "blocks"
 
     def dtype(self, device: torch.device) -> torch.dtype:
         """Type of the features on `device`."""

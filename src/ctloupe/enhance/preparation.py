@@ -11,6 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ctloupe.enhance.bicubic import BicubicSliceEnhancer
+from ctloupe.enhance.consistent import (
+    PATCHES,
+    ConsistentSliceEnhancer,
+    correction_for,
+    scanner_from_scan,
+    scanner_of_flow,
+)
 from ctloupe.enhance.exact import ExactSliceEnhancer
 from ctloupe.enhance.flow import FlowSliceEnhancer
 from ctloupe.enhance.model import LoadedModel
@@ -20,7 +27,7 @@ from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.scanner_of_scan import told_the_scanner
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
-from ctloupe.enhance.tiling import choose_tiling
+from ctloupe.enhance.tiling import Tiling, choose_tiling
 from ctloupe.foundation.errors import IntensityError, OptionError
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
 from ctloupe.methods.package import Fingerprint
@@ -63,9 +70,14 @@ def prepared(
     OptionError
         If the network needs more memory than there is.
     """
-    if model.network is None:
-        return BicubicSliceEnhancer(model.scale, options.consistent)
     spacing = scan.spacing[1], scan.spacing[2]
+    blocks = options.consistent and not options.consistent_with_scanner
+    if model.network is None:
+        bicubic = BicubicSliceEnhancer(model.scale, blocks)
+        if not options.consistent_with_scanner:
+            return bicubic
+        patches = calibration_patches(model, scan, mask, options.seed)
+        return _consistent(bicubic, bicubic, model, options, scan, patches, tell)
     if options.stitch != "calibrated":
         return PatchwiseSliceEnhancer(model, options, spacing)
     patches = calibration_patches(model, scan, mask, options.seed)
@@ -76,15 +88,42 @@ def prepared(
         network = told_the_scanner(network, patches, scan, model.window, options.seed, tell)
     dtype = options.dtype(model.device)
     tiling = choose_tiling(network, model.scale, scan.shape, dtype, options)
+    ready, plain = replace(model, network=network), options.model_copy(update={"consistent": blocks})
     enhancer: ExactSliceEnhancer
     if isinstance(network, FlowEnhancer):
-        enhancer = FlowSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell, corner)
+        enhancer = FlowSliceEnhancer(ready, plain, spacing, tiling, tell, corner)
     else:
-        enhancer = ExactSliceEnhancer(replace(model, network=network), options, spacing, tiling, tell)
+        enhancer = ExactSliceEnhancer(ready, plain, spacing, tiling, tell)
     if dtype != torch.float32:
         off = enhancer.rounding(patches[:ROUNDING_PATCHES])
         tell(f"precision: bf16, {off:.1f} HU RMS from float32 on patches of this scan (`precision` float32: none)")
-    return enhancer
+    if not options.consistent_with_scanner:
+        return enhancer
+    # One deviation costs all the samples, and the correction is of the values.
+    alone = plain.model_copy(update={"samples": 0} if isinstance(network, FlowEnhancer) else {})
+    # What is measured must depend neither on the memory nor on the part of the scan that is enhanced.
+    side = patches.shape[-1]
+    probe = type(enhancer)(ready, alone, spacing, Tiling(tile=(side, side), copies=tiling.copies))
+    return _consistent(enhancer, probe, ready, options, scan, patches, tell)
+
+
+def _consistent(
+    enhancer: SliceEnhancer,
+    probe: SliceEnhancer,
+    model: LoadedModel,
+    options: EnhanceOptions,
+    scan: Volume,
+    patches: Tensor,
+    tell: Callable[[str], None],
+) -> SliceEnhancer:
+    """The enhancer with the correction that its residual on patches of the scan asks for."""
+    hu = model.window.from_unit(patches[:, 0]).numpy()
+    if isinstance(model.network, FlowEnhancer):
+        scanner = scanner_of_flow(model.network, model.window, options.consistent_with)
+    else:
+        scanner = scanner_from_scan(scan, hu, options.seed, options.consistent_with)
+    correction = correction_for(probe, scanner, hu[:PATCHES], model.scale, tell)
+    return ConsistentSliceEnhancer(enhancer, correction, options, model.window, (scan.spacing[1], scan.spacing[2]))
 
 
 def calibrated_network(

@@ -44,7 +44,7 @@ class EnhanceRequest:
         Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
-    blend, stitch, match_histograms, median, samples, output, steps, flat_field, consistent
+    blend, stitch, match_histograms, median, samples, output, steps, flat_field, consistent, consistent_with
         See `EnhanceOptions`.
     tile, memory, precision, seed
         See `EnhanceOptions`.
@@ -83,6 +83,7 @@ class EnhanceRequest:
     invented: Path | None = None
     flat_field: str = "auto"
     consistent: bool = False
+    consistent_with: str = "blocks"
     resume: bool = False
     slab: int = 4
     tile: int | None = None

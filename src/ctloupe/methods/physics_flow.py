@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.clipped_adamw import ClippedAdamW
 from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -18,6 +19,7 @@ from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
+from ctloupe.scanner.thin_plane import thin_plane_power
 
 _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
 _OURS: dict[str, Any] = {"flips": True, "deviation": True}
@@ -161,6 +163,9 @@ class PhysicsFlow(Method):
                 torch.manual_seed(0)
                 high, low, _ = self._pairs(sample, self.config.contrast_range)
             self.average.prior.copy_(spread_by_value(enlarge_bicubic(low, scale), high))
+        if sample.micro_slice_average is not None:
+            power = thin_plane_power(sample.micro[:, 0].cpu().numpy(), fine, scale)
+            self.average.thin_plane.copy_(torch.from_numpy(power * found.gain**2).nan_to_num())
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
@@ -232,13 +237,8 @@ class PhysicsFlow(Method):
 
         The contrast about the mean of each patch is multiplied by up to `contrast_range`, or divided by it.
         """
-        jitter, count = self.config.intensity_jitter, len(batch.micro)
-        gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        high = self.clinical_intensities(batch.micro, gain, offset)
-        thick = high
-        if batch.micro_slice_average is not None:
-            thick = self.clinical_intensities(batch.micro_slice_average, gain, offset)
+        high, thick = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
+        count = len(high)
         if contrast_range > 1:
             contrast = contrast_range ** (2 * torch.rand(count, 1, 1, 1, device=high.device) - 1)
             middle = high.mean((1, 2, 3), keepdim=True)

@@ -12,16 +12,15 @@ from ctloupe.losses.adversarial import AdversarialKind
 from ctloupe.losses.mmsr import DistanceKind, distance, f_down
 from ctloupe.losses.ssim import ssim_gaussian
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.paired import DiscriminatorKind, PairDiscriminator, paired_step
 from ctloupe.networks.blocks import initialise_icnr
 from ctloupe.networks.plain import PlainSRNet
-from ctloupe.scanner.estimate import ScannerEstimate, estimate_scanner
-from ctloupe.scanner.tensor_operator import TensorOperator, coloured
+from ctloupe.scanner.estimate import estimate_scanner
+from ctloupe.scanner.tensor_draw import near
 
 SSIM_CONSTANTS = (0.02**2, 0.06**2)
 """C1 and C2 for images in [−1, 1] (Wang et al. 2004)."""
-_REACH = 5
-"""Clinical voxels at which the point spread of a simulated scanner ends."""
 _PARAMETERS = ("blur", "noise", "rise", "roll_off", "gain", "offset", "misfit")
 
 
@@ -100,7 +99,6 @@ class PhysicsSRGAN(Method):
         },
     }
     scanner: Tensor
-    noise_shape: Tensor
 
     def __init__(self, config: PhysicsSRGANConfig) -> None:
         super().__init__(config)
@@ -110,9 +108,12 @@ class PhysicsSRGAN(Method):
             config.discriminator, config.discriminator_width, config.discriminator_strides
         )
         # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
-        start = ScannerEstimate(0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0)
-        self.register_buffer("scanner", torch.tensor([getattr(start, name) for name in _PARAMETERS]))
-        self.register_buffer("noise_shape", self._noise_shape(start))
+        self.register_buffer("scanner", torch.tensor([0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0]))
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Checkpoints of before hold the noise spectrum a second time, on the grid of a patch.
+        state.pop(prefix + "noise_shape", None)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     @classmethod
     def make_enhancer(cls, config: PhysicsSRGANConfig) -> PlainSRNet:
@@ -145,26 +146,16 @@ class PhysicsSRGAN(Method):
         """Estimate the scanner from clinical and µCT patches, and keep it in a buffer."""
         micro = sample.micro if sample.micro_slice_average is None else sample.micro_slice_average
         found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), micro[:, 0].cpu().numpy(), self.config.scale)
-        values = torch.tensor([getattr(found, name) for name in _PARAMETERS])
-        self.scanner.copy_(values)
-        self.noise_shape.copy_(self._noise_shape(found))
+        self.scanner.copy_(torch.tensor([getattr(found, name) for name in _PARAMETERS]))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
         return {name: round(value, 5) for name, value in zip(_PARAMETERS, self.scanner.tolist(), strict=True)}
 
-    def _noise_shape(self, scanner: ScannerEstimate) -> Tensor:
-        return torch.tensor(scanner.spectrum.amplitude(self.config.patch_size, self.config.patch_size))
-
     def degraded(self, thick: Tensor) -> Tensor:
         """Scan µCT patches ``(n, 1, s·p, s·p)``, already in clinical intensities, with a scanner near the estimate."""
-        config, count = self.config, len(thick)
-        blur = self.scanner[0] * (1 + config.blur_range * _spread(thick, count))
-        noise = self.scanner[1] * (1 + config.noise_range * _spread(thick, count))
-        reach = min(_REACH * config.scale, thick.shape[-1] - 1)
-        operator = TensorOperator((config.scale, config.scale), blur.view(-1, 1).expand(-1, 2), radius=reach)
-        low = operator.forward(thick)
-        return (low + noise * coloured(torch.randn_like(low), self.noise_shape)).clamp(-1, 1)
+        spread = self.scanner.new_tensor([self.config.blur_range, self.config.noise_range, 0.0, 0.0])
+        return near(self.scanner[:4], spread, len(thick)).scanned(thick, self.config.scale)
 
     def clinical_intensities(self, micro: Tensor, gain: Tensor | float = 1.0, offset: Tensor | float = 0.0) -> Tensor:
         """Map µCT in [−1, 1] to the intensities it would have in the clinical scan."""
@@ -176,15 +167,7 @@ class PhysicsSRGAN(Method):
 
     def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generator, then the discriminator."""
-        jitter, count = self.config.intensity_jitter, len(batch.micro)
-        gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
-        high = self.clinical_intensities(batch.micro, gain, offset)
-        thick = (
-            high
-            if batch.micro_slice_average is None
-            else self.clinical_intensities(batch.micro_slice_average, gain, offset)
-        )
+        high, thick = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
         low = self.degraded(thick)
         return paired_step(
             backend,
@@ -205,8 +188,3 @@ class PhysicsSRGAN(Method):
         """Return SR of the clinical patch, and a µCT patch scanned and brought back."""
         like = self.clinical_like(batch.micro if batch.micro_slice_average is None else batch.micro_slice_average)
         return {"SR": self.generator(batch.clinical), "SR of scanned micro-CT": self.generator(like)}
-
-
-def _spread(like: Tensor, count: int) -> Tensor:
-    """Uniform random numbers in [−1, 1], one a patch."""
-    return 2 * torch.rand(count, 1, 1, 1, device=like.device) - 1

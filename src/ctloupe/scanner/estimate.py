@@ -112,7 +112,7 @@ class AnatomySpectra:
     @classmethod
     def of(cls, micro: Images, scale: int) -> AnatomySpectra:
         """Find them from µCT patches ``(m, s·p, s·p)``, averaged over the thickness of a clinical slice."""
-        return cls(np.stack([radial_spectrum(_coarse(micro, blur, scale))[0] for blur in BLURS]))
+        return cls(np.stack([radial_spectrum(seen_without_noise(micro, blur, scale))[0] for blur in BLURS]))
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def estimate_scanner(
     if float(block_mean(micro, scale).std()) < 1e-6:
         raise ValueError("patches without contrast say nothing about the scanner")
     found = estimate_blur_and_noise(clinical, anatomy or AnatomySpectra.of(micro, scale))
-    coarse, shape = _coarse(micro, found.blur, scale), found.spectrum
+    coarse, shape = seen_without_noise(micro, found.blur, scale), found.spectrum
     noise = _noise(coarse.shape, found.noise**2, shape)
     gain, offset = _line(coarse, clinical)
     for _ in range(_ROUNDS):
@@ -199,8 +199,11 @@ def estimate_scanner(
     return ScannerEstimate(found.blur, found.noise, shape.rise, shape.roll_off, gain, offset, found.misfit)
 
 
-def _coarse(micro: Images, blur: float, scale: int) -> Images:
-    """Blur and average: along either axis one product with a matrix, which is many times faster than to convolve."""
+def seen_without_noise(micro: Images, blur: float, scale: int) -> Images:
+    """Blur by a point spread in clinical voxels and average over voxels, ``(m, s·p, s·p)`` to ``(m, p, p)``.
+
+    Along either axis it is one product with a matrix, which is many times faster than to convolve.
+    """
     rows, columns = (_blurring(length, blur, scale) for length in micro.shape[1:])
     return np.asarray(rows @ micro @ columns.T)
 

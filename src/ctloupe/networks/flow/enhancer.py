@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -13,6 +16,7 @@ from ctloupe.networks.flow.deviation import LEVELS, DeviationHead
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.networks.split import SplitNetwork
 from ctloupe.scanner.estimate import BLURS, AnatomySpectra
+from ctloupe.scanner.tile_power import COEFFICIENTS
 
 
 class FlowEnhancer(SplitNetwork):
@@ -33,12 +37,14 @@ class FlowEnhancer(SplitNetwork):
     scanner: Tensor
     anatomy: Tensor
     prior: Tensor
+    thin_plane: Tensor
 
     def __init__(self, flow: FlowNetwork, patch_size: int, spread: float, head: DeviationHead | None = None) -> None:
         super().__init__()
         self.flow, self.spread, self.head = flow, spread, head
         self.register_buffer("scanner", torch.tensor([0.4, 0.02, 1.0, 0.3]))
         self.register_buffer("anatomy", torch.zeros(len(BLURS), patch_size // 2 - 1, dtype=torch.float64))
+        self.register_buffer("thin_plane", torch.zeros(len(BLURS), len(COEFFICIENTS), dtype=torch.float64))
         if head is not None:
             # Spread of the µCT by the scan's value; see `spread_by_value`.
             self.register_buffer("prior", torch.ones(LEVELS))
@@ -51,6 +57,21 @@ class FlowEnhancer(SplitNetwork):
     def spectra(self) -> AnatomySpectra | None:
         """Spectra of the µCT that it was trained on; None before a training."""
         return AnatomySpectra(self.anatomy.cpu().numpy()) if bool(self.anatomy.any()) else None
+
+    def thin_plane_power(self, blur: float) -> NDArray[np.float64] | None:
+        """Power by which a plane differs from its slice for a scanner of this blur; None where it is not known.
+
+        See `ctloupe.scanner.thin_plane.thin_plane_power`; in squared units of [−1, 1] of the scan.
+        """
+        if not bool(self.thin_plane.any()):
+            return None
+        rows = self.thin_plane.cpu().numpy().T
+        return np.array([np.interp(blur, BLURS, row) for row in rows])
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Packages and checkpoints of before do not know how a plane differs from its slice.
+        state.setdefault(prefix + "thin_plane", torch.zeros_like(self.thin_plane))
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def with_scanner(self, numbers: dict[str, float]) -> FlowEnhancer:
         """Return a copy that undoes another scanner, given by `SCANNER_NUMBERS`."""
