@@ -25,6 +25,12 @@ def evaluate(
     output: Annotated[
         list[str] | None, typer.Option(help="An enhanced volume, or NAME=volume; several may be given.")
     ] = None,
+    other_input: Annotated[
+        Path | None, typer.Option(help="Another reconstruction of the same acquisition, for --protocol kernel-pair.")
+    ] = None,
+    other_output: Annotated[
+        list[str] | None, typer.Option(help="What was made of --other-input, under the NAME of its --output.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Labels on the grid of the truth: errors by tissue, and structures.")
@@ -44,7 +50,7 @@ def evaluate(
         bool, typer.Option("--resample", help="The output was made with 'enhance --resample' by the first --model.")
     ] = False,
     protocol: Annotated[
-        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), jmi, or isbi.")
+        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), jmi, isbi, or kernel-pair.")
     ] = "auto",
     micro: Annotated[Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi and isbi.")] = None,
     model: Annotated[
@@ -76,6 +82,8 @@ def evaluate(
     request = EvaluateRequest(
         input=input_,
         output=tuple(named_paths(output or [], "--output", "enhanced")),
+        other_input=other_input,
+        other_output=tuple(named_paths(other_output or [], "--other-output", "enhanced")),
         truth=truth,
         labels=labels,
         uncertainty=uncertainty,

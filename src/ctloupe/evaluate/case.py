@@ -48,6 +48,8 @@ class Case:
         Truth and labels on the enhanced grid, when known.
     thick_truth
         The truth averaged over the slices of the scan, when `truth` is thinner.
+    micro_truth
+        The truth as the µCT shows it, in HU, where it was scanned.
     mask
         Where to compare, on the grid of the scan; None: everywhere.
     deviation
@@ -73,6 +75,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     thick_truth: Volume | None = None
+    micro_truth: Volume | None = None
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -88,7 +91,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     if case.truth is None:
         found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
     else:
-        known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth
+        known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth, case.micro_truth
         found = compare_with_truth(case.scan, case.enhanced, *known)
     made = {
         name: found.models.get(name, {}) | dict(case.models.get(name, {})) for name in (*found.models, *case.models)

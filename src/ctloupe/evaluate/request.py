@@ -10,17 +10,20 @@ from typing import Final
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.spacing import resample_in_plane
+from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
+from ctloupe.evaluate.report.pair import pair_report
 from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words
 from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.masks import mask_of
@@ -28,7 +31,7 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
-CHOICES: Final = ("auto", "jmi", "isbi")
+CHOICES: Final = ("auto", "jmi", "isbi", "kernel-pair")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -42,6 +45,9 @@ class EvaluateRequest:
         The clinical CT that was enhanced.
     output
         Name and file of each enhanced volume, in the order of the rows.
+    other_input, other_output
+        For the protocol kernel-pair: another reconstruction of the same acquisition, and what was made of it, under the
+        names of `output`.
     truth, labels
         The truth on the fine grid, where it is known, and labels on the same grid: errors by tissue, and structures.
     uncertainty
@@ -56,7 +62,7 @@ class EvaluateRequest:
     resample
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
-        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "jmi"; "isbi".
+        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "jmi"; "isbi"; "kernel-pair".
     micro
         Unpaired µCT: for realism, and for the protocols jmi and isbi.
     model
@@ -81,6 +87,8 @@ class EvaluateRequest:
 
     input: Path | None = None
     output: tuple[tuple[str, Path], ...] = ()
+    other_input: Path | None = None
+    other_output: tuple[tuple[str, Path], ...] = ()
     truth: Path | None = None
     labels: Path | None = None
     uncertainty: Path | None = None
@@ -127,6 +135,8 @@ def evaluate_files(
         found, report = _by_jmi(request, models)
     elif request.protocol == "isbi":
         found, report = _by_isbi(request, models)
+    elif request.protocol == "kernel-pair":
+        found, report = _by_kernel_pair(request)
     else:
         found, report = evaluate_case(_with_models(_case(request, models), request, models), "Evaluation")
     if request.out is not None:
@@ -157,11 +167,28 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError("`recalibration` needs `uncertainty`")
     if request.protocol == "isbi" and request.micro is None:
         raise OptionError("`protocol` isbi needs `micro`")
+    _require_pair(request)
     names = [name for name, _ in request.output]
     if len(set(names)) < len(names):
         raise OptionError("`output`: two volumes have one name; give them as NAME=volume")
     if BASELINE in names:
         raise OptionError(f"`output` {BASELINE}=…: this row is always there; choose another name")
+
+
+def _require_pair(request: EvaluateRequest) -> None:
+    if request.protocol != "kernel-pair":
+        if request.other_input is not None or request.other_output:
+            raise OptionError("`other_input` and `other_output` are for `protocol` kernel-pair only")
+        return
+    names, others = (sorted(name for name, _ in given) for given in (request.output, request.other_output))
+    if request.other_input is None or names != others:
+        raise OptionError(
+            f"`protocol` kernel-pair needs `other_input`, and an `other_output` for each `output`: found "
+            f"{', '.join(others) or 'none'} where {', '.join(names)} is expected"
+        )
+    if request.truth is not None or request.resample:
+        given = "truth" if request.truth is not None else "resample"
+        raise OptionError(f"`{given}` is not for `protocol` kernel-pair: leave it out")
 
 
 def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:
@@ -244,6 +271,24 @@ def _by_isbi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> t
     case = _case(request, models)
     found = compare_by_hu_moments(case.enhanced, case.scan, _micro(request), *_windows(request, models))
     return found, _plain_report(found)
+
+
+def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
+    if request.input is None or request.other_input is None:
+        raise OptionError("`input` and `other_input` are needed")
+    whole = read(request.input, series=request.series)
+    region = parse_region(whole.shape, request.slices, request.roi)
+    other = read(request.other_input)
+    if other.shape != whole.shape:
+        raise GeometryError(f"`other_input` has shape {other.shape}, `input` {whole.shape}; give one acquisition's")
+    scans = whole.crop(*region), other.crop(*region)
+    inside = None if request.mask is None else mask_of(str(request.mask), whole)[region]
+    others = dict(request.other_output)
+    made = {name: (read(path), read(others[name])) for name, path in request.output}
+    found = compare_kernel_pair(scans, made, inside)
+    scale = found.facts["scale"]
+    bicubic = interpolated(scans[0], scale), interpolated(scans[1], scale)
+    return found, pair_report(found, scans, {BASELINE: bicubic, **made}, inside)
 
 
 def _plain_report(found: Comparison) -> Report:

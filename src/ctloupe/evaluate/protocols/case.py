@@ -30,6 +30,7 @@ def compare_case(
     labels: Volume | None = None,
     unpaired: Unpaired | None = None,
     thick_truth: Volume | None = None,
+    micro_truth: Volume | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with all that is known of their scan; bicubic is the first row.
 
@@ -51,6 +52,8 @@ def compare_case(
         Texture of a µCT, where there is one.
     thick_truth
         The truth averaged over the slices of the scan, where it is known apart from a thinner `truth`.
+    micro_truth
+        The truth as the µCT shows it, in HU, where it was scanned.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def compare_case(
     GeometryError
         If the grids do not belong together.
     """
-    fine_volumes = {"truth": truth, "`labels`": labels, "thick truth": thick_truth}
+    fine_volumes = {"truth": truth, "`labels`": labels, "thick truth": thick_truth, "µCT of the truth": micro_truth}
     scale = aligned_scale(scan, dict(enhanced), {name: one for name, one in fine_volumes.items() if one is not None})
     images = with_baseline(scan, dict(enhanced), scale)
     fine = truth if truth is not None else next(iter(enhanced.values()))
@@ -68,9 +71,11 @@ def compare_case(
     setting = replace(setting, scanner=scanner_of_case(scan, setting, thick))
     measuring = Measuring(protocol.metrics, setting, images)
     for z in setting.shown:
-        real, slab = (None if one is None else _float(one.data[z]) for one in (truth, thick_truth))
+        real, slab, scanned = (
+            None if one is None else _float(one.data[z]) for one in (truth, thick_truth, micro_truth)
+        )
         marked = None if labels is None else np.asarray(labels.data[z])
-        reference = Reference(setting, int(z), _float(scan.data[z]), real, marked, slab)
+        reference = Reference(setting, int(z), _float(scan.data[z]), real, marked, slab, scanned)
         measuring.add(reference, ((_float(volume.data[z]), volume.spacing[1]) for volume in images.values()))
     known = {"scan": scan, "truth": truth, "labels": labels}
     return protocol.comparison(
@@ -114,6 +119,8 @@ def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, An
     if setting.scanner is not None:
         facts["scanner"] = setting.scanner.as_dict()
     slices, sizes = measuring.slice_by_slice(), measuring.by_size()
+    if intervals := measuring.intervals():
+        facts["intervals"] = intervals
     if slices:
         facts["slice by slice"] = slices
     if setting.rules:

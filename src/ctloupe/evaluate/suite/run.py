@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
-from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.texture import Unpaired, in_hu, texture_of
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec, Suite
@@ -28,7 +28,7 @@ from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
-_BY_ROW: Final = ("warnings", "by size", "slice by slice")
+_BY_ROW: Final = ("warnings", "by size", "slice by slice", "intervals")
 """Facts that have an entry a row."""
 
 
@@ -180,10 +180,13 @@ def _measured(
     whole = read(folder / "truth.nii.gz")
     truth, thick = _held(truth_on_clinical_slices(whole, scan)), truth_on_clinical_slices(whole, scan, "slab")
     labels = _held(labels_on_clinical_slices(read(folder / "labels.nii.gz"), scan))
+    windows = suite.windows[case.group]
+    both = IntensityWindow(*windows.micro), IntensityWindow(*windows.clinical)
+    own = in_hu(read(folder / "micro.nii.gz"), scan, *both)
     rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
     plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
-    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick)
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick, own)
     models: dict[str, dict[str, Any]] = {
         entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
