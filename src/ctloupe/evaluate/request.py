@@ -282,7 +282,8 @@ def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
     if other.shape != whole.shape:
         raise GeometryError(f"`other_input` has shape {other.shape}, `input` {whole.shape}; give one acquisition's")
     scans = whole.crop(*region), other.crop(*region)
-    inside = None if request.mask is None else mask_of(str(request.mask), whole)[region]
+    mask = None if request.mask is None else mask_of(str(request.mask), whole)
+    inside = None if mask is None else mask[region]
     others = dict(request.other_output)
     made = {name: (read(path), read(others[name])) for name, path in request.output}
     found = compare_kernel_pair(scans, made, inside)
