@@ -25,6 +25,12 @@ def evaluate(
     output: Annotated[
         list[str] | None, typer.Option(help="An enhanced volume, or NAME=volume; several may be given.")
     ] = None,
+    other_input: Annotated[
+        Path | None, typer.Option(help="Another reconstruction of the same acquisition, for --protocol kernel-pair.")
+    ] = None,
+    other_output: Annotated[
+        list[str] | None, typer.Option(help="What was made of --other-input, under the NAME of its --output.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Labels on the grid of the truth: errors by tissue, and structures.")
@@ -47,7 +53,10 @@ def evaluate(
         bool, typer.Option("--resample", help="The output was made with 'enhance --resample' by the first --model.")
     ] = False,
     protocol: Annotated[
-        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), paired-micro, jmi, or isbi.")
+        str,
+        typer.Option(
+            help="auto (paired-phantom with --truth, else no-truth), paired-micro, kernel-pair, jmi, or isbi."
+        ),
     ] = "auto",
     scanner: Annotated[
         Path | None, typer.Option(help="paired-micro.json beside the scan, for --protocol paired-micro.")
@@ -82,6 +91,8 @@ def evaluate(
     request = EvaluateRequest(
         input=input_,
         output=tuple(named_paths(output or [], "--output", "enhanced")),
+        other_input=other_input,
+        other_output=tuple(named_paths(other_output or [], "--other-output", "enhanced")),
         truth=truth,
         labels=labels,
         uncertainty=uncertainty,

@@ -27,6 +27,7 @@ from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
 _TRACED = 32
+_BICUBIC_REACH = 3
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):

@@ -51,6 +51,8 @@ class Case:
         Truth and labels on the enhanced grid, when known.
     thick_truth
         The truth averaged over the slices of the scan, when `truth` is thinner.
+    micro_truth
+        The truth as the µCT shows it, in HU, where it was scanned.
     mask
         Where to compare, on the grid of the scan; None: everywhere.
     deviation
@@ -82,6 +84,7 @@ class Case:
     thick_truth: Volume | None = None
     scanner: CaseScanner | None = None
     invented: Volume | None = None
+    micro_truth: Volume | None = None
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -100,7 +103,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         of_micro = case.truth, case.scanner, case.mask, case.unpaired, case.thick_truth
         found = compare_with_micro(case.scan, case.enhanced, *of_micro)
     else:
-        known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth
+        known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth, case.micro_truth
         found = compare_with_truth(case.scan, case.enhanced, *known)
     made = {
         name: found.models.get(name, {}) | dict(case.models.get(name, {})) for name in (*found.models, *case.models)

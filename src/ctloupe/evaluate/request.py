@@ -10,19 +10,22 @@ from typing import Final
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.spacing import resample_in_plane
+from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.case_scanner import known_scanner
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_micro import read_scanner
+from ctloupe.evaluate.report.pair import pair_report
 from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words
 from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.masks import mask_of
@@ -30,7 +33,7 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
-CHOICES: Final = ("auto", "paired-micro", "jmi", "isbi")
+CHOICES: Final = ("auto", "paired-micro", "kernel-pair", "jmi", "isbi")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -44,6 +47,9 @@ class EvaluateRequest:
         The clinical CT that was enhanced.
     output
         Name and file of each enhanced volume, in the order of the rows.
+    other_input, other_output
+        For the protocol kernel-pair: another reconstruction of the same acquisition, and what was made of it, under the
+        names of `output`.
     truth, labels
         The truth on the fine grid, where it is known, and labels on the same grid: errors by tissue, and structures.
     uncertainty
@@ -60,7 +66,7 @@ class EvaluateRequest:
     resample
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
-        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro"; "jmi"; "isbi".
+        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro"; "kernel-pair"; "jmi"; "isbi".
     scanner
         Record of the scanner that made the input, for the protocol paired-micro.
     micro
@@ -87,6 +93,8 @@ class EvaluateRequest:
 
     input: Path | None = None
     output: tuple[tuple[str, Path], ...] = ()
+    other_input: Path | None = None
+    other_output: tuple[tuple[str, Path], ...] = ()
     truth: Path | None = None
     labels: Path | None = None
     uncertainty: Path | None = None
@@ -135,6 +143,8 @@ def evaluate_files(
         found, report = _by_jmi(request, models)
     elif request.protocol == "isbi":
         found, report = _by_isbi(request, models)
+    elif request.protocol == "kernel-pair":
+        found, report = _by_kernel_pair(request)
     else:
         found, report = evaluate_case(_with_models(_case(request, models), request, models), "Evaluation")
     if request.out is not None:
@@ -169,11 +179,28 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError("`recalibration` needs `uncertainty`")
     if request.protocol == "isbi" and request.micro is None:
         raise OptionError("`protocol` isbi needs `micro`")
+    _require_pair(request)
     names = [name for name, _ in request.output]
     if len(set(names)) < len(names):
         raise OptionError("`output`: two volumes have one name; give them as NAME=volume")
     if BASELINE in names:
         raise OptionError(f"`output` {BASELINE}=…: this row is always there; choose another name")
+
+
+def _require_pair(request: EvaluateRequest) -> None:
+    if request.protocol != "kernel-pair":
+        if request.other_input is not None or request.other_output:
+            raise OptionError("`other_input` and `other_output` are for `protocol` kernel-pair only")
+        return
+    names, others = (sorted(name for name, _ in given) for given in (request.output, request.other_output))
+    if request.other_input is None or names != others:
+        raise OptionError(
+            f"`protocol` kernel-pair needs `other_input`, and an `other_output` for each `output`: found "
+            f"{', '.join(others) or 'none'} where {', '.join(names)} is expected"
+        )
+    if request.truth is not None or request.resample:
+        given = "truth" if request.truth is not None else "resample"
+        raise OptionError(f"`{given}` is not for `protocol` kernel-pair: leave it out")
 
 
 def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:
@@ -258,6 +285,25 @@ def _by_isbi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> t
     case = _case(request, models)
     found = compare_by_hu_moments(case.enhanced, case.scan, _micro(request), *_windows(request, models))
     return found, _plain_report(found)
+
+
+def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
+    if request.input is None or request.other_input is None:
+        raise OptionError("`input` and `other_input` are needed")
+    whole = read(request.input, series=request.series)
+    region = parse_region(whole.shape, request.slices, request.roi)
+    other = read(request.other_input)
+    if other.shape != whole.shape:
+        raise GeometryError(f"`other_input` has shape {other.shape}, `input` {whole.shape}; give one acquisition's")
+    scans = whole.crop(*region), other.crop(*region)
+    mask = None if request.mask is None else mask_of(str(request.mask), whole)
+    inside = None if mask is None else mask[region]
+    others = dict(request.other_output)
+    made = {name: (read(path), read(others[name])) for name, path in request.output}
+    found = compare_kernel_pair(scans, made, inside)
+    scale = found.facts["scale"]
+    bicubic = interpolated(scans[0], scale), interpolated(scans[1], scale)
+    return found, pair_report(found, scans, {BASELINE: bicubic, **made}, inside)
 
 
 def _plain_report(found: Comparison) -> Report:

@@ -152,6 +152,10 @@ class Reference:
         Label numbers, where they are known.
     thick_truth : (s·y, s·x)
         The truth averaged over the thickness of the slice, where it is known apart.
+    micro_truth : (s·y, s·x)
+        The truth as the µCT shows it, brought to HU by the windows of both modalities, where it was scanned.
+    other_scan : (y, x)
+        The slice of another reconstruction of the same acquisition, where there is one.
     """
 
     def __init__(
@@ -162,7 +166,10 @@ class Reference:
         truth: Plane | None = None,
         labels: NDArray[Any] | None = None,
         thick_truth: Plane | None = None,
+        micro_truth: Plane | None = None,
+        other_scan: Plane | None = None,
     ) -> None:
+        self.micro_truth, self._other_scan = micro_truth, other_scan
         self.setting, self.z, self.scan = setting, z, scan
         self._truth, self._labels, self._thick_truth = truth, labels, thick_truth
         self._found: dict[Hashable, Any] = {}
@@ -184,6 +191,11 @@ class Reference:
     def thick_truth(self) -> Plane:
         """The truth averaged over the thickness of the slice; the truth itself where that is not known apart."""
         return self.truth if self._thick_truth is None else self._thick_truth
+
+    @property
+    def other_scan(self) -> Plane:
+        """The slice of the other reconstruction; `ValueError` where there is none."""
+        return _known(self._other_scan, "other reconstruction")
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -251,6 +263,10 @@ class ImageSlice:
         Standard deviation of the plane, where it has one.
     thick : (s·y, s·x)
         The plane averaged over the thickness of the scan's slice; None: it is as thick as that.
+    micro
+        The plane as the µCT shows it; None: the plane claims to look like that itself.
+    other : (s·y, s·x)
+        What was made in the same way from the other reconstruction, where there is one.
     """
 
     def __init__(
@@ -260,7 +276,11 @@ class ImageSlice:
         pixel: float,
         deviation: Plane | None = None,
         thick: Plane | None = None,
+        micro: Plane | None = None,
+        other: Plane | None = None,
     ) -> None:
+        self._other = other
+        self.as_micro = plane if micro is None else micro
         self.plane, self.reference, self.pixel, self._deviation = plane, reference, pixel, deviation
         self.as_thick_as_scan = plane if thick is None else thick
 
@@ -268,6 +288,11 @@ class ImageSlice:
     def setting(self) -> Setting:
         """What is compared where."""
         return self.reference.setting
+
+    @property
+    def other(self) -> Plane:
+        """The answer to the other reconstruction; `ValueError` where there is none."""
+        return _known(self._other, "answer to another reconstruction")
 
     @property
     def deviation(self) -> Plane:

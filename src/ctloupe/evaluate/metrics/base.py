@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Better = Literal["more", "less", "near 0", "near ideal", "near truth"]
 """Which values of a metric are better ones; `near truth`: those near what the truth itself has by the same rule."""
 
-Need = Literal["scan", "truth", "labels", "micro", "uncertainty"]
+Need = Literal["scan", "truth", "labels", "micro", "uncertainty", "pair"]
 """What has to be known besides the image, so that a metric can be measured."""
 
 
@@ -123,6 +123,8 @@ class Metric:
         Whether a stated rule, not the image, sets what can be reached: the truth is then measured by the same rule.
     by_slice
         Takes the numbers of the single slices out of what was gathered, where a record keeps them.
+    interval
+        Takes its 95% interval out of what was gathered, where it has one by itself.
     against_bicubic
         What the number is made of, where it is a relation: own value and that of bicubic interpolation.
     where
@@ -146,6 +148,7 @@ class Metric:
     in_summary: bool = True
     has_limit: bool = False
     by_slice: Callable[[Any], list[float]] | None = None
+    interval: Callable[[Any], tuple[float, float]] | None = None
     against_bicubic: Callable[[float, float], float] | None = None
     where: Callable[[Setting], bool] | None = None
     sizes: SizeTable | None = None
@@ -195,4 +198,5 @@ SCAN: Final[frozenset[Need]] = frozenset({"scan"})
 TRUTH: Final[frozenset[Need]] = frozenset({"truth"})
 LABELS: Final[frozenset[Need]] = frozenset({"truth", "labels"})
 MICRO: Final[frozenset[Need]] = frozenset({"micro"})
+PAIR: Final[frozenset[Need]] = frozenset({"pair"})
 UNCERTAINTY: Final[frozenset[Need]] = frozenset({"truth", "uncertainty"})

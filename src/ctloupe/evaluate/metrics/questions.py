@@ -33,6 +33,7 @@ STRUCTURES_INVENTED: Final = Question("Structures invented", "Structures invente
 STRUCTURES_LOST: Final = Question("Structures lost", "Structures invented and lost")
 TEXTURE: Final = Question("Texture like the truth's or the µCT's", "Texture, wherever it lies")
 AGREEMENT: Final = Question("Agreement with the scan it was made from", RIGHT_VALUE.theme)
+ONE_ANSWER: Final = Question("One answer to two reconstructions of one acquisition", "One answer to two kernels")
 HONEST_UNCERTAINTY: Final = Question("Uncertainty as large as the errors, and largest where they are", "Uncertainty")
 
 QUESTIONS: Final = (
@@ -45,6 +46,7 @@ QUESTIONS: Final = (
     STRUCTURES_LOST,
     TEXTURE,
     AGREEMENT,
+    ONE_ANSWER,
     HONEST_UNCERTAINTY,
 )
 """All questions, in the order in which a page answers them."""

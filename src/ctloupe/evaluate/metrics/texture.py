@@ -14,9 +14,11 @@ from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
 from ctloupe.evaluate.metrics.questions import TEXTURE
 from ctloupe.evaluate.metrics.sliced_wasserstein import laplacian_levels, sample_patches, sliced_wasserstein
 from ctloupe.evaluate.metrics.spectrum import power_spectrum_distance
+from ctloupe.evaluate.metrics.told import Patches
 from ctloupe.evaluate.slices import counted_squares, detailed_slices
 from ctloupe.images.spectrum import radial_power
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.phantom.clinical_slices import labels_on_clinical_slices
 from ctloupe.volume.geometry import relative_difference
 from ctloupe.volume.volume import Volume
 
@@ -45,10 +47,16 @@ class Texture:
     ----------
     seed
         Seed of the choice of tiles and patches.
+
+    Attributes
+    ----------
+    patches
+        What a classifier learns from.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
+        self.patches = Patches()
         self._power: NDArray[np.float64] = np.zeros(1)
         self._tiles = 0
         self._patches: list[list[NDArray[np.float64]]] = []
@@ -60,6 +68,7 @@ class Texture:
         self._moments.append(hu_moments(np.where(inside, (unit + 1) / 2, 0)[None]))
         if not detailed or not inside.any():
             return
+        self.patches.add(unit, inside)
         unit, inside = self._window(unit, inside)
         for top, left in self._places(inside, TILE, TILES_PER_SLICE):
             self._power = self._power + radial_power(unit[top : top + TILE, left : left + TILE], TILE // 2)
@@ -148,6 +157,24 @@ def texture_of(micro: Volume, window: IntensityWindow, spacing: tuple[float, flo
             unit = zoom(gaussian_filter(unit, blur), factors, order=1, mode="nearest", grid_mode=True)
         texture.add(unit, detailed=z in chosen)
     return texture
+
+
+def in_hu(micro: Volume, scan: Volume, micro_window: IntensityWindow, clinical_window: IntensityWindow) -> Volume:
+    """A body's own µCT as an enhancer could have made it: on the slices of its scan, in HU by the two windows.
+
+    Parameters
+    ----------
+    micro
+        The µCT of the same body, on the fine grid.
+    scan
+        The clinical CT.
+    micro_window, clinical_window
+        Windows that bring both to the same [−1, 1].
+    """
+    # The one nearest slice: the mean of two would have less noise than a µCT has.
+    there = labels_on_clinical_slices(micro, scan)
+    planes = [clinical_window.from_unit(micro_window.to_unit(np.asarray(there.data[z]))) for z in range(scan.shape[0])]
+    return there.with_data(np.stack(planes), "µCT in HU", modality="clinical", units="HU")
 
 
 class TextureOfImage(Accumulator):

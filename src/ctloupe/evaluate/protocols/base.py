@@ -48,10 +48,6 @@ class Protocol:
             rows,
             {metric.label: metric.meaning for metric in there},
             better={metric.label: metric.better for metric in there},
-            ideal={
-                metric.label: metric.ideal
-                for metric in there
-                if metric.better == "near ideal" and metric.ideal is not None
-            },
+            ideal={metric.label: metric.ideal for metric in there if metric.better.startswith("near") and metric.ideal},
             **more,
         )

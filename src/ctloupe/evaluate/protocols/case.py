@@ -31,6 +31,7 @@ def compare_case(
     unpaired: Unpaired | None = None,
     thick_truth: Volume | None = None,
     scanner: CaseScanner | None = None,
+    micro_truth: Volume | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with all that is known of their scan; bicubic is the first row.
 
@@ -54,6 +55,8 @@ def compare_case(
         The truth averaged over the slices of the scan, where it is known apart from a thinner `truth`.
     scanner
         What made the scan, where that is known; None: it is found.
+    micro_truth
+        The truth as the µCT shows it, in HU, where it was scanned.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def compare_case(
     GeometryError
         If the grids do not belong together.
     """
-    fine_volumes = {"truth": truth, "`labels`": labels, "thick truth": thick_truth}
+    fine_volumes = {"truth": truth, "`labels`": labels, "thick truth": thick_truth, "µCT of the truth": micro_truth}
     scale = aligned_scale(scan, dict(enhanced), {name: one for name, one in fine_volumes.items() if one is not None})
     images = with_baseline(scan, dict(enhanced), scale)
     fine = truth if truth is not None else next(iter(enhanced.values()))
@@ -71,9 +74,11 @@ def compare_case(
     setting = replace(setting, scanner=scanner or scanner_of_case(scan, setting, thick))
     measuring = Measuring(protocol.metrics, setting, images)
     for z in setting.shown:
-        real, slab = (None if one is None else _float(one.data[z]) for one in (truth, thick_truth))
+        real, slab, scanned = (
+            None if one is None else _float(one.data[z]) for one in (truth, thick_truth, micro_truth)
+        )
         marked = None if labels is None else np.asarray(labels.data[z])
-        reference = Reference(setting, int(z), _float(scan.data[z]), real, marked, slab)
+        reference = Reference(setting, int(z), _float(scan.data[z]), real, marked, slab, scanned)
         measuring.add(reference, ((_float(volume.data[z]), volume.spacing[1]) for volume in images.values()))
     known = {"scan": scan, "truth": truth, "labels": labels}
     return protocol.comparison(
@@ -117,6 +122,8 @@ def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, An
     if setting.scanner is not None:
         facts["scanner"] = setting.scanner.as_dict()
     slices, sizes = measuring.slice_by_slice(), measuring.by_size()
+    if intervals := measuring.intervals():
+        facts["intervals"] = intervals
     if slices:
         facts["slice by slice"] = slices
     if setting.rules:

@@ -72,17 +72,24 @@ class Measuring:
         self._limit = ImageMeasure(self._limited, setting)
         self._slices: list[int] = []
 
-    def add(self, reference: Reference, planes: Iterable[tuple[NDArray[np.float32], float]]) -> None:
+    def add(
+        self,
+        reference: Reference,
+        planes: Iterable[tuple[NDArray[np.float32], float]],
+        others: Iterable[NDArray[np.float32] | None] | None = None,
+    ) -> None:
         """Take one slice of every image into account: its plane, and its pixel edge in mm, in the order of the names.
 
-        Planes may be made when they are asked for, so that only one is held at a time.
+        Planes may be made when they are asked for, so that only one is held at a time; `others` are those made from
+        another reconstruction of the same acquisition.
         """
         self._slices.append(reference.z)
-        for image, (plane, pixel) in zip(self.images.values(), planes, strict=True):
-            image.add(ImageSlice(plane, reference, pixel))
+        others = [None] * len(self.images) if others is None else others
+        for image, (plane, pixel), other in zip(self.images.values(), planes, others, strict=True):
+            image.add(ImageSlice(plane, reference, pixel, other=other))
         if self._limited:
             pixel, thick = self._setting.spacing[0], reference.thick_truth
-            self._limit.add(ImageSlice(reference.truth, reference, pixel, thick=thick))
+            self._limit.add(ImageSlice(reference.truth, reference, pixel, thick=thick, micro=reference.micro_truth))
 
     def rows(self) -> dict[str, dict[str, float]]:
         """Numbers by label of every image; relations to bicubic come last."""
@@ -98,6 +105,15 @@ class Measuring:
     def limits(self) -> dict[str, float]:
         """Numbers by label that the truth itself reaches by the stated rules."""
         return {metric.label: self._limit.value(metric) for metric in self._limited}
+
+    def intervals(self) -> dict[str, dict[str, list[float]]]:
+        """95% intervals by label of the metrics that have one by themselves, by image, the truth last."""
+        kept = [(metric, metric.interval) for metric in self.metrics if metric.interval is not None]
+        images = self.images | ({LIMIT: self._limit} if self._limited else {})
+        return {
+            name: {metric.label: list(read(image.gathered(metric))) for metric, read in kept}
+            for name, image in (images.items() if kept else ())
+        }
 
     def slice_by_slice(self) -> dict[str, list[dict[str, float]]]:
         """Numbers of every slice by image; empty when no metric keeps them."""

@@ -10,6 +10,7 @@ from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
 from ctloupe.evaluate.metrics.mesh import MESH
 from ctloupe.evaluate.metrics.scan_chi2 import CONSISTENCY_CHI2
 from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
+from ctloupe.evaluate.metrics.told import TOLD
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.case import compare_case
 from ctloupe.evaluate.slices import Flags
@@ -19,7 +20,7 @@ NO_TRUTH: Final = Protocol(
     "no-truth",
     2,
     "the scan itself and, when given, unpaired µCT",
-    (*CONSISTENCY, CONSISTENCY_CHI2, DECORRELATION_RESOLUTION, MESH, *TEXTURE_OF_MICRO),
+    (*CONSISTENCY, CONSISTENCY_CHI2, DECORRELATION_RESOLUTION, MESH, *TEXTURE_OF_MICRO, TOLD),
 )
 
 

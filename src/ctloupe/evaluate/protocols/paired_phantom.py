@@ -14,6 +14,7 @@ from ctloupe.evaluate.metrics.scan_chi2 import CONSISTENCY_CHI2
 from ctloupe.evaluate.metrics.spectrum import SPECTRUM_DISTANCE
 from ctloupe.evaluate.metrics.structure import STRUCTURES
 from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
+from ctloupe.evaluate.metrics.told import TOLD
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.case import compare_case
 from ctloupe.evaluate.slices import Flags
@@ -33,6 +34,7 @@ PAIRED_PHANTOM: Final = Protocol(
         *STRUCTURES,
         *WALLS,
         *TEXTURE_OF_MICRO,
+        TOLD,
     ),
 )
 """Numbers that were called ``paired-truth`` before have the same definitions as far as they go."""
@@ -46,6 +48,7 @@ def compare_with_truth(
     labels: Volume | None = None,
     unpaired: Unpaired | None = None,
     thick_truth: Volume | None = None,
+    micro_truth: Volume | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with the truth and with the scan itself; bicubic is the first row.
 
@@ -66,6 +69,8 @@ def compare_with_truth(
     thick_truth
         The truth averaged over the slices of the scan (``truth_on_clinical_slices(…, "slab")``): what the scanner saw,
         where `truth` is thinner. Scanner and limit of the consistency χ² are found with it.
+    micro_truth
+        The truth as the µCT shows it, in HU (`texture.in_hu`): what "told from µCT" measures in the truth's place.
 
     Raises
     ------
@@ -74,4 +79,6 @@ def compare_with_truth(
     GeometryError
         If the grids do not belong together.
     """
-    return compare_case(PAIRED_PHANTOM, scan, enhanced, mask, truth, labels, unpaired, thick_truth)
+    return compare_case(
+        PAIRED_PHANTOM, scan, enhanced, mask, truth, labels, unpaired, thick_truth, micro_truth=micro_truth
+    )

@@ -78,11 +78,22 @@ class KeptPhantom(PhantomSpec):
     """Fine voxels a clinical voxel."""
 
 
+class OtherReconstruction(BaseModel):
+    """Another reconstruction of the acquisition of a case: the same body, and the same noise through another kernel."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kernel: str
+    noise_hu: float = Field(ge=0)
+
+
 class CaseSpec(PhantomSpec):
     """One case of a suite."""
 
     key: str
     group: str
+    other: OtherReconstruction | None = None
+    """With it the case is a kernel pair, and is measured by the protocol of that name."""
 
 
 class Windows(BaseModel):
@@ -112,8 +123,12 @@ class Suite(BaseModel):
         keys = [case.key for case in self.cases]
         if len(set(keys)) != len(keys):
             raise ValueError("keys of cases must differ")
+        pairs = {case.group for case in self.cases if case.other is not None}
+        if pairs & {case.group for case in self.cases if case.other is None}:
+            raise ValueError("kernel pairs need a group of their own: their numbers are those of another protocol")
         for case in self.cases:
-            if case.group not in self.windows or case.group not in self.specimens:
+            without = case.group not in self.windows or case.group not in self.specimens
+            if case.other is None and without:
                 raise ValueError(f"group '{case.group}' of case '{case.key}' has no windows or no specimen")
         return self
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
-from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.metrics.texture import Unpaired, in_hu, texture_of
+from ctloupe.evaluate.protocols.kernel_pair import KERNEL_PAIR_PROTOCOL, compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec, Suite
@@ -28,7 +29,7 @@ from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
 
-_BY_ROW: Final = ("warnings", "by size", "slice by slice")
+_BY_ROW: Final = ("warnings", "by size", "slice by slice", "intervals")
 """Facts that have an entry a row."""
 
 
@@ -96,12 +97,12 @@ def measure_suite(
         path = out / "cases" / f"{case.key}.json"
         known = _known(path, case)
         missing = [entry for entry in entries if not _is_known(entry, known)]
-        wants_controls = controls and (known is None or not set(CONTROLS) <= set(known.rows))
+        wants_controls = controls and case.other is None and (known is None or not set(CONTROLS) <= set(known.rows))
         if known is None or missing or wants_controls:
             say(f"{case.key}: {', '.join(entry.key for entry in missing) or 'bicubic'}")
-            if case.group not in textures:
+            if case.other is None and case.group not in textures:
                 textures[case.group] = _unpaired(suite, case.group, data)
-            known = _measured(suite, case, missing, known, textures[case.group], wants_controls, data, out)
+            known = _measured(suite, case, missing, known, textures.get(case.group), wants_controls, data, out)
             known.save(path)
         found[case.key] = known
     boards = {}
@@ -129,7 +130,8 @@ def _known(path: Path, case: CaseSpec) -> Comparison | None:
     if not path.is_file():
         return None
     known = load_comparison(path)
-    same = known.protocol == PAIRED_PHANTOM.title and _describes(known.facts.get("case"), case)
+    protocol = PAIRED_PHANTOM if case.other is None else KERNEL_PAIR_PROTOCOL
+    same = known.protocol == protocol.title and _describes(known.facts.get("case"), case)
     return known if same else None
 
 
@@ -148,7 +150,7 @@ def _is_known(entry: Entry, known: Comparison | None) -> bool:
 def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
     """Folder of a phantom, made unless it is there with the same specification."""
     record = folder / "spec.json"
-    wanted = KeptPhantom(**spec.model_dump(exclude={"key", "group"}), scale=scale)
+    wanted = KeptPhantom(**spec.model_dump(exclude={"key", "group", "other"}), scale=scale)
     kept = read_plain(record, "specification of a phantom", "delete its folder") if record.is_file() else None
     if not _describes(kept, wanted):
         spec.make(scale).write(folder, overwrite=True)
@@ -169,26 +171,54 @@ def _measured(
     case: CaseSpec,
     entries: list[Entry],
     known: Comparison | None,
-    unpaired: Unpaired,
+    unpaired: Unpaired | None,
     controls: bool,
     data: Path,
     out: Path,
 ) -> Comparison:
     """Measure what is missing of a case, and join it to what is known."""
+    if case.other is not None:
+        return _measured_pair(suite, case, entries, known, data, out)
     folder = _phantom(case, suite.scale, data / case.key)
     scan = read(folder / "clinical.nii.gz")
     whole = read(folder / "truth.nii.gz")
     truth, thick = _held(truth_on_clinical_slices(whole, scan)), truth_on_clinical_slices(whole, scan, "slab")
     labels = _held(labels_on_clinical_slices(read(folder / "labels.nii.gz"), scan))
+    windows = suite.windows[case.group]
+    both = IntensityWindow(*windows.micro), IntensityWindow(*windows.clinical)
+    own = in_hu(read(folder / "micro.nii.gz"), scan, *both)
     rows = {entry.key: entry.resolver.enhance(scan) for entry in entries}
     plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
-    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick)
+    found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick, own)
     models: dict[str, dict[str, Any]] = {
         entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
     }
     keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: plain, **rows})
     warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
+    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
+    found = replace(found, models=models, facts=found.facts | origin)
+    return found if known is None else _joined(known, found)
+
+
+def _measured_pair(
+    suite: Suite, case: CaseSpec, entries: list[Entry], known: Comparison | None, data: Path, out: Path
+) -> Comparison:
+    """Measure what is missing of a kernel pair, and join it to what is known."""
+    second = case.model_copy(update=case.other.model_dump() if case.other is not None else {})
+    folders = _phantom(case, suite.scale, data / case.key), _phantom(second, suite.scale, data / f"{case.key}-other")
+    one, other = (read(folder / "clinical.nii.gz") for folder in folders)
+    plain = interpolated(one, suite.scale), interpolated(other, suite.scale)
+    rows = {entry.key: (entry.resolver.enhance(one), entry.resolver.enhance(other)) for entry in entries}
+    found = compare_kernel_pair((one, other), rows or {BASELINE: plain})
+    truth = _held(truth_on_clinical_slices(read(folders[0] / "truth.nii.gz"), one))
+    keep_crops(
+        out / "pictures" / case.key, one, truth, {BASELINE: plain[0]} | {key: row[0] for key, row in rows.items()}
+    )
+    models: dict[str, dict[str, Any]] = {
+        entry.key: entry.resolver.record() | {"history": list(rows[entry.key][0].history)[-1:]} for entry in entries
+    }
+    warned = {entry.key: list(warnings_for(one, None, entry.resolver)) for entry in entries}
     origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
     found = replace(found, models=models, facts=found.facts | origin)
     return found if known is None else _joined(known, found)
@@ -217,5 +247,5 @@ def _averaged(found: Comparison, entries: list[Entry], controls: bool) -> Compar
     for name in dict.fromkeys(entry.row for entry in entries):
         rows[name] = mean_of_seeds([found.rows[entry.key] for entry in entries if entry.row == name])
     if controls:
-        rows |= {name: found.rows[name] for name in CONTROLS}
+        rows |= {name: found.rows[name] for name in CONTROLS if name in found.rows}
     return replace(found, rows=rows)
