@@ -28,6 +28,7 @@ from ctloupe.networks.tile import Tile
 
 _TRACED = 32
 _BICUBIC_REACH = 3
+"""Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):

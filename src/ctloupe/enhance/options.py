@@ -165,6 +165,7 @@ class EnhanceOptions(BaseModel):
         asked = {"deviation": bool(self.samples) or self.uncertainty, "invented": self.invented}
         return tuple(name for name in BESIDE if asked[name])
 
+    @property
     def consistent_with_scanner(self) -> bool:
         """Whether slices are corrected by the estimated scanner."""
         return self.consistent and self.consistent_with != "blocks"

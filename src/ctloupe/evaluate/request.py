@@ -66,7 +66,8 @@ class EvaluateRequest:
     resample
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
-        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro"; "kernel-pair"; "jmi"; "isbi".
+        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro";
+        "kernel-pair"; "jmi"; "isbi".
     scanner
         Record of the scanner that made the input, for the protocol paired-micro.
     micro
