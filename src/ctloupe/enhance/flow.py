@@ -22,6 +22,7 @@ from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.mean import MeanNetwork
+from ctloupe.networks.neighbours import slice_alone
 from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
@@ -62,7 +63,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             raise ValueError("a flow slice enhancer needs a flow")
         flow = flow.to("cpu").float()
         super().__init__(replace(model, network=MeanNetwork(flow)), options, spacing, tiling, tell)
-        self.corner = corner
+        self.corner, self.beside = corner, int(flow.neighbours)
         self._flow = rewritten(flow, self.precision).to(self.device)
         image = torch.zeros(1, 1, _TRACED, _TRACED)
         guess = torch.zeros(1, self.scale**2, _TRACED, _TRACED)
@@ -142,7 +143,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         """Add the bicubic enlargement, tile by tile, and bring to HU."""
         s = self.scale
         plane = torch.zeros(image.shape[-2] * s, image.shape[-1] * s)
-        scan = image.cpu()
+        scan = slice_alone(image).cpu()
         for tile in tiles:
             top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
             around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clipped_adamw import ClippedAdamW
@@ -15,6 +16,7 @@ from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.neighbours import slice_alone
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 
@@ -36,6 +38,8 @@ class PhysicsFlowConfig(MethodConfig):
     """Residual blocks on it, before the output."""
     condition: int = Field(64, ge=4)
     """Length of what time and scanner are turned into."""
+    neighbours: bool = False
+    """Whether the network looks at the slices below and above too; the bank must have them."""
     blur_range: tuple[float, float] = (0.0, 1.1)
     """Blurs of the scanners, in clinical voxels."""
     noise_range: tuple[float, float] = (0.0, 0.09)
@@ -100,9 +104,20 @@ class PhysicsFlow(Method):
     def make_enhancer(cls, config: PhysicsFlowConfig) -> FlowEnhancer:
         """Build the network with the scanner that it is told."""
         flow = FlowNetwork(
-            config.scale, config.width, config.blocks, config.fine_width, config.fine_blocks, config.condition
+            config.scale,
+            config.width,
+            config.blocks,
+            config.fine_width,
+            config.fine_blocks,
+            config.condition,
+            config.neighbours,
         )
         return FlowEnhancer(flow, config.patch_size, config.spread)
+
+    @property
+    def reads_neighbours(self) -> bool:
+        """Whether the network looks at neighbouring slices."""
+        return self.config.neighbours
 
     def enhancer(self) -> nn.Module:
         """Return the moving average of the network."""
@@ -142,6 +157,9 @@ class PhysicsFlow(Method):
         self.estimate.copy_(torch.tensor([getattr(found, name) for name in _ESTIMATED]))
         self.average.scanner.copy_(self.estimate[: len(SCANNER_NUMBERS)])
         self.average.anatomy.copy_(torch.from_numpy(spectra.power))
+        if sample.micro_slice_spacing is not None:
+            self.average.slice_spacing.copy_(sample.micro_slice_spacing.mean())
+            self.average.slice_spacings.copy_(torch.stack(sample.micro_slice_spacing.aminmax()))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
@@ -167,14 +185,14 @@ class PhysicsFlow(Method):
     def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the network, and its average."""
         config = self.config
-        high, low, scanners = self._pairs(batch)
-        difference = high - enlarge_bicubic(low, config.scale)
+        high, scan, told = self._pairs(batch)
+        difference = high - enlarge_bicubic(slice_alone(scan), config.scale)
         # At least one image of either kind, where there are two.
         first = min(max(1, round(config.mean_fraction * len(high))), len(high) - 1)
         time = self._times(len(high), first, high.device)
         at = time.view(-1, 1, 1, 1)
         guess = torch.lerp(config.spread * torch.randn_like(difference), difference, at)
-        error = backend.forward("flow", low, guess, time, scanners.numbers()) - difference
+        error = backend.forward("flow", scan, guess, time, told) - difference
         by_image = error.square().mean((1, 2, 3)) / (1 - time).square().clamp_min(1 / config.largest_weight)
         terms = {"flow": by_image[first:].mean(), "mesh": mesh_power(error, config.scale)}
         if first:
@@ -186,8 +204,8 @@ class PhysicsFlow(Method):
         follow(self.average.flow, self.network, self.steps, config.average)
         return {name: term.detach() for name, term in (terms | {"total": total}).items()}
 
-    def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor, DrawnScanners]:
-        """µCT in clinical intensities, its scans, and the scanners that made them."""
+    def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """µCT in clinical intensities, its scans, and what the network is told of the scanners that made them."""
         jitter, count = self.config.intensity_jitter, len(batch.micro)
         gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
         offset = jitter * torch.randn(count, 1, 1, 1, device=batch.micro.device)
@@ -195,8 +213,16 @@ class PhysicsFlow(Method):
         thick = high
         if batch.micro_slice_average is not None:
             thick = self.clinical_intensities(batch.micro_slice_average, gain, offset)
-        scanners = self.scanners(count)
-        return high, scanners.scanned(thick, self.config.scale), scanners
+        scanners, scale = self.scanners(count), self.config.scale
+        scan, told = scanners.scanned(thick, scale), scanners.numbers()
+        if not self.config.neighbours:
+            return high, scan, told
+        if batch.micro_neighbours is None or batch.micro_slice_spacing is None:
+            raise OptionError("this network looks at neighbouring slices, and the batch has none")
+        beside = self.clinical_intensities(batch.micro_neighbours, gain, offset)
+        # Each slice is scanned for itself: their noise is independent.
+        scans = [scan, *(scanners.scanned(one, scale) for one in beside.split(1, 1))]
+        return high, torch.cat(scans, 1), torch.cat([told, batch.micro_slice_spacing[:, None]], 1)
 
     def _times(self, count: int, first: int, device: torch.device) -> Tensor:
         """Times of a batch: the first ones 0, the others logit-normal (Esser et al. 2024, arXiv:2403.03206)."""
@@ -207,4 +233,5 @@ class PhysicsFlow(Method):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return SR of the clinical patch, and a µCT patch scanned and brought back."""
         like = self.clinical_like(batch.micro if batch.micro_slice_average is None else batch.micro_slice_average)
-        return {"SR": self.average(batch.clinical), "SR of scanned micro-CT": self.average(like)}
+        clinical = [one for one in (batch.clinical, batch.clinical_neighbours) if one is not None]
+        return {"SR": self.average(torch.cat(clinical, 1)), "SR of scanned micro-CT": self.average(like)}
