@@ -96,9 +96,9 @@ class ScanPart:
             return np.asarray(self.scan.data[begin:end])
         low, high = max(0, begin - 1), min(self.scan.shape[0], end + 1)
         read = np.asarray(self.scan.data[low:high])
-        below, above = (None if one is None else np.asarray(one.data) for one in self.around)
+        below, above = self.around
         if begin == 0:
-            read = np.concatenate([read[:1] if below is None else below, read])
+            read = np.concatenate([read[:1] if below is None else np.asarray(below.data), read])
         if end == self.scan.shape[0]:
-            read = np.concatenate([read, read[-1:] if above is None else above])
+            read = np.concatenate([read, read[-1:] if above is None else np.asarray(above.data)])
         return np.stack([read[:-2], read[1:-1], read[2:]], 1)
