@@ -4,6 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# What is imported is compiled then; to compile everything at once takes a third of the installation.
+QUIETLY := --quiet --disable-pip-version-check --no-compile
+
+# Two installations of this folder at once would take each other's files away.
+LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
+
 STUDY ?= study-all
 
 # Other Pythons, on the path or of pyenv, and the rooms that can be tested without torch, whose builds for them are of
@@ -22,7 +28,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(LOCKED) $(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -34,11 +40,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What takes longer than a few seconds is left out.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Builds the wheel, installs it where nothing else of this folder is seen, and runs its commands.
 wheel-test: $(STAMP)
@@ -51,10 +57,10 @@ test-pythons:
 		done="$$done $$version"; \
 		own=$(VENV)-$$version/bin/python; \
 		test -x $$own || $$python -m venv $(VENV)-$$version || exit 1; \
-		$$own -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
-		$$own -m pip install --quiet --disable-pip-version-check --no-deps -e . || exit 1; \
+		$$own -m pip install $(QUIETLY) -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
+		$(LOCKED) $$own -m pip install $(QUIETLY) --no-deps -e . || exit 1; \
 		echo "Python $$version, what needs no torch:"; \
-		$$own -m pytest -n 2 --dist loadfile $(TESTS_WITHOUT_TORCH) || exit 1; \
+		$$own -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS_WITHOUT_TORCH) || exit 1; \
 	done; \
 	echo "tested without torch on:$${done:- no other Python, since none is here}"
 

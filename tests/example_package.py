@@ -2,9 +2,9 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from warm_process import run_python
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -29,8 +29,7 @@ def installed(page, site):
     (record / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
 
     def run(*arguments, folder=None):
-        command = [sys.executable, "-m", "ctloupe.cli.main", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(site), cwd=folder)
+        done = run_python("-m", "ctloupe.cli.main", *arguments, cwd=folder, path=[site])
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 
 from ctloupe.volume.formats import write
 from ctloupe.volume.volume import Volume
+from warm_process import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,6 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     scan = Volume(np.random.default_rng(0).normal(-800, 60, (3, 64, 64)).astype(np.int16), (0.6, 0.6, 0.6))
     write(scan, tmp_path / "scan.nii.gz")
+    rough = np.random.default_rng(1).integers(0, 255, (32, 64, 64)).astype(np.uint8)
+    write(Volume(rough, (0.05, 0.05, 0.05)), tmp_path / "micro.nii.gz")
     gallery = [
         "--scan",
         tmp_path / "scan.nii.gz",
@@ -35,7 +36,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
     options = {
-        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "128", "128"],
+        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96"],
         "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4", "--patch-size", "12"],
@@ -52,6 +53,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
         "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
         "benchmarks/neighbours.py": [*tiny, "--size", "8", "96", "96", "--slices", "8", "--steps", "1"],
+        "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
@@ -60,9 +62,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     }
     assert shown | inline == set(options)
     for script, arguments in options.items():
-        done = subprocess.run(
-            [sys.executable, ROOT / script, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path
-        )
+        done = run_python(ROOT / script, *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("|") > 10
     assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
@@ -85,9 +85,8 @@ def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_m
     (tmp_path / "small.yaml").write_text(SUITE, encoding="utf-8")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- leaderboard: begin -->\nold\n<!-- leaderboard: end -->\nafter\n", encoding="utf-8")
-    command = [sys.executable, ROOT / "benchmarks" / "leaderboard.py", "--study", "study", "--page", "page.md"]
-    command += ["--suite", "small.yaml", "--out", "suite"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    options = ["--study", "study", "--page", "page.md", "--suite", "small.yaml", "--out", "suite"]
+    done = run_python(ROOT / "benchmarks" / "leaderboard.py", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- leaderboard: begin -->") and text.endswith(

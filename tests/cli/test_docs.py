@@ -19,13 +19,16 @@ from ctloupe.volume.formats import write
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SMALLER = {
-    "--size 64 512 512": "--size 16 320 320",
+    "--size 64 512 512": "--size 16 256 256",
+    "--preset paper": "--preset tiny",
+    "--preset jmi2022": "--preset tiny",
     "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=24",
     "--minutes 20": "--steps 2",
     "--set batch_size=4 --out": "--set batch_size=1 --out",
     "--steps 100000": "--steps 1 --set patch_size=24 --set width=8 --set blocks=1 "
     "--set shrinking_width=8 --set shrinking_blocks=1",
     "--out bank": "--out bank --per-case 12 --patch 24",
+    "--out isbi-bank": "--out isbi-bank --patch 24",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only unet",
     "--out study-all": "--out study --resume",
@@ -33,8 +36,7 @@ SMALLER = {
     "--out table3 --only A,M": "--out study-table3 --only A,M --resume",
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
-    "--scale tiny": "--scale tiny --steps 1 --size 16 320 320 --per-case 6 --cases 1 --seeds 1",
-    "ctloupe demo --out demo": "ctloupe demo --out demo --size 16 320 320 --steps 2 --per-case 8",
+    "--scale tiny": "--scale tiny --steps 1 --size 16 256 256 --per-case 6 --cases 1 --seeds 1",
 }
 
 SMALL_SUITE = """
@@ -65,7 +67,7 @@ def workplace(tmp_path_factory):
     """A folder with two clinical scans, two µCT volumes, a phantom, a bank and a trained model."""
     folder = tmp_path_factory.mktemp("workplace")
     for number, seed in enumerate((1, 2), start=1):
-        case = make_phantom("lung", (16, 320, 320), seed, PhantomConfig())
+        case = make_phantom("lung", (16, 256, 256), seed, PhantomConfig())
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
     (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")

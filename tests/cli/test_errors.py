@@ -15,6 +15,7 @@ import tifffile
 from ctloupe.cli.main import main
 from ctloupe.volume.formats import write
 from ctloupe.volume.volume import Volume
+from warm_process import run_python
 
 
 @pytest.fixture
@@ -285,7 +286,8 @@ def test_a_disk_that_fills_up_stops_with_one_line_and_leaves_nothing(scan, tmp_p
     out = tmp_path / "outputs"
     out.mkdir()
     command = ["enhance", str(scan), "-o", str(out / f"fine{suffix}"), "--model", "bicubic", "--scale", "8"]
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    (tmp_path / "limited.py").write_text(code)
+    done = run_python(tmp_path / "limited.py", *command)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert f"fine{suffix}" in done.stderr

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from ctloupe.cli.main import main
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
@@ -122,3 +123,16 @@ def test_the_jmi_protocol_needs_no_truth(ctloupe, tmp_path, tiny_model):
     assert "bicubic" in text
     assert "sr-cyclegan" in text
     assert "PSNR peak 1 (dB)" in text
+
+
+def test_phantom_makes_a_pair_of_a_real_micro_ct_and_refuses_the_options_of_an_anatomy(ctloupe, tmp_path, monkeypatch):
+    values = np.random.default_rng(0).integers(0, 255, (9, 40, 40)).astype(np.uint8)
+    write(Volume(values, (0.05, 0.05, 0.05)), tmp_path / "micro.nii.gz")
+    asked = ("phantom", "--from-micro", tmp_path / "micro.nii.gz", "--scale", "4", "--slices", "2", "--planes", "1,7")
+    ctloupe(*asked, "--micro-window", "0,255", "--hu", "-900,300", "--out", tmp_path / "pair")
+    record = json.loads((tmp_path / "pair" / "paired-micro.json").read_text())
+    assert read(tmp_path / "pair" / "clinical.nii.gz").shape == (3, 10, 10) and record["planes"] == [1, 7]
+    assert record["intensities"] == {"micro": [0, 255], "hu": [-900, 300]}
+    monkeypatch.setattr(sys, "argv", [str(part) for part in ("ctloupe", *asked, "--nodule", "--out", tmp_path / "no")])
+    with pytest.raises(SystemExit):
+        main()

@@ -8,7 +8,7 @@ from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.patches import PatchBank
 
-SIZE = (32, 384, 384)
+SIZE = (16, 384, 384)
 
 
 def look(volume):
@@ -46,13 +46,13 @@ def test_a_model_of_smooth_scans_is_warned_of_a_sharp_one_and_the_reverse():
 
 @pytest.mark.slow
 def test_much_noise_is_noticed(trained):
-    found = unlikeness(look(scan(noise_hu=80.0)), *trained)
+    found = unlikeness(look(scan(noise_hu=100.0)), *trained)
     assert found.noise > 1 and any("dose" in line for line in found.lines)
 
 
 @pytest.mark.slow
 def test_what_is_no_lung_is_noticed_by_its_intensities(trained):
-    bone = make_phantom("temporal-bone", (32, 384, 384), 1).clinical
+    bone = make_phantom("temporal-bone", SIZE, 1).clinical
     found = unlikeness(look(bone), *trained)
     assert found.intensity > 5 and found.spacing > 1
     assert "another tissue" in found.in_words() and "resample the scan" in found.in_words()

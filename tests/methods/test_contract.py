@@ -54,9 +54,8 @@ def test_every_preset_can_be_built_and_costed(name):
     kind = methods.get(name)
     for preset in kind.presets:
         built = without_storage(kind, kind.configure(preset))
-        counts, costs = parameters(built), gflop(built)
-        assert (counts["total"] > 0) == kind.trainable
-        assert (costs["train_step"] > 0) == kind.trainable
+        assert (parameters(built)["total"] > 0) == kind.trainable
+    assert (gflop(built)["train_step"] > 0) == kind.trainable
 
 
 @pytest.mark.parametrize("name", ALL)

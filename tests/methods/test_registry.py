@@ -28,7 +28,8 @@ def test_every_method_has_presets_a_summary_and_an_enhancer_of_the_right_size(na
     assert kind.name == name
     assert kind.summary
     for preset in kind.presets:
-        for scale in (2, 4, 8, 16):
+        small = preset == list(kind.presets)[-1]
+        for scale in (2, 4, 8, 16) if small else (kind.configure(preset).scale,):
             config = kind.configure(preset, {"scale": scale})
             with torch.device("meta"):
                 output = kind.make_enhancer(config)(torch.empty(1, 1, 9, 11))

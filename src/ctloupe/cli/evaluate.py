@@ -44,8 +44,11 @@ def evaluate(
         bool, typer.Option("--resample", help="The output was made with 'enhance --resample' by the first --model.")
     ] = False,
     protocol: Annotated[
-        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), jmi, or isbi.")
+        str, typer.Option(help="auto (paired-phantom with --truth, else no-truth), paired-micro, jmi, or isbi.")
     ] = "auto",
+    scanner: Annotated[
+        Path | None, typer.Option(help="paired-micro.json beside the scan, for --protocol paired-micro.")
+    ] = None,
     micro: Annotated[Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi and isbi.")] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="Model package, or NAME=package: for warnings, and --protocol jmi.")
@@ -85,6 +88,7 @@ def evaluate(
         roi=roi,
         resample=resample,
         protocol=protocol,
+        scanner=scanner,
         micro=micro,
         model=tuple(named_paths(model or [], "--model")),
         patches=patches,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from ctloupe.cli.assignments import assigned
-from ctloupe.cli.options import Overwrite
+from ctloupe.cli.options import Overwrite, VoxelSize, as_voxel_size, numbers
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import BUILT_IN, DEFAULT, get, names
 
@@ -43,6 +44,21 @@ def phantom(
         float | None,
         typer.Option("--noise", help="Noise of the clinical scanner in HU; default: usual for the anatomy."),
     ] = None,
+    from_micro: Annotated[
+        Path | None,
+        typer.Option(help="A real µCT instead of an anatomy: it is the truth, and a scanner drawn by --seed scans it."),
+    ] = None,
+    scale: Annotated[int, typer.Option(help="With --from-micro: fine voxels a clinical voxel in y and x.")] = 8,
+    slices: Annotated[int, typer.Option(help="With --from-micro: fine slices a clinical slice.")] = 8,
+    planes: Annotated[
+        str | None, typer.Option(help="With --from-micro: slices FIRST,END of the µCT, such as no training has seen.")
+    ] = None,
+    micro_window: Annotated[
+        str | None,
+        typer.Option(help="With --from-micro: LOW,HIGH of the µCT that become --hu; default: percentiles 1 and 99."),
+    ] = None,
+    hu: Annotated[str, typer.Option(help="With --from-micro: HU that the µCT's LOW,HIGH become.")] = "-1000,500",
+    voxel_size: VoxelSize = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make an anatomy and scan it twice, clinically and by µCT.
@@ -50,10 +66,32 @@ def phantom(
     Example: ctloupe phantom --kind lung --size 64 512 512 --seed 7 --out phantom
     Example: ctloupe phantom --kind lung-b --seed 7 --set holes=6 --out second
     Example: ctloupe phantom --kind temporal-bone --size 64 512 512 --seed 7 --kernel sharp --out ear
+    Example: ctloupe phantom --from-micro specimen.nii.gz --seed 3 --scale 8 --out pair
     """
     import json
 
     from ctloupe.cli.progress import say
+
+    if from_micro is not None:
+        if overrides or nodule or cylinder or noise_hu is not None or kernel != "standard" or kind != DEFAULT:
+            raise OptionError("--from-micro takes a µCT and draws the scanner: leave the options of an anatomy out")
+        from ctloupe.phantom.paired_micro import PairedMicroRequest, pair_micro
+
+        request = PairedMicroRequest(
+            from_micro,
+            seed,
+            scale,
+            slices,
+            _pair(planes, "--planes", "0,64", int),
+            _pair(micro_window, "--micro-window", "0,255", float),
+            _pair(hu, "--hu", "-1000,500", float) or PairedMicroRequest.hu,
+            as_voxel_size(voxel_size),
+        )
+        pair = pair_micro(request)
+        pair.write(out, overwrite=overwrite)
+        say(f"wrote clinical, truth and paired-micro.json to {out}")
+        print(json.dumps(pair.record["scanner"], indent=2))
+        return
     from ctloupe.phantom.phantom import make_phantom
 
     if kind not in names():
@@ -66,3 +104,13 @@ def phantom(
     case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")
     print(json.dumps(case.statistics, indent=2))
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _pair(text: str | None, option: str, example: str, kind: Callable[[float], Number]) -> tuple[Number, Number] | None:
+    if text is None:
+        return None
+    low, high = numbers(text, option, 2, example)
+    return kind(low), kind(high)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.evaluate.alignment import with_baseline
+from ctloupe.evaluate.case_scanner import CaseScanner
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.calibration import Judgement
 from ctloupe.evaluate.metrics.texture import Unpaired
 from ctloupe.evaluate.protocols.no_truth import compare_without_truth
+from ctloupe.evaluate.protocols.paired_micro import compare_with_micro
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.report.page import (
     Shown,
@@ -60,6 +62,8 @@ class Case:
         What a reader has to know of the model and this scan.
     models
         What made the volumes, by name; kept in the record.
+    scanner
+        What made the scan of a real µCT; None: the scan was made otherwise.
     """
 
     scan: Volume
@@ -73,6 +77,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     models: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     thick_truth: Volume | None = None
+    scanner: CaseScanner | None = None
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -87,6 +92,9 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
         raise OptionError("`labels` and `uncertainty` need `truth`: only errors can say what they are worth")
     if case.truth is None:
         found = compare_without_truth(case.scan, case.enhanced, case.mask, case.unpaired)
+    elif case.scanner is not None:
+        of_micro = case.truth, case.scanner, case.mask, case.unpaired, case.thick_truth
+        found = compare_with_micro(case.scan, case.enhanced, *of_micro)
     else:
         known = case.truth, case.mask, case.labels, case.unpaired, case.thick_truth
         found = compare_with_truth(case.scan, case.enhanced, *known)

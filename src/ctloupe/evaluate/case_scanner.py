@@ -76,6 +76,12 @@ class CaseScanner:
         return {"blur_mm": round(self.blur, 4), "noise_hu": round(self.noise, 2), "found_from": self.found_from}
 
 
+def known_scanner(scanner: Scanner) -> CaseScanner:
+    """Return what is compared with of a scanner that is known, as that of a scan that it made here."""
+    power = expected_power(scanner.spectrum, scanner.noise) + _ROUNDING
+    return CaseScanner(scanner.blur, power, "the record of the scanner that made the scan")
+
+
 def scanner_of_case(scan: Volume, setting: Setting, truth: Volume | None = None) -> CaseScanner:
     """Find blur and noise of a scan inside the mask, on at most 16 slices.
 

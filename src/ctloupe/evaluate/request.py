@@ -11,10 +11,12 @@ from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.spacing import resample_in_plane
 from ctloupe.evaluate.case import Case, evaluate_case
+from ctloupe.evaluate.case_scanner import known_scanner
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.protocols.paired_micro import read_scanner
 from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words
@@ -28,7 +30,7 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
-CHOICES: Final = ("auto", "jmi", "isbi")
+CHOICES: Final = ("auto", "paired-micro", "jmi", "isbi")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -56,7 +58,9 @@ class EvaluateRequest:
     resample
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
-        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "jmi"; "isbi".
+        "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro"; "jmi"; "isbi".
+    scanner
+        Record of the scanner that made the input, for the protocol paired-micro.
     micro
         Unpaired µCT: for realism, and for the protocols jmi and isbi.
     model
@@ -90,6 +94,7 @@ class EvaluateRequest:
     roi: str | None = None
     resample: bool = False
     protocol: str = "auto"
+    scanner: Path | None = None
     micro: Path | None = None
     model: tuple[tuple[str, Path], ...] = ()
     patches: int | None = None
@@ -153,6 +158,10 @@ def _require_sense(request: EvaluateRequest) -> None:
     if request.truth is None and (request.labels or request.uncertainty):
         given = "labels" if request.labels else "uncertainty"
         raise OptionError(f"`{given}` needs `truth`: only errors say what it is worth")
+    if (request.protocol == "paired-micro") != (request.scanner is not None):
+        raise OptionError("`protocol` paired-micro and `scanner` (the record beside the scan) belong together")
+    if request.protocol == "paired-micro" and (request.truth is None or request.labels is not None):
+        raise OptionError("`protocol` paired-micro needs `truth`, and has no `labels`")
     if request.recalibration is not None and request.uncertainty is None:
         raise OptionError("`recalibration` needs `uncertainty`")
     if request.protocol == "isbi" and request.micro is None:
@@ -184,6 +193,7 @@ def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case
         read(request.uncertainty) if request.uncertainty else None,
         _factors(request.recalibration) if request.recalibration else {},
         thick_truth=None if truth is None else truth_on_clinical_slices(truth, scan, "slab"),
+        scanner=None if request.scanner is None else known_scanner(read_scanner(request.scanner, whole)),
     )
 
 

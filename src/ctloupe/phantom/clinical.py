@@ -68,15 +68,45 @@ def clinical_scan(
         )
     if fwhm_mm is not None:
         scanner = replace(scanner, blur=fwhm_mm / FWHM_PER_SIGMA)
-    image = ScannerOperator(scanner, truth.spacing).forward(truth.data)
-    if noise_hu > 0:
-        image += exact_noise(image.shape, noise_hu, scanner.spectrum, np.random.default_rng((seed, 1)))
-    origin = truth.physical(((slices - 1) / 2, (scale - 1) / 2, (scale - 1) / 2))
+    made = f"{kernel} kernel, point spread {scanner.fwhm:.3g} mm, noise {noise_hu:g} HU, seed {seed}"
+    done = f"simulated clinical CT: {made}"
+    return scanned(truth, scanner, seed, done)
+
+
+def scanned(truth: Volume, scanner: Scanner, seed: int, done: str) -> Volume:
+    """Scan a fine volume in HU with a scanner whose voxels are whole multiples of the fine ones.
+
+    Parameters
+    ----------
+    truth
+        Anatomy in HU on the fine grid, of lengths that the multiples divide.
+    scanner
+        What scans; its gain and offset are not applied, since the truth is in HU.
+    seed
+        Seed of the noise.
+    done
+        What is added to the history.
+
+    Returns
+    -------
+    Volume
+        int16 HU over the same physical extent.
+
+    Raises
+    ------
+    GeometryError
+        If the voxels of the scanner are not whole multiples.
+    """
+    operator = ScannerOperator(scanner, truth.spacing)
+    image = operator.forward(truth.data)
+    if scanner.noise > 0:
+        image += exact_noise(image.shape, scanner.noise, scanner.spectrum, np.random.default_rng((seed, 1)))
+    z, y, x = ((factor - 1) / 2 for factor in operator.factors)
+    origin = truth.physical((z, y, x))
     limits = np.iinfo(np.int16)
     return truth.with_data(
         np.rint(image).clip(limits.min, limits.max).astype(np.int16),
-        f"simulated clinical CT: {kernel} kernel, point spread {scanner.fwhm:.3g} mm, noise {noise_hu:g} HU, "
-        f"seed {seed}",
+        done,
         spacing=scanner.voxel,
         origin=tuple(float(value) for value in origin),
         modality="clinical",

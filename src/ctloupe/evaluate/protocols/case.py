@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ctloupe.evaluate.alignment import aligned_scale, with_baseline
-from ctloupe.evaluate.case_scanner import scanner_of_case
+from ctloupe.evaluate.case_scanner import CaseScanner, scanner_of_case
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.base import Need
 from ctloupe.evaluate.metrics.texture import Unpaired
@@ -30,6 +30,7 @@ def compare_case(
     labels: Volume | None = None,
     unpaired: Unpaired | None = None,
     thick_truth: Volume | None = None,
+    scanner: CaseScanner | None = None,
 ) -> Comparison:
     """Compare enhanced volumes with all that is known of their scan; bicubic is the first row.
 
@@ -51,6 +52,8 @@ def compare_case(
         Texture of a µCT, where there is one.
     thick_truth
         The truth averaged over the slices of the scan, where it is known apart from a thinner `truth`.
+    scanner
+        What made the scan, where that is known; None: it is found.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def compare_case(
     fine = truth if truth is not None else next(iter(enhanced.values()))
     setting = _setting(scan, fine, mask, truth, labels, unpaired)
     thick = truth if thick_truth is None else thick_truth
-    setting = replace(setting, scanner=scanner_of_case(scan, setting, thick))
+    setting = replace(setting, scanner=scanner or scanner_of_case(scan, setting, thick))
     measuring = Measuring(protocol.metrics, setting, images)
     for z in setting.shown:
         real, slab = (None if one is None else _float(one.data[z]) for one in (truth, thick_truth))

@@ -10,10 +10,13 @@ from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.isbi import ISBI
 from ctloupe.evaluate.protocols.jmi import JMI
 from ctloupe.evaluate.protocols.no_truth import NO_TRUTH
+from ctloupe.evaluate.protocols.paired_micro import PAIRED_MICRO
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
 from ctloupe.evaluate.protocols.synth import SYNTH
 
-PROTOCOLS: Final[Mapping[str, Protocol]] = {one.name: one for one in (PAIRED_PHANTOM, JMI, SYNTH, ISBI, NO_TRUTH)}
+PROTOCOLS: Final[Mapping[str, Protocol]] = {
+    one.name: one for one in (PAIRED_PHANTOM, JMI, SYNTH, ISBI, NO_TRUTH, PAIRED_MICRO)
+}
 
 
 def metrics_by_label() -> dict[str, Metric]:
