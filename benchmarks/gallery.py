@@ -13,6 +13,7 @@ import numpy as np
 
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.resolver import SuperResolver, load_model
+from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.evaluate.metrics.mesh import mesh_by_period, tile_power, tile_side
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.foundation.notice import RESEARCH_NOTICE
@@ -46,7 +47,8 @@ class Row:
     def squares(self, place, side):
         """Values and deviation in HU of a square of `side` voxels."""
         top, left = max(0, place.y - MARGIN), max(0, place.x - MARGIN)
-        around = np.asarray(self._scan.data[place.z])[top : place.y + side + MARGIN, left : place.x + side + MARGIN]
+        planes = ScanPart(self._scan, None, 0).planes(place.z, place.z + 1, self._enhancer.beside)[0]
+        around = planes[..., top : place.y + side + MARGIN, left : place.x + side + MARGIN]
         made = self._enhancer.enhance(around, None, place.z)
         s = self.scale
         y, x = (place.y - top) * s, (place.x - left) * s

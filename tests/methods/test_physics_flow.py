@@ -1,11 +1,13 @@
 """Physics-Flow: its pairs come from a whole range of scanners, its start is the posterior mean, its average is kept."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from ctloupe import methods
+from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Batch
 from ctloupe.methods.package import load_package
 from ctloupe.train.loop import train
@@ -115,6 +117,43 @@ def test_examining_finds_the_scanner_and_the_spectra_that_travel_with_the_model(
     found = method.findings()
     assert found["gain"] > 0 and method.enhancer().scanner[0].item() == pytest.approx(found["blur"], abs=1e-4)
     assert method.enhancer().spectra().power.shape == (25, 15)
+
+
+def with_neighbours(method, count=4):
+    batch = random_batch(method, count)
+    two = [one.expand(-1, 2, -1, -1) for one in (batch.clinical, batch.micro)]
+    spacings = torch.linspace(0.6, 1.8, count)
+    return replace(batch, clinical_neighbours=two[0], micro_neighbours=two[1], micro_slice_spacing=spacings)
+
+
+def test_neighbours_are_scanned_by_the_same_scanner_with_noise_of_their_own():
+    seen = []
+
+    class Watching(PlainBackend):
+        def forward(self, trainable, *inputs):
+            seen.append(inputs)
+            return super().forward(trainable, *inputs)
+
+    method = build(neighbours=True, noise_range=(0.05, 0.05), near_fraction=0.0)
+    batch = with_neighbours(method)
+    method.step(batch, Watching(method))
+    scan, _, _, told = seen[0]
+    assert scan.shape == (4, 3, 12, 12) and torch.equal(told[:, 4], batch.micro_slice_spacing)
+    # The neighbours show the same thing here, so that nothing but noise tells them apart.
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (scan[:, one] - scan[:, other]).std().item() == pytest.approx(0.05 * 2**0.5, rel=0.15)
+
+
+def test_a_flow_with_neighbours_keeps_the_distances_it_was_trained_on():
+    method = build(neighbours=True, patch_size=32)
+    method.examine(with_neighbours(method, 16))
+    assert method.enhancer().slice_spacings.tolist() == pytest.approx([0.6, 1.8])
+    assert method.preview(with_neighbours(method))["SR"].shape == (4, 1, 128, 128)
+
+
+def test_neighbours_are_refused_where_the_bank_has_none(settings):
+    with pytest.raises(OptionError, match="keeps no neighbouring slices"):
+        train(settings(method="physics-flow", config={"neighbours": True}, steps=1))
 
 
 def test_the_package_holds_what_samples_need(settings):

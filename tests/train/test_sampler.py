@@ -93,3 +93,15 @@ def test_thick_patches_come_with_the_same_places_cuts_and_flips(flips):
         batch = source.batch(step)
         assert torch.allclose(batch.micro_slice_average, batch.micro + 0.1, atol=1e-6)
     assert sampler().batch(0).micro_slice_average is None
+
+
+def test_neighbours_are_cut_and_turned_with_their_patches_and_come_with_their_distance():
+    random = torch.Generator().manual_seed(0)
+    stored = torch.randint(-900, 900, (5, 9, 9), generator=random, dtype=torch.int16)
+    both, distances = torch.stack([stored + 10, stored + 20], 1), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    bank = DeviceBank(stored, 1e-3, 0.0, neighbours=both, slice_spacings=distances)
+    batch = UnpairedSampler(bank, bank, 4, 1, 5, 0, flips=True).batch(0)
+    assert torch.allclose(batch.clinical_neighbours, batch.clinical + torch.tensor([0.01, 0.02]).view(1, 2, 1, 1))
+    assert torch.allclose(batch.micro_neighbours, batch.micro + torch.tensor([0.01, 0.02]).view(1, 2, 1, 1))
+    assert sorted(batch.micro_slice_spacing.tolist()) == distances.tolist()
+    assert sampler().batch(0).micro_neighbours is None

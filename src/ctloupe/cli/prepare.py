@@ -46,6 +46,10 @@ def prepare(
         bool,
         typer.Option("--no-thick", help="Do not keep µCT patches averaged over the clinical slice thickness as well."),
     ] = False,
+    neighbours: Annotated[
+        bool,
+        typer.Option("--neighbours", help="Keep the slices below and above each patch too, for methods that ask."),
+    ] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,
     overwrite: Overwrite = False,
@@ -72,6 +76,7 @@ def prepare(
         series=series,
         stride=stride,
         slice_averages=not no_thick,
+        neighbours=neighbours,
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")

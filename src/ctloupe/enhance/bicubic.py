@@ -23,6 +23,7 @@ class BicubicSliceEnhancer:
         Correct every slice so that its block means equal the scan inside the mask.
     """
 
+    neighbours: int = 0
     tiling: Tiling | None = None
     tile: tuple[int, int] | None = None
 

@@ -15,7 +15,7 @@ from ctloupe.enhance.back_projection import difference
 from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.scanner_correction import ScannerCorrection
-from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer, channels_of
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
@@ -200,6 +200,11 @@ class ConsistentSliceEnhancer:
         self.scale = correction.operator.factors[0]
 
     @property
+    def neighbours(self) -> int:
+        """Slices on either side that it looks at."""
+        return self.inner.neighbours
+
+    @property
     def tiling(self) -> Tiling | None:
         """How slices are cut."""
         return self.inner.tiling
@@ -224,14 +229,14 @@ class ConsistentSliceEnhancer:
         made = self.inner.enhance(hu, mask, index)
         if self.correction.is_none or (mask is not None and not mask.any()):
             return made
-        scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
+        scan = channels_of(hu)[0]
         plane = torch.from_numpy(made.values).float()
         residual = self.correction.residual(plane, scan.clamp(self.window.low, self.window.high))
         inside = np.ones(scan.shape, bool) if mask is None else mask
         plane += self.correction.added(residual * torch.from_numpy(inside)) * self._weight(inside)
-        deviation = None if made.deviation is None else torch.from_numpy(made.deviation)
+        beside = {name: torch.from_numpy(one) for name, one in made.beside.items()}
         off = difference(plane, scan, self.scale)[inside]
-        return EnhancedSlice.of(plane, deviation, off, made.tiles, made.skipped)
+        return EnhancedSlice.of(plane, beside, off, made.tiles, made.skipped)
 
     def _weight(self, inside: NDArray[np.bool_]) -> Tensor:
         """Share of the network in every fine pixel."""

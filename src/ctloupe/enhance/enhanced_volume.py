@@ -83,7 +83,7 @@ def lazily(
     def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
         planes = np.empty((block[0].stop - block[0].start, *shape[1:]), np.int16)
         for z in range(block[0].start, block[0].stop):
-            made = enhancer.enhance(part.scan.data[z], part.mask_of(z), part.first + z)
+            made = enhancer.enhance(part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z), part.first + z)
             planes[z - block[0].start] = made.values
             keep(z, made)
         return planes[:, block[1], block[2]]

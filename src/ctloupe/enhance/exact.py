@@ -21,7 +21,7 @@ from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.samples import RunningMoments
-from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -50,6 +50,9 @@ class ExactSliceEnhancer:
 
     flat_by_default: ClassVar[bool] = False
     """Whether the mesh of flat images is taken off unless something else is asked for."""
+
+    neighbours: int = 0
+    """Slices on either side that the network looks at."""
 
     def __init__(
         self,
@@ -114,7 +117,8 @@ class ExactSliceEnhancer:
     @torch.inference_mode()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
         """Enhance one slice; see `SliceEnhancer.enhance`."""
-        scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
+        seen = channels_of(hu)
+        scan = seen[0]
         shape = (scan.shape[0], scan.shape[1])
         fine = (shape[0] * self.scale, shape[1] * self.scale)
         everywhere = mask is None or bool(mask.all())
@@ -129,7 +133,7 @@ class ExactSliceEnhancer:
             # Begun anew on every try: a tile blended twice would be too much of the network's.
             plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
             try:
-                self._fill(plane, beside, scan, blend, tiles, index)
+                self._fill(plane, beside, seen, blend, tiles, index)
                 break
             except (MemoryError, RuntimeError) as error:
                 self._shrink(error)
@@ -143,7 +147,7 @@ class ExactSliceEnhancer:
         self,
         plane: Tensor,
         beside: dict[str, Tensor],
-        scan: Tensor,
+        seen: Tensor,
         blend: Blend | None,
         tiles: list[Tile],
         index: int,
@@ -152,7 +156,7 @@ class ExactSliceEnhancer:
         if not tiles:
             return
         s = self.scale
-        for tile, mean, maps in self._tiles(self.window.to_unit(scan[None, None]).to(self.device), tiles, index):
+        for tile, mean, maps in self._tiles(self.window.to_unit(seen[None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
             weight = None if blend is None else blend.weight(tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)

@@ -23,6 +23,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import share_left_open
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.mean import MeanNetwork
+from ctloupe.networks.neighbours import slice_alone
 from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
@@ -67,7 +68,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         self._learnt = options.uncertainty or options.invented
         mean = MeanNetwork(flow, deviation=self._learnt)
         super().__init__(replace(model, network=mean), options, spacing, tiling, tell)
-        self.corner = corner
+        self.corner, self.neighbours = corner, int(flow.neighbours)
         self._prior = flow.prior if self._learnt else torch.ones(1)
         self._flow = rewritten(flow, self.precision).to(self.device)
         image = torch.zeros(1, 1, _TRACED, _TRACED)
@@ -105,7 +106,9 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         if log_deviation is not None and self.options.uncertainty:
             maps["deviation"] = log_deviation.exp() * ((self.window.high - self.window.low) / 2)
         if log_deviation is not None and self.options.invented:
-            maps["invented"] = share_left_open(log_deviation, self._bicubic(image.cpu(), tile), self._prior)
+            maps["invented"] = share_left_open(
+                log_deviation, self._bicubic(slice_alone(image).cpu(), tile), self._prior
+            )
         return maps
 
     def _moments(self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None) -> RunningMoments:
@@ -162,7 +165,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _sampled_in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
         """Add the bicubic enlargement, tile by tile, and bring to HU."""
-        plane = enlarge_bicubic(image.cpu(), self.scale)[0, 0]
+        plane = enlarge_bicubic(slice_alone(image).cpu(), self.scale)[0, 0]
         for tile in tiles:
             added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], self.scale)[0, 0]
             part = self._cut(plane, tile)

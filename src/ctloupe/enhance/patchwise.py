@@ -16,11 +16,13 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.samples import sampled
-from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
 from ctloupe.enhance.stitch import match_histogram, median_filtered
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import sampling
+from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.networks.neighbours import slice_alone
 from ctloupe.networks.tile import Tile
 
 
@@ -45,6 +47,7 @@ class PatchwiseSliceEnhancer:
         if model.network is None:
             raise ValueError("a patchwise slice enhancer needs a network")
         self.network = model.network.to(model.device)
+        self.neighbours = int(isinstance(self.network, FlowEnhancer) and self.network.neighbours)
         self.scale, self.window, self.device = model.scale, model.window, model.device
         self.options, self.spacing = options, spacing
         self.patch_size = model.patch_size if options.stitch == "patches" else None
@@ -61,12 +64,13 @@ class PatchwiseSliceEnhancer:
     @torch.no_grad()
     def enhance(self, hu: NDArray[np.number], mask: NDArray[np.bool_] | None, index: int) -> EnhancedSlice:
         """Enhance one slice; see `SliceEnhancer.enhance`."""
-        scan = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None, None]
+        seen = channels_of(hu)[None]
+        scan = slice_alone(seen)
         mask = np.ones(scan.shape[2:], bool) if mask is None else mask
         plain = enlarge_bicubic(scan, self.scale)
         spread: Tensor | None = torch.zeros_like(plain) if self.options.samples else None
         if mask.any():
-            unit = self.window.to_unit(scan)
+            unit = self.window.to_unit(seen)
             blend = Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
             weight = blend.weight(Tile((0, mask.shape[0]), (0, mask.shape[1]), *mask.shape), self.scale)
             if self.options.samples:

@@ -109,7 +109,7 @@ def seconds_per_slice(enhancer: SliceEnhancer, part: ScanPart, z: int) -> float:
     spent = 0.0
     for _ in range(2):
         begun = time.perf_counter()
-        enhancer.enhance(part.scan.data[z], part.mask_of(z), part.first + z)
+        enhancer.enhance(part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z), part.first + z)
         spent = time.perf_counter() - begun
         if spent > 2:
             break

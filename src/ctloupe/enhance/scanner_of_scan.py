@@ -13,6 +13,7 @@ from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.scanner.edges import blur_from_edges
 from ctloupe.scanner.estimate import DISAGREEMENT, LARGEST_MISFIT, estimate_blur_and_noise
+from ctloupe.volume.geometry import SPACING_TOLERANCE
 from ctloupe.volume.volume import Volume
 
 _CUT_OFF: Final = 0.05
@@ -47,6 +48,7 @@ def told_the_scanner(
     tell
         Told what was found.
     """
+    network = _told_the_slices(network, scan, tell)
     spectra = network.spectra()
     try:
         if spectra is None:
@@ -69,6 +71,19 @@ def told_the_scanner(
             tell("warning: the two estimates of the blur disagree; compare the results of both before trusting either")
     numbers = {"blur": found.blur, "noise": found.noise}
     return network.with_scanner(numbers | {"rise": found.spectrum.rise, "roll_off": found.spectrum.roll_off})
+
+
+def _told_the_slices(network: FlowEnhancer, scan: Volume, tell: Callable[[str], None]) -> FlowEnhancer:
+    """The network set to the distance of the scan's slices, where it looks at neighbours."""
+    if not network.neighbours:
+        return network
+    spacing, (low, high) = scan.spacing[0], network.slice_spacings.tolist()
+    if not low / (1 + SPACING_TOLERANCE) <= spacing <= high * (1 + SPACING_TOLERANCE):
+        tell(
+            f"warning: slices of {spacing:.4g} mm, the model looks at neighbouring slices and was trained on "
+            f"{low:.4g} to {high:.4g} mm; distrust what it makes of them"
+        )
+    return network.with_slice_spacing(spacing)
 
 
 def _within_the_window(patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -52,8 +52,23 @@ class EnhancedSlice:
         return self.beside.get("deviation")
 
 
+def channels_of(hu: NDArray[np.number]) -> Tensor:
+    """Turn what `SliceEnhancer.enhance` is given into channels: the slice, and where they are there, below and above.
+
+    Returns
+    -------
+    float32 Tensor ``(1, h, w)`` or ``(3, h, w)``
+    """
+    given = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
+    return given[None] if given.ndim == 2 else given[[1, 0, 2]]
+
+
 class SliceEnhancer(Protocol):
     """A model prepared for one volume; it is given slices in any order."""
+
+    @property
+    def neighbours(self) -> int:
+        """Slices on either side that it looks at."""
 
     @property
     def tiling(self) -> Tiling | None:
@@ -74,8 +89,9 @@ class SliceEnhancer(Protocol):
 
         Parameters
         ----------
-        hu : (h, w)
-            Clinical slice in HU.
+        hu : (h, w), or (3, h, w) where it looks at a slice on either side
+            Clinical slice in HU, with that below before it and that above after it. A slice that comes alone stands for
+            its neighbours.
         mask : bool (h, w)
             Where to use the network; None: everywhere.
         index

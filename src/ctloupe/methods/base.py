@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -30,12 +30,27 @@ class Batch:
     micro_slice_average : (n, 1, s·p, s·p), optional
         The same places as `micro`, averaged over the thickness of a clinical slice; absent where the bank
         has none, and for methods that do not ask for it by `Method.reads_slice_average`.
+    clinical_neighbours : (n, 2, p, p), optional
+        The slices below and above the clinical patches; absent for methods that do not ask for them by
+        `Method.reads_neighbours`.
+    micro_neighbours : (n, 2, s·p, s·p), optional
+        Averages over the clinical slices below and above the one of `micro_slice_average`.
+    micro_slice_spacing : (n,), optional
+        Distance of those slices in mm.
     """
 
     clinical: Tensor
     micro: Tensor
     position: int = 0
     micro_slice_average: Tensor | None = None
+    clinical_neighbours: Tensor | None = None
+    micro_neighbours: Tensor | None = None
+    micro_slice_spacing: Tensor | None = None
+
+    def first(self, count: int) -> Batch:
+        """Return the first `count` patches of each modality."""
+        cut = {name: one[:count] for name, one in vars(self).items() if isinstance(one, Tensor)}
+        return replace(self, **cut)
 
 
 class TrainingBackend(Protocol):
@@ -110,6 +125,11 @@ class Method(nn.Module):
         super().__init__()
         self.config = config
         self.stage = self.stages[0]
+
+    @property
+    def reads_neighbours(self) -> bool:
+        """Whether `step` or `examine` looks at the neighbours of a batch; a bank without them is refused then."""
+        return False
 
     def enter(self, stage: str) -> None:
         """Make `stage`, one of `stages`, the one that is trained."""

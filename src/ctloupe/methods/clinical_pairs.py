@@ -12,8 +12,8 @@ from ctloupe.methods.base import Batch
 
 def in_clinical_intensities(
     batch: Batch, jitter: float, intensities: Callable[[Tensor, Tensor, Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Return the µCT of a batch as it is to be learnt, and as a scanner sees it through the thickness of its slice.
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the µCT of a batch as it is to be learnt, and as a scanner sees it through the thickness of its slices.
 
     Parameters
     ----------
@@ -28,10 +28,15 @@ def in_clinical_intensities(
     -------
     planes, slices : Tensor of shape (n, 1, s·p, s·p)
         The same where the batch has no averages over the thickness.
+    neighbours : Tensor of shape (n, 2, s·p, s·p), or None
+        The slices below and above, where the batch has them.
     """
     micro, count = batch.micro, len(batch.micro)
     gain = 1 + jitter * torch.randn(count, 1, 1, 1, device=micro.device)
     offset = jitter * torch.randn(count, 1, 1, 1, device=micro.device)
     high = intensities(micro, gain, offset)
-    thick = batch.micro_slice_average
-    return high, high if thick is None else intensities(thick, gain, offset)
+    thick, beside = (
+        None if one is None else intensities(one, gain, offset)
+        for one in (batch.micro_slice_average, batch.micro_neighbours)
+    )
+    return high, high if thick is None else thick, beside

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ctloupe.foundation.errors import OptionError
 from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clinical_pairs import in_clinical_intensities
@@ -17,6 +18,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import DeviationHead, coverage_loss, spread_by_value
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.neighbours import slice_alone
 from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 from ctloupe.scanner.thin_plane import thin_plane_power
@@ -40,6 +42,8 @@ class PhysicsFlowConfig(MethodConfig):
     """Residual blocks on it, before the output."""
     condition: int = Field(64, ge=4)
     """Length of what time and scanner are turned into."""
+    neighbours: bool = False
+    """Whether the network looks at the slices below and above too; the bank must have them."""
     blur_range: tuple[float, float] = (0.0, 1.1)
     """Blurs of the scanners, in clinical voxels."""
     noise_range: tuple[float, float] = (0.0, 0.09)
@@ -109,7 +113,13 @@ class PhysicsFlow(Method):
     def make_enhancer(cls, config: PhysicsFlowConfig) -> FlowEnhancer:
         """Build the network with the scanner that it is told."""
         flow = FlowNetwork(
-            config.scale, config.width, config.blocks, config.fine_width, config.fine_blocks, config.condition
+            config.scale,
+            config.width,
+            config.blocks,
+            config.fine_width,
+            config.fine_blocks,
+            config.condition,
+            config.neighbours,
         )
         head = None
         if config.deviation:
@@ -117,6 +127,11 @@ class PhysicsFlow(Method):
             with torch.random.fork_rng():
                 head = DeviationHead(config.fine_width, config.scale // 2)
         return FlowEnhancer(flow, config.patch_size, config.spread, head)
+
+    @property
+    def reads_neighbours(self) -> bool:
+        """Whether the network looks at neighbouring slices."""
+        return self.config.neighbours
 
     def enhancer(self) -> nn.Module:
         """Return the moving average of the network."""
@@ -162,10 +177,13 @@ class PhysicsFlow(Method):
             with torch.random.fork_rng():
                 torch.manual_seed(0)
                 high, low, _ = self._pairs(sample, self.config.contrast_range)
-            self.average.prior.copy_(spread_by_value(enlarge_bicubic(low, scale), high))
+            self.average.prior.copy_(spread_by_value(enlarge_bicubic(slice_alone(low), scale), high))
         if sample.micro_slice_average is not None:
             power = thin_plane_power(sample.micro[:, 0].cpu().numpy(), fine, scale)
             self.average.thin_plane.copy_(torch.from_numpy(power * found.gain**2).nan_to_num())
+        if sample.micro_slice_spacing is not None:
+            self.average.slice_spacing.copy_(sample.micro_slice_spacing.mean())
+            self.average.slice_spacings.copy_(torch.stack(sample.micro_slice_spacing.aminmax()))
 
     def findings(self) -> dict[str, float]:
         """Return the estimated scanner."""
@@ -191,14 +209,14 @@ class PhysicsFlow(Method):
     def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the network, and its average."""
         config = self.config
-        high, low, scanners = self._pairs(batch)
-        difference = high - enlarge_bicubic(low, config.scale)
+        high, scan, told = self._pairs(batch)
+        difference = high - enlarge_bicubic(slice_alone(scan), config.scale)
         # At least one image of either kind, where there are two.
         first = min(max(1, round(config.mean_fraction * len(high))), len(high) - 1)
         time = self._times(len(high), first, high.device)
         at = time.view(-1, 1, 1, 1)
         guess = torch.lerp(config.spread * torch.randn_like(difference), difference, at)
-        error = backend.forward("flow", low, guess, time, scanners.numbers()) - difference
+        error = backend.forward("flow", scan, guess, time, told) - difference
         by_image = error.square().mean((1, 2, 3)) / (1 - time).square().clamp_min(1 / config.largest_weight)
         terms = {"flow": by_image[first:].mean(), "mesh": mesh_power(error, config.scale)}
         if first:
@@ -218,33 +236,39 @@ class PhysicsFlow(Method):
         Its pairs have contrasts of a range, since that of a patient is only about the one that was estimated.
         """
         assert self.head is not None and self.average.head is not None
-        averages = batch.micro_slice_average
-        some = Batch(batch.clinical[:first], batch.micro[:first], 0, None if averages is None else averages[:first])
         with torch.random.fork_rng():
-            high, low, drawn = self._pairs(some, self.config.contrast_range)
-        flow, scanners = self.average.flow, drawn.numbers()
+            high, scan, told = self._pairs(batch.first(first), self.config.contrast_range)
+        flow = self.average.flow
         with torch.no_grad(), backend.autocast():
-            condition = flow.condition(torch.zeros_like(scanners[:, 0]), scanners)
-            fine = flow.fine(flow.coarse(low, condition), condition)
-            mean = (enlarge_bicubic(low, self.config.scale) + flow.painted(fine)).clamp(-1, 1)
+            condition = flow.condition(torch.zeros_like(told[:, 0]), told)
+            fine = flow.fine(flow.coarse(scan, condition), condition)
+            mean = (enlarge_bicubic(slice_alone(scan), self.config.scale) + flow.painted(fine)).clamp(-1, 1)
         loss = coverage_loss(backend.forward("deviation", fine), mean - high)
         backend.update("deviation", loss)
         follow(self.average.head, self.head, self.steps, self.config.average)
         return loss
 
-    def _pairs(self, batch: Batch, contrast_range: float = 1.0) -> tuple[Tensor, Tensor, DrawnScanners]:
-        """µCT in clinical intensities, its scans, and the scanners that made them.
+    def _pairs(self, batch: Batch, contrast_range: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """µCT in clinical intensities, its scans, and what the network is told of the scanners that made them.
 
         The contrast about the mean of each patch is multiplied by up to `contrast_range`, or divided by it.
         """
-        high, thick = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
-        count = len(high)
+        high, thick, beside = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
+        count, scale = len(high), self.config.scale
         if contrast_range > 1:
             contrast = contrast_range ** (2 * torch.rand(count, 1, 1, 1, device=high.device) - 1)
             middle = high.mean((1, 2, 3), keepdim=True)
             high, thick = (torch.lerp(middle, one, contrast).clamp(-1, 1) for one in (high, thick))
+            beside = None if beside is None else torch.lerp(middle, beside, contrast).clamp(-1, 1)
         scanners = self.scanners(count)
-        return high, scanners.scanned(thick, self.config.scale), scanners
+        scan, told = scanners.scanned(thick, scale), scanners.numbers()
+        if not self.config.neighbours:
+            return high, scan, told
+        if beside is None or batch.micro_slice_spacing is None:
+            raise OptionError("this network looks at neighbouring slices, and the batch has none")
+        # Each slice is scanned for itself: their noise is independent.
+        scans = [scan, *(scanners.scanned(one, scale) for one in beside.split(1, 1))]
+        return high, torch.cat(scans, 1), torch.cat([told, batch.micro_slice_spacing[:, None]], 1)
 
     def _times(self, count: int, first: int, device: torch.device) -> Tensor:
         """Times of a batch: the first ones 0, the others logit-normal (Esser et al. 2024, arXiv:2403.03206)."""
@@ -255,4 +279,5 @@ class PhysicsFlow(Method):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return SR of the clinical patch, and a µCT patch scanned and brought back."""
         like = self.clinical_like(batch.micro if batch.micro_slice_average is None else batch.micro_slice_average)
-        return {"SR": self.average(batch.clinical), "SR of scanned micro-CT": self.average(like)}
+        clinical = [one for one in (batch.clinical, batch.clinical_neighbours) if one is not None]
+        return {"SR": self.average(torch.cat(clinical, 1)), "SR of scanned micro-CT": self.average(like)}

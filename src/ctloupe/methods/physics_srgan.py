@@ -167,7 +167,7 @@ class PhysicsSRGAN(Method):
 
     def step(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
         """Update the generator, then the discriminator."""
-        high, thick = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
+        high, thick, _ = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
         low = self.degraded(thick)
         return paired_step(
             backend,

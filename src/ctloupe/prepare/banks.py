@@ -68,6 +68,8 @@ class BankRequest:
     """Step of a grid of µCT patches in fine pixels, instead of random places; clinical patches are on the same grid."""
     slice_averages: bool = True
     """Whether µCT patches averaged over the clinical slice thickness are kept too."""
+    neighbours: bool = False
+    """Whether what lies below and above each patch is kept too: slices of the scans, and µCT at their distances."""
     voxel_size: Triple | None = None
     """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
     series: str | None = None
@@ -120,6 +122,8 @@ def _check(request: BankRequest) -> None:
         raise OptionError(f"`scale` {request.scale}: expected 2, 4, 8 or 16")
     if request.patch_size < 4 or request.per_case < 1:
         raise OptionError("`patch_size` must be at least 4 and `per_case` at least 1")
+    if request.neighbours and not request.slice_averages:
+        raise OptionError("`neighbours` are averages over the slice thickness too: leave `no_thick` out")
     if request.clinical_window.kind == "percentiles":
         raise OptionError("`clinical_window` must be in HU: the enhanced volume is turned back into HU with it")
     if request.stride is not None and (request.stride < 1 or request.stride % request.scale):
@@ -150,6 +154,7 @@ def _bank(
         seed=request.seed,
         stride=stride,
         thickness_mm=thickness,
+        neighbours=None if not request.neighbours else () if clinical else slices.distances,
         mask_kind=kind_of(request.clinical_mask if clinical else request.micro_mask),
     )
     bank.save(out / f"{modality}.bank")

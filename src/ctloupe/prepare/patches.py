@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,7 +18,7 @@ from ctloupe.foundation.records import load_record, save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow
 from ctloupe.prepare.bank_record import BankRecord, WindowRecord
 from ctloupe.prepare.masks import MaskKind
-from ctloupe.prepare.slice_average import SliceAverages
+from ctloupe.prepare.neighbours import Neighbours, PlanesOf, planes_of
 from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -57,6 +57,8 @@ class PatchBank:
         Patches of the same places averaged over the thickness of a clinical slice.
     mask
         Kind of the masks that the patches were drawn in; None: not known, as in older banks.
+    neighbours
+        The slices below and above each patch; None where they were not asked for.
     """
 
     patches: NDArray[np.int16]
@@ -68,6 +70,7 @@ class PatchBank:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     slice_averages: NDArray[np.int16] | None = None
     mask: MaskKind | None = None
+    neighbours: Neighbours | None = None
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -105,6 +108,7 @@ class PatchBank:
         *,
         stride: int | None = None,
         thickness_mm: float | None = None,
+        neighbours: Sequence[float] | None = None,
         mask_kind: MaskKind | None = None,
     ) -> PatchBank:
         """Draw patches uniformly over all places where one lies wholly inside the mask.
@@ -128,6 +132,10 @@ class PatchBank:
         thickness_mm
             Thickness of a clinical slice: the same places averaged over it are kept too. It has no effect where the
             slices of a volume are no thinner.
+        neighbours
+            Keep what lies below and above each patch too. Of µCT: slice spacings in mm of the scans, from which one is
+            drawn for each slice; averages are then over its length, and the neighbours are the slabs beside. Empty: the
+            next slices of the volume itself. None: no neighbours.
         mask_kind
             Kind of the masks, which is kept with the bank.
 
@@ -143,18 +151,17 @@ class PatchBank:
         if patch_size < 1 or per_volume < 1 or (stride is not None and stride < 1):
             raise OptionError(f"patches of {patch_size} pixels, {per_volume} a volume: expected positive numbers")
         slope, intercept = _storage(window)
-        parts, averaged_parts, provenance = [], [], []
+        parts: list[_Cut] = []
+        provenance = []
         spacing, modality = (0.0, 0.0), "unknown"
         for number, (name, volume, mask) in enumerate(volumes):
             random = np.random.default_rng((seed, number))
             inside = _as_mask(name, mask, volume)
             chosen, places = _choose(name, volume, inside, patch_size, per_volume, random, stride or 1, stride is None)
-            slabs = None
-            if thickness_mm is not None and thickness_mm > 1.01 * volume.spacing[0]:
-                slabs = SliceAverages(volume, thickness_mm)
-            stored, averages = _cut(volume, chosen, patch_size, slope, intercept, slabs)
-            parts.append(stored)
-            averaged_parts.append(averages)
+            planes = planes_of(volume, thickness_mm, neighbours, (seed, number))
+            cut = _cut(volume, chosen, patch_size, slope, intercept, planes)
+            stored, averages, around = cut
+            parts.append(cut)
             spacing, modality = (volume.spacing[1], volume.spacing[2]), volume.modality
             provenance.append(
                 {
@@ -167,6 +174,7 @@ class PatchBank:
                     "drawn_twice": places < len(stored),
                     "stride": stride,
                     "thickness_mm": None if averages is None else thickness_mm,
+                    "neighbours_mm": None if around is None else np.unique(around.spacings).tolist(),
                     "seed": seed,
                     "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
                     "history": list(volume.history),
@@ -174,9 +182,12 @@ class PatchBank:
             )
         if not parts:
             raise OptionError("no volume was given to cut patches from")
-        found = [one for one in averaged_parts if one is not None]
+        found = [one.averages for one in parts if one.averages is not None]
         together = np.concatenate(found) if len(found) == len(parts) else None
-        return cls(np.concatenate(parts), window, spacing, modality, slope, intercept, provenance, together, mask_kind)
+        patches = np.concatenate([one.patches for one in parts])
+        beside = [one.neighbours for one in parts if one.neighbours is not None]
+        both = Neighbours.joined(beside) if beside else None
+        return cls(patches, window, spacing, modality, slope, intercept, provenance, together, mask_kind, both)
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -200,6 +211,8 @@ class PatchBank:
             np.save(temporary / PATCHES_NAME, self.patches, allow_pickle=False)
             if self.slice_averages is not None:
                 np.save(temporary / AVERAGES_NAME, self.slice_averages, allow_pickle=False)
+            if self.neighbours is not None:
+                self.neighbours.save(temporary)
             save_record(temporary / RECORD_NAME, record)
 
     @classmethod
@@ -220,6 +233,7 @@ class PatchBank:
         try:
             patches = np.load(patches_file, mmap_mode="r", allow_pickle=False)
             averages = np.load(averages_file, mmap_mode="r", allow_pickle=False) if averages_file.is_file() else None
+            neighbours = Neighbours.load(path, patches.shape)
         except _DAMAGE as error:
             raise FileError(f"{path}: damaged patch bank ({error}); {_ADVICE}") from error
         if patches.dtype != np.int16 or patches.ndim != 3 or patches.shape[1] != patches.shape[2] or not len(patches):
@@ -236,6 +250,7 @@ class PatchBank:
             record.provenance,
             averages,
             record.mask,
+            neighbours,
         )
 
 
@@ -287,28 +302,41 @@ def _choose(
     return found, total
 
 
+class _Cut(NamedTuple):
+    """What was cut out of one volume."""
+
+    patches: NDArray[np.int16]
+    averages: NDArray[np.int16] | None
+    neighbours: Neighbours | None
+
+
 def _cut(
     volume: Volume,
     chosen: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]],
     size: int,
     slope: float,
     intercept: float,
-    slabs: SliceAverages | None,
-) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
-    """Cut the patches, slice by slice, and where asked for the same ones out of averages over the slice thickness."""
-    count = sum(len(tops) for _, tops, _ in chosen)
-    patches = np.empty((count, size, size), np.int16)
-    averages = np.empty_like(patches) if slabs is not None else None
-    index = 0
+    beside: PlanesOf,
+) -> _Cut:
+    """Cut the patches, slice by slice, and the same ones out of the planes that are kept beside the slices."""
+    count, index = sum(len(tops) for _, tops, _ in chosen), 0
+    kept: dict[str, NDArray[np.int16]] = {}
+    spacings = np.empty(count, np.float32)
     for z, tops, lefts in chosen:
-        plane = _stored(volume.data[z], slope, intercept)
-        slab = None if slabs is None else _stored(slabs.plane(z), slope, intercept)
-        for top, left in zip(tops, lefts, strict=True):
-            patches[index] = plane[top : top + size, left : left + size]
-            if averages is not None and slab is not None:
-                averages[index] = slab[top : top + size, left : left + size]
-            index += 1
-    return patches, averages
+        found = beside(z)
+        planes = {"patches": volume.data[z], "average": found.average, "below": found.below, "above": found.above}
+        for name, plane in planes.items():
+            if plane is None:
+                continue
+            if name not in kept:
+                kept[name] = np.empty((count, size, size), np.int16)
+            stored, target = _stored(plane, slope, intercept), kept[name]
+            for place, (top, left) in enumerate(zip(tops, lefts, strict=True), index):
+                target[place] = stored[top : top + size, left : left + size]
+        spacings[index : index + len(tops)] = found.spacing
+        index += len(tops)
+    around = Neighbours(np.stack([kept["below"], kept["above"]], 1), spacings) if "below" in kept else None
+    return _Cut(kept["patches"], kept.get("average"), around)
 
 
 def _valid(mask: Mask, size: int) -> Mask:

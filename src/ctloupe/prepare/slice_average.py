@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,26 +25,50 @@ class SliceAverages:
     def __init__(self, volume: Volume, thickness_mm: float) -> None:
         self._volume = volume
         self._half = thickness_mm / volume.spacing[0] / 2
-        self._read: dict[int, NDArray[np.float32]] = {}
+        self._read: dict[int, NDArray[Any]] = {}
 
     def plane(self, z: int) -> NDArray[np.float32]:
         """Return the mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
+        return self.planes(z, (0,))[0]
+
+    def planes(self, z: int, steps: tuple[int, ...]) -> list[NDArray[np.float32]]:
+        """Return the means over slabs side by side.
+
+        Parameters
+        ----------
+        z
+            Slice in the middle of the slab of step 0.
+        steps
+            Which slabs, counted from that one. One whose middle lies outside the volume is taken to be like the nearest
+            to it whose middle lies inside, as the last slice of a scan stands for the next.
+
+        Returns
+        -------
+        list of arrays ``(y, x)``
+        """
         last = self._volume.shape[0] - 1
-        first, end = max(0, round(z - self._half)), min(last, round(z + self._half))
-        weights = {index: self._share(index - z) for index in range(first, end + 1)}
-        for index in [one for one in self._read if one not in weights]:
+        centres = []
+        for step in steps:
+            while not 0 <= z + 2 * self._half * step <= last:
+                step -= int(np.sign(step))
+            centres.append(z + 2 * self._half * step)
+        first, end = (round(of(centres) + sign * self._half) for of, sign in ((min, -1), (max, 1)))
+        for index in [one for one in self._read if not first <= one <= end]:
             del self._read[index]
+        return [self._mean(centre) for centre in centres]
+
+    def _mean(self, centre: float) -> NDArray[np.float32]:
+        last = self._volume.shape[0] - 1
+        first, end = max(0, round(centre - self._half)), min(last, round(centre + self._half))
+        weights = {index: float(slab_share(index - centre, self._half)) for index in range(first, end + 1)}
         total = np.zeros(self._volume.shape[1:], np.float32)
         for index, weight in weights.items():
             if weight > 0:
-                total += np.float32(weight) * self._slice(index)
+                total += np.float32(weight) * self._slice(index).astype(np.float32)
         total /= np.float32(sum(weights.values()))
         return total
 
-    def _share(self, offset: int) -> float:
-        return float(slab_share(offset, self._half))
-
-    def _slice(self, index: int) -> NDArray[np.float32]:
+    def _slice(self, index: int) -> NDArray[Any]:
         if index not in self._read:
-            self._read[index] = np.asarray(self._volume.data[index], dtype=np.float32)
+            self._read[index] = np.asarray(self._volume.data[index])
         return self._read[index]

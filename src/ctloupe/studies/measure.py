@@ -106,8 +106,8 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     found = {PARAMETERS.label: float(parameters(method)["total"])}
     if kind.trainable:
         sampler = UnpairedSampler(
-            device_bank(banks.clinical, fabric.device),
-            device_bank(banks.micro, fabric.device, kind.reads_slice_average),
+            device_bank(banks.clinical, fabric.device, neighbours=method.reads_neighbours),
+            device_bank(banks.micro, fabric.device, kind.reads_slice_average, method.reads_neighbours),
             config.patch_size,
             config.scale,
             1,

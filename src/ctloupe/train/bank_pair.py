@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.package import Fingerprint
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.fingerprint import fingerprint_of
@@ -45,15 +45,35 @@ def load_banks(path: Path) -> BankPair:
     return BankPair(PatchBank.load(path / CLINICAL_NAME), PatchBank.load(path / MICRO_NAME))
 
 
-def device_bank(bank: PatchBank, device: torch.device, slice_averages: bool = False) -> DeviceBank:
+def device_bank(
+    bank: PatchBank, device: torch.device, slice_averages: bool = False, neighbours: bool = False
+) -> DeviceBank:
     """Copy a bank to `device` as stored, or to main memory when it would take half of the device's free memory.
 
-    Patches averaged over the slice thickness come with it only when `slice_averages` is asked for.
+    Patches averaged over the slice thickness, and the slices below and above, come with it only when they are asked
+    for.
+
+    Raises
+    ------
+    OptionError
+        If the bank has no neighbours, and they are asked for.
     """
-    wanted = [bank.patches, *([bank.slice_averages] if slice_averages and bank.slice_averages is not None else [])]
-    stored = [torch.from_numpy(np.array(one, dtype=np.int16)) for one in wanted]
+    if neighbours and bank.neighbours is None:
+        raise OptionError(
+            f"the {bank.modality} bank keeps no neighbouring slices, which this method is configured to look at: make "
+            "it again with 'ctloupe prepare' and `neighbours`, or set neighbours=false"
+        )
+    wanted = {"patches": bank.patches}
+    if slice_averages and bank.slice_averages is not None:
+        wanted["slice_averages"] = bank.slice_averages
+    if neighbours and bank.neighbours is not None:
+        wanted["neighbours"] = bank.neighbours.patches
+    stored = {name: torch.from_numpy(np.array(one, dtype=np.int16)) for name, one in wanted.items()}
     gain, offset = bank.unit_line()
-    size = sum(one.nbytes for one in stored)
+    size = sum(one.nbytes for one in stored.values())
     if device.type != "cuda" or 2 * size < torch.cuda.mem_get_info(device)[0]:
-        stored = [one.to(device) for one in stored]
-    return DeviceBank(stored[0], gain, offset, device, stored[1] if len(stored) > 1 else None)
+        stored = {name: one.to(device) for name, one in stored.items()}
+    spacings = None
+    if neighbours and bank.neighbours is not None:
+        spacings = torch.from_numpy(np.array(bank.neighbours.spacings))
+    return DeviceBank(**stored, gain=gain, offset=offset, device=device, slice_spacings=spacings)

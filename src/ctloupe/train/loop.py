@@ -286,8 +286,8 @@ class _Training:
 def _sampler(banks: BankPair, method: Method, seed: int, device: torch.device) -> UnpairedSampler:
     config = method.config
     return UnpairedSampler(
-        device_bank(banks.clinical, device),
-        device_bank(banks.micro, device, method.reads_slice_average),
+        device_bank(banks.clinical, device, neighbours=method.reads_neighbours),
+        device_bank(banks.micro, device, method.reads_slice_average, method.reads_neighbours),
         config.patch_size,
         config.scale,
         config.batch_size,

@@ -25,6 +25,10 @@ class DeviceBank:
         Device that batches go to.
     slice_averages : int16 (n, p, p), optional
         Patches of the same places averaged over the thickness of a clinical slice.
+    neighbours : int16 (n, 2, p, p), optional
+        What lies below and above.
+    slice_spacings : float32 (n,), optional
+        Distance of the neighbours in mm.
     """
 
     patches: Tensor
@@ -32,15 +36,24 @@ class DeviceBank:
     offset: float
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     slice_averages: Tensor | None = None
+    neighbours: Tensor | None = None
+    slice_spacings: Tensor | None = None
 
-    def unit(self, index: Tensor, size: int, corner: Tensor, averaged: bool = False) -> Tensor:
-        """Return patches `index`, cut to `size` at `corner` ``(n, 2)``, as ``(n, 1, size, size)`` in [−1, 1]."""
-        source = self.slice_averages if averaged and self.slice_averages is not None else self.patches
+    def unit(self, index: Tensor, size: int, corner: Tensor, source: Tensor | None = None) -> Tensor:
+        """Return patches `index`, cut to `size` at `corner` ``(n, 2)``, as ``(n, c, size, size)`` in [−1, 1].
+
+        `source` is what they are taken from: `patches`, unless another array of the bank is given; c is 2 for its
+        `neighbours`, and else 1.
+        """
+        source = self.patches if source is None else source
         chosen = source[index.to(source.device)]
         if self.patches.shape[-1] != size:
-            cut = [patch[y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)]
+            cut = [
+                patch[..., y : y + size, x : x + size] for patch, (y, x) in zip(chosen, corner.tolist(), strict=True)
+            ]
             chosen = torch.stack(cut)
-        return (chosen.to(self.device).float() * self.gain + self.offset).clamp_(-1, 1).unsqueeze(1)
+        chosen = chosen if chosen.ndim == 4 else chosen.unsqueeze(1)
+        return (chosen.to(self.device).float() * self.gain + self.offset).clamp_(-1, 1)
 
 
 @dataclass
@@ -94,7 +107,7 @@ class UnpairedSampler:
         share = self.batch_size // world
         mine = slice(rank * share, (rank + 1) * share)
         random = torch.Generator().manual_seed(_mix(self.seed, step, 7))
-        images, slice_averages = [], None
+        found: list[dict[str, Tensor]] = []
         for which, (bank, size) in enumerate(
             ((self.clinical, self.patch_size), (self.micro, self.patch_size * self.scale))
         ):
@@ -102,12 +115,29 @@ class UnpairedSampler:
             corner = torch.randint(room, (self.batch_size, 2), generator=random)[mine]
             turns = torch.randint(8, (self.batch_size,), generator=random)[mine]
             index = self._indices(which, len(bank.patches), step)[mine]
-            image = bank.unit(index, size, corner)
-            images.append(_flipped(image, turns.tolist()) if self.flips else image)
-            if which == 1 and bank.slice_averages is not None:
-                drawn = bank.unit(index, size, corner, averaged=True)
-                slice_averages = _flipped(drawn, turns.tolist()) if self.flips else drawn
-        return Batch(images[0], images[1], step * self.batch_size + rank * share, slice_averages)
+            found.append(self._images(bank, index, size, corner, turns.tolist()))
+        clinical, micro = found
+        return Batch(
+            clinical["patches"],
+            micro["patches"],
+            step * self.batch_size + rank * share,
+            micro.get("slice_averages"),
+            clinical.get("neighbours"),
+            micro.get("neighbours"),
+            micro.get("spacings"),
+        )
+
+    def _images(
+        self, bank: DeviceBank, index: Tensor, size: int, corner: Tensor, turns: list[int]
+    ) -> dict[str, Tensor]:
+        """All that the bank keeps of the patches `index`, cut and turned alike."""
+        sources = {"patches": bank.patches, "slice_averages": bank.slice_averages, "neighbours": bank.neighbours}
+        made = {name: bank.unit(index, size, corner, source) for name, source in sources.items() if source is not None}
+        if self.flips:
+            made = {name: _flipped(image, turns) for name, image in made.items()}
+        if bank.slice_spacings is not None:
+            made["spacings"] = bank.slice_spacings[index].to(bank.device)
+        return made
 
     def _indices(self, which: int, count: int, step: int) -> Tensor:
         at = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)

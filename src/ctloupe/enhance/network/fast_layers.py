@@ -178,12 +178,13 @@ class FastFirst(nn.Module):
     """The convolution of the image itself, in half precision without rounding the image.
 
     The image is split into what half precision holds and what it leaves, ``x = x₁ + x₂``, the weights likewise, and
-    ``w₁x₁ + w₁x₂ + w₂x₁`` is one convolution of three channels: the products that are left out are 2⁻¹⁶ of the whole.
+    ``w₁x₁ + w₁x₂ + w₂x₁`` is one convolution of three times the channels: the products that are left out are 2⁻¹⁶ of
+    the whole.
 
     Parameters
     ----------
     convolution
-        Convolution from one channel.
+        Convolution from the channels of an image.
     slope, dtype
         See `FastConvolution`.
     """
@@ -198,7 +199,7 @@ class FastFirst(nn.Module):
         self.convolution = FastConvolution(split, slope, dtype)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``(n, 1, h, w)`` to ``(n, c, h, w)``."""
+        """Map ``(n, k, h, w)`` to ``(n, c, h, w)``."""
         high, low = _split(image.float(), self.dtype)
         return self.convolution(torch.cat([high, low, high], dim=1).contiguous(memory_format=torch.channels_last))
 

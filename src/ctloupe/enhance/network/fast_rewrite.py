@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import Final
 
 import torch
 from torch import nn
@@ -23,6 +24,9 @@ from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
 from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
+_OF_AN_IMAGE: Final = (1, 3)
+"""Channels of an image, alone or with its neighbouring slices."""
+
 
 def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
     """Return a copy of a folded `network` that computes the same, faster.
@@ -32,8 +36,8 @@ def rewritten(network: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Mod
     network
         Network in evaluation mode with its normalisation folded; it is left unchanged.
     dtype
-        Type of all features. Layers from and to a single channel do not round to it, since what they would round is the
-        image itself, and near −1 half precision is several HU coarse.
+        Type of all features. Layers from and to an image do not round to it, since what they would round is the image
+        itself, and near −1 half precision is several HU coarse.
     """
     return _rewrite(copy.deepcopy(network).requires_grad_(False), dtype)
 
@@ -148,6 +152,6 @@ def _mergeable(step: nn.Module, last: nn.Module) -> bool:
 def _convolution(layer: nn.Conv2d, slope: float, dtype: torch.dtype) -> nn.Module:
     if layer.out_channels == 1:
         return FastConvolution(layer, slope, torch.float32)
-    if layer.in_channels == 1 and dtype != torch.float32:
+    if layer.in_channels in _OF_AN_IMAGE and dtype != torch.float32:
         return FastFirst(layer, slope, dtype)
     return FastConvolution(layer, slope, dtype)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab
@@ -64,9 +62,7 @@ def fill_on_cluster(
         raise OptionError(f"`scheduler` {address}: no scheduler with workers answers there ({error})") from error
     with client:
         token = str(folder.absolute())
-        scan = part.scan.with_data(np.asarray(part.scan.data))
-        mask = None if part.mask is None else np.asarray(part.mask)
-        sent = client.scatter((enhancer, ScanPart(scan, mask, part.first)), broadcast=True)
+        sent = client.scatter((enhancer, part.in_memory()), broadcast=True)
         futures = [client.submit(_one, token, sent, run, pure=False, retries=RETRIES) for run in slabs]
         for _, lines in as_completed(futures, with_results=True):
             for line in lines:

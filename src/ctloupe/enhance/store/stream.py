@@ -98,7 +98,7 @@ def fill(
     with ThreadPoolExecutor(1) as pen:
         waiting: list[tuple[tuple[int, int], list[Future[None]], EnhancementSummary]] = []
         unwritten: deque[Future[None]] = deque()
-        for (begin, end), block in _read_ahead(part.scan, slabs):
+        for (begin, end), block in _read_ahead(part, slabs, enhancer.neighbours):
             writes, summary = [], EnhancementSummary()
             for z in range(begin, end):
                 made = enhancer.enhance(block[z - begin], part.mask_of(z), part.first + z)
@@ -126,7 +126,9 @@ def _settle(
     finished(FinishedSlab(slices=run, residual=residual, tiles=(summary.tiles, summary.skipped)))
 
 
-def _read_ahead(scan: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
+def _read_ahead(
+    part: ScanPart, slabs: list[tuple[int, int]], beside: int
+) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
     """Slabs with their voxels, read by another thread before they are asked for."""
     ready: queue.Queue[Any] = queue.Queue(AHEAD)
     stop = threading.Event()
@@ -136,7 +138,7 @@ def _read_ahead(scan: Volume, slabs: list[tuple[int, int]]) -> Iterator[tuple[tu
             for run in slabs:
                 if stop.is_set():
                     return
-                ready.put((run, np.asarray(scan.data[run[0] : run[1]])))
+                ready.put((run, part.planes(*run, beside)))
             ready.put(None)
         except BaseException as error:
             ready.put(error)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import LEVELS, DeviationHead
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.neighbours import slice_alone, with_neighbours
 from ctloupe.networks.split import SplitNetwork
 from ctloupe.scanner.estimate import BLURS, AnatomySpectra
 from ctloupe.scanner.tile_power import COEFFICIENTS
@@ -32,12 +33,19 @@ class FlowEnhancer(SplitNetwork):
         Standard deviation of the noise that a sample begins with, in units of [−1, 1].
     head
         What tells the standard deviation of the mean's errors; None: nothing does.
+
+    Notes
+    -----
+    Where the network looks at neighbouring slices, images have them as channels 1 and 2; an image of one channel
+    stands for its neighbours.
     """
 
     scanner: Tensor
     anatomy: Tensor
     prior: Tensor
     thin_plane: Tensor
+    slice_spacing: Tensor
+    slice_spacings: Tensor
 
     def __init__(self, flow: FlowNetwork, patch_size: int, spread: float, head: DeviationHead | None = None) -> None:
         super().__init__()
@@ -48,6 +56,15 @@ class FlowEnhancer(SplitNetwork):
         if head is not None:
             # Spread of the µCT by the scan's value; see `spread_by_value`.
             self.register_buffer("prior", torch.ones(LEVELS))
+        if flow.neighbours:
+            # Of the scan, and the smallest and largest of the training, in mm.
+            self.register_buffer("slice_spacing", torch.ones(()))
+            self.register_buffer("slice_spacings", torch.ones(2))
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether it looks at the slices below and above."""
+        return self.flow.neighbours
 
     @property
     def scale(self) -> int:
@@ -79,13 +96,21 @@ class FlowEnhancer(SplitNetwork):
         made.scanner.copy_(torch.tensor([numbers[name] for name in SCANNER_NUMBERS]))
         return made
 
+    def with_slice_spacing(self, spacing: float) -> FlowEnhancer:
+        """Return a copy for a scan whose slices are so many mm apart; itself where it looks at one slice only."""
+        if not self.neighbours:
+            return self
+        made = copy.deepcopy(self)
+        made.slice_spacing.fill_(spacing)
+        return made
+
     def coarse_features(self, image: Tensor) -> Tensor:
         """Return the features ``(n, width, h, w)`` that the posterior mean is rendered from."""
-        return self.flow.coarse(image, self._condition(0.0))
+        return self.flow.coarse(with_neighbours(image, self.neighbours), self._condition(0.0))
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1]."""
-        made = enlarge_bicubic(image, self.scale) + self.flow.left(features, self._condition(0.0))
+        made = enlarge_bicubic(slice_alone(image), self.scale) + self.flow.left(features, self._condition(0.0))
         return made.clamp(-1, 1)
 
     def advanced(self, image: Tensor, guess: Tensor, time: float, until: float) -> Tensor:
@@ -93,7 +118,7 @@ class FlowEnhancer(SplitNetwork):
 
         Parameters
         ----------
-        image : (n, 1, h, w) in [−1, 1]
+        image : (n, 1, h, w) in [−1, 1], or (n, 3, h, w) with neighbours
             The scan.
         guess : (n, s², h, w)
             Difference to the bicubic enlargement at `time`, with the fine pixels of a scan voxel as channels
@@ -108,10 +133,14 @@ class FlowEnhancer(SplitNetwork):
         fine = F.pixel_shuffle(guess, self.scale)
         condition = self._condition(time)
         entered = self.flow.entered(fine, condition) if time > 0 else None
-        end = self.flow.left(self.flow.coarse(image, condition, entered), condition, entered)
+        seen = with_neighbours(image, self.neighbours)
+        end = self.flow.left(self.flow.coarse(seen, condition, entered), condition, entered)
         share = (until - time) / (1 - time)
         return F.pixel_unshuffle(torch.lerp(fine, end, share), self.scale)
 
+    def told(self) -> Tensor:
+        """What the network is told of the scanner, ``(4,)``; ``(5,)`` with neighbours."""
+        return torch.cat([self.scanner, self.slice_spacing[None]]) if self.neighbours else self.scanner
+
     def _condition(self, time: float) -> Tensor:
-        at = self.scanner.new_full((1,), time)
-        return self.flow.condition(at, self.scanner[None])
+        return self.flow.condition(self.scanner.new_full((1,), time), self.told()[None])

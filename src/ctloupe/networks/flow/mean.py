@@ -12,6 +12,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import full_precision
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import ConditionedBlock
+from ctloupe.networks.neighbours import slice_alone, with_neighbours
 from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.split import SplitNetwork
 
@@ -33,8 +34,8 @@ class MeanNetwork(SplitNetwork):
     def __init__(self, enhancer: FlowEnhancer, deviation: bool = False) -> None:
         super().__init__()
         flow = enhancer.flow
-        condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.scanner[None])
-        self.scale, self.step = flow.scale, flow.step
+        condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.told()[None])
+        self.scale, self.step, self.neighbours = flow.scale, flow.step, flow.neighbours
         self.head, self.up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
         self.trunk = nn.Sequential(*(_folded(block, condition) for block in flow.trunk))
         self.deviation = copy.deepcopy(enhancer.head) if deviation else None
@@ -42,14 +43,14 @@ class MeanNetwork(SplitNetwork):
 
     def coarse_features(self, image: Tensor) -> Tensor:
         """Return the features ``(n, width, h, w)`` behind the trunk."""
-        found: Tensor = self.trunk(self.head(image))
+        found: Tensor = self.trunk(self.head(with_neighbours(image, self.neighbours)))
         return found
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1], and log σ as a second channel where asked for."""
         fine = self.leaving(F.pixel_shuffle(self.up(features), 2))
         detail = full_precision(F.pixel_shuffle(self.exit(fine), self.step))
-        mean = (enlarge_bicubic(image, self.scale) + detail).clamp(-1, 1)
+        mean = (enlarge_bicubic(slice_alone(image), self.scale) + detail).clamp(-1, 1)
         return mean if self.deviation is None else torch.cat([mean, self.deviation(fine)], 1)
 
 

@@ -16,6 +16,9 @@ SCANNER_NUMBERS: Final = ("blur", "noise", "rise", "roll_off")
 _NOISE_UNIT: Final = 0.1
 """Noise, in units of [−1, 1], that is brought to about 1."""
 
+_SPACING_UNIT: Final = 2.0
+"""Distance of slices in mm that is brought to 1."""
+
 _WAVES: Final = 4
 """Sines and cosines that the time is given as."""
 
@@ -77,6 +80,9 @@ class FlowNetwork(nn.Module):
         Feature maps and residual blocks on the grid of twice its resolution.
     condition
         Length of what time and scanner are turned into.
+    neighbours
+        Whether the scan comes with its neighbouring slices as channels 1 and 2, and their distance in mm as a fifth
+        number of the scanner.
     """
 
     def __init__(
@@ -87,17 +93,18 @@ class FlowNetwork(nn.Module):
         fine_width: int = 32,
         fine_blocks: int = 2,
         condition: int = 64,
+        neighbours: bool = False,
     ) -> None:
         super().__init__()
-        self.scale, self.step = scale, scale // 2
-        numbers = 1 + 2 * _WAVES + len(SCANNER_NUMBERS)
+        self.scale, self.step, self.neighbours = scale, scale // 2, neighbours
+        numbers = 1 + 2 * _WAVES + len(SCANNER_NUMBERS) + neighbours
         self.conditioning = nn.Sequential(
             nn.Linear(numbers, condition), nn.SiLU(), nn.Linear(condition, condition), nn.SiLU()
         )
         self.entrance = convolution(self.step**2, fine_width, 3)
         self.entering = ConditionedBlock(fine_width, condition)
         self.down = convolution(4 * fine_width, width, 1)
-        self.head = convolution(1, width, 5)
+        self.head = convolution(3 if neighbours else 1, width, 5)
         self.trunk = nn.ModuleList(ConditionedBlock(width, condition) for _ in range(blocks))
         self.up = convolution(width, 4 * fine_width, 3)
         self.leaving = nn.ModuleList(ConditionedBlock(fine_width, condition) for _ in range(fine_blocks))
@@ -109,12 +116,12 @@ class FlowNetwork(nn.Module):
 
         Parameters
         ----------
-        scan : (n, 1, h, w) in [−1, 1]
+        scan : (n, 1, h, w) in [−1, 1], or (n, 3, h, w) with neighbours
         guess : (n, 1, s·h, s·w)
             Guess of that difference, noisy before time 1.
         time : (n,)
             Times in [0, 1].
-        scanner : (n, 4)
+        scanner : (n, 4), or (n, 5) with neighbours
             See `SCANNER_NUMBERS`.
 
         Returns
@@ -126,10 +133,10 @@ class FlowNetwork(nn.Module):
         return self.left(self.coarse(scan, condition, entered), condition, entered)
 
     def condition(self, time: Tensor, scanner: Tensor) -> Tensor:
-        """Turn times ``(n,)`` and scanners ``(n, 4)`` into conditions ``(n, k)``."""
+        """Turn times ``(n,)`` and scanners, as in `forward`, into conditions ``(n, k)``."""
         at = time[:, None]
         angle = at * torch.pi * torch.arange(1, _WAVES + 1, device=at.device, dtype=at.dtype)
-        unit = scanner.new_tensor([1.0, 1 / _NOISE_UNIT, 1.0, 1.0])
+        unit = scanner.new_tensor([1.0, 1 / _NOISE_UNIT, 1.0, 1.0, 1 / _SPACING_UNIT][: scanner.shape[1]])
         found: Tensor = self.conditioning(torch.cat([at, angle.sin(), angle.cos(), scanner * unit], 1))
         return found
 
