@@ -106,9 +106,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         if log_deviation is not None and self.options.uncertainty:
             maps["deviation"] = log_deviation.exp() * ((self.window.high - self.window.low) / 2)
         if log_deviation is not None and self.options.invented:
-            maps["invented"] = share_left_open(
-                log_deviation, self._bicubic(slice_alone(image).cpu(), tile), self._prior
-            )
+            maps["invented"] = share_left_open(log_deviation, self._bicubic(image, tile), self._prior)
         return maps
 
     def _moments(self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None) -> RunningMoments:
@@ -173,8 +171,8 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         return plane
 
     def _bicubic(self, scan: Tensor, tile: Tile) -> Tensor:
-        """Bicubic enlargement of a tile of a scan ``(1, 1, h, w)``."""
+        """Bicubic enlargement of a tile of a scan, on the processor."""
         top, left = max(0, tile.y[0] - _BICUBIC_REACH), max(0, tile.x[0] - _BICUBIC_REACH)
-        around = scan[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
+        around = slice_alone(scan)[..., top : tile.y[1] + _BICUBIC_REACH, left : tile.x[1] + _BICUBIC_REACH]
         own = Tile((tile.y[0] - top, tile.y[1] - top), (tile.x[0] - left, tile.x[1] - left), tile.height, tile.width)
-        return self._cut(enlarge_bicubic(around, self.scale)[0, 0], own)
+        return self._cut(enlarge_bicubic(around.cpu(), self.scale)[0, 0], own)

@@ -49,8 +49,8 @@ class EnhanceOptions(BaseModel):
         Number of passes with different dropout masks that are averaged; 0: one pass without dropout. Of a flow: number
         of samples whose standard deviation is found.
     uncertainty, invented
-        Of a flow, in one run of its network: the standard deviation that it has learnt of the errors of its mean (with
-        `samples` it is that of the samples), and the share of the prior's own that the scan leaves open.
+        Whether a flow gives, in the run that makes its mean, the standard deviation that it has learnt of the errors of
+        that mean (with `samples` it is that of the samples), and the share of the prior's own that the scan leaves open.
     output, steps
         What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample.
     match_histograms, median

@@ -48,7 +48,7 @@ class EvaluateRequest:
     output
         Name and file of each enhanced volume, in the order of the rows.
     other_input, other_output
-        For the protocol kernel-pair: another reconstruction of the same acquisition, and what was made of it, under the
+        Another reconstruction of the same acquisition, for the protocol kernel-pair, and what was made of it, under the
         names of `output`.
     truth, labels
         The truth on the fine grid, where it is known, and labels on the same grid: errors by tissue, and structures.

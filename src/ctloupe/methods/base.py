@@ -49,7 +49,7 @@ class Batch:
 
     def first(self, count: int) -> Batch:
         """Return the first `count` patches of each modality."""
-        cut = {name: one[:count] for name, one in vars(self).items() if isinstance(one, Tensor)}
+        cut: dict[str, Any] = {name: one[:count] for name, one in vars(self).items() if isinstance(one, Tensor)}
         return replace(self, **cut)
 
 

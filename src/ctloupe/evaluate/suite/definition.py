@@ -93,7 +93,7 @@ class CaseSpec(PhantomSpec):
     key: str
     group: str
     other: OtherReconstruction | None = None
-    """With it the case is a kernel pair, and is measured by the protocol of that name."""
+    """The other reconstruction of a kernel pair; a case that has one is measured by the protocol of that name."""
 
 
 class Windows(BaseModel):
