@@ -100,7 +100,7 @@ def scanner_from_scan(scan: Volume, patches: NDArray[np.float32], seed: int, cho
     seed
         Seed of the choice of edges.
     choice
-        Where patches come from; see `scanner_of_flow`.
+        What the image is compared with; see `scanner_of_flow`.
 
     Raises
     ------

@@ -50,7 +50,8 @@ class EnhanceOptions(BaseModel):
         of samples whose standard deviation is found.
     uncertainty, invented
         Whether a flow gives, in the run that makes its mean, the standard deviation that it has learnt of the errors of
-        that mean (with `samples` it is that of the samples), and the share of the prior's own that the scan leaves open.
+        that mean (with `samples` it is that of the samples), and the share of the prior's own that the scan leaves
+        open.
     output, steps
         What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample.
     match_histograms, median

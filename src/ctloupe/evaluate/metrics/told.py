@@ -51,7 +51,7 @@ def patch_features(patches: NDArray[np.floating]) -> Features:
     Parameters
     ----------
     patches : (n, 32, 32)
-        In [−1, 1].
+        Patches in [−1, 1].
 
     Returns
     -------
