@@ -32,6 +32,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "2",
     ]
     tiny = ["--width", "8", "--blocks", "1", "--patch", "12", "--per-case", "40"]
+    flow_and_scan = ["--model", tiny_flow, "--scan", tmp_path / "scan.nii.gz"]
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
@@ -40,6 +41,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
         "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4", "--patch-size", "12"],
+        "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
         "benchmarks/enhance.py": ["--size", "32", "--width", "16", "--repeats", "1"],
         "benchmarks/gallery.py": [
             *gallery,
@@ -58,6 +60,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
+        "benchmarks/told.py": ["--size", "16", "256", "256", "--epochs", "1"],
         "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
     }
     assert shown | inline == set(options)

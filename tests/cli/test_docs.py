@@ -17,7 +17,11 @@ from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.formats import write
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+METHODS = ROOT / "docs" / "methods"
+PAGES = [ROOT / "README.md", *sorted(METHODS.glob("*.md"))]
+PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != METHODS]
+"""The methods' pages come before those that use their models."""
+
 SMALLER = {
     "--size 64 512 512": "--size 16 256 256",
     "--preset paper": "--preset tiny",

@@ -168,7 +168,11 @@ def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_oppone
     def own(losses):
         return sum(weights[term] * losses[term].item() for term in terms if term in losses)
 
-    history = [own(method.step(batch, backend)) for _ in range(30)]
+    history = []
+    for _ in range(30):
+        # Some draw scanners, and the same ones in every step are part of the same batch.
+        torch.manual_seed(0)
+        history.append(own(method.step(batch, backend)))
     assert sum(history[-3:]) / 3 < 0.97 * sum(history[:2]) / 2
 
 
