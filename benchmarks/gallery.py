@@ -47,7 +47,7 @@ class Row:
     def squares(self, place, side):
         """Values and deviation in HU of a square of `side` voxels."""
         top, left = max(0, place.y - MARGIN), max(0, place.x - MARGIN)
-        planes = ScanPart(self._scan, None, 0).planes(place.z, place.z + 1, self._enhancer.beside)[0]
+        planes = ScanPart(self._scan, None, 0).planes(place.z, place.z + 1, self._enhancer.neighbours)[0]
         around = planes[..., top : place.y + side + MARGIN, left : place.x + side + MARGIN]
         made = self._enhancer.enhance(around, None, place.z)
         s = self.scale

@@ -34,7 +34,7 @@ SMALLER = {
     "--out bank": "--out bank --per-case 12 --patch 24",
     "--out isbi-bank": "--out isbi-bank --patch 24",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
-    "study run all": "study run all --only unet",
+    "study run all": "study run all --only lanczos",
     "--out study-all": "--out study --resume",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
     "--out table3 --only A,M": "--out study-table3 --only A,M --resume",

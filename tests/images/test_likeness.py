@@ -1,9 +1,12 @@
 """Scans unlike the training data are recognised, and said to be so in words."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from ctloupe.images.likeness import ImageStatistics, Spread, image_statistics_of, spread_of, unlikeness
+from ctloupe.phantom.clinical import clinical_scan
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.patches import PatchBank
@@ -18,12 +21,17 @@ def look(volume):
 
 @pytest.fixture(scope="module")
 def trained():
-    looks = [look(make_phantom("lung", SIZE, seed).clinical) for seed in (1, 2, 3)]
+    looks = [look(scan(seed)) for seed in (1, 2, 3)]
     return looks[0], spread_of(looks)
 
 
-def scan(seed=7, **config):
-    return make_phantom("lung", SIZE, seed, PhantomConfig(**config)).clinical
+@cache
+def truth(seed):
+    return make_phantom("lung", SIZE, seed, PhantomConfig()).truth
+
+
+def scan(seed=7, kernel="standard", noise_hu=20.0):
+    return clinical_scan(truth(seed), kernel=kernel, noise_hu=noise_hu, seed=seed)
 
 
 @pytest.mark.slow
