@@ -25,8 +25,9 @@ GAP = 8
 
 def pairs(arguments, held_out):
     """One pair a volume: of the slices of training, or of those held out, by scanners of other seeds."""
-    voxel = (arguments.voxel,) * 3
     for number, path in enumerate(arguments.micro):
+        # Only stacks of pictures do not say how large their voxels are.
+        voxel = (arguments.voxel,) * 3 if path.suffix in (".tif", ".tiff") else None
         depth = read(path, voxel_size=voxel).shape[0]
         border = round(depth * arguments.share)
         planes = (border + GAP, depth) if held_out else (0, border)
@@ -72,7 +73,7 @@ def trained(arguments, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--micro", type=Path, nargs="+", required=True, help="µCT volumes; the names become headings")
-    parser.add_argument("--voxel", type=float, default=0.05, help="edge of a voxel in mm, where the files have none")
+    parser.add_argument("--voxel", type=float, default=0.05, help="edge of a voxel in mm, of TIFF")
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--share", type=float, default=0.6, help="share of the slices that is trained on")
     parser.add_argument("--patch", type=int, default=16, help="side of a patch in clinical pixels")
