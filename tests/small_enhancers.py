@@ -25,6 +25,19 @@ def small_enhancer(name, scale, fixed=True):
     return calibrated(network, torch.rand(4, 1, 16, 16, generator=random) - 0.5) if fixed else network
 
 
+def strong_flow(**changes):
+    """An untrained flow whose last layers are made strong, so that every part of it matters."""
+    kind = methods.get("physics-flow")
+    config = kind.configure("tiny", SMALL_BY_METHOD["physics-flow"] | changes)
+    torch.manual_seed(0)
+    network = kind.make_enhancer(config).eval().requires_grad_(False)
+    for block in (*network.flow.trunk, *network.flow.leaving, network.flow.entering):
+        block.second.weight.mul_(10)
+        block.affine.weight.normal_(0, 0.3)
+    network.flow.exit.weight.mul_(10)
+    return LoadedModel("physics-flow", network, config.scale, patch_size=config.patch_size)
+
+
 def enhanced_slice(network, scale, hu, tile):
     """A slice in HU as enhancing makes it with tiles of this size, in float32."""
     model = LoadedModel("test", network, scale, IntensityWindow(-1000, 500))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from ctloupe import methods
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.noise_of_place import noise_of_place
 from ctloupe.enhance.options import EnhanceOptions
@@ -13,21 +12,12 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.networks.average import as_average
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.volume.volume import Volume
-from small_config import SMALL_BY_METHOD
+from small_enhancers import strong_flow
 
 
 @pytest.fixture(scope="module")
 def model():
-    """An untrained flow whose last layers are made strong, so that every part of it matters."""
-    kind = methods.get("physics-flow")
-    config = kind.configure("tiny", SMALL_BY_METHOD["physics-flow"])
-    torch.manual_seed(0)
-    network = kind.make_enhancer(config).eval().requires_grad_(False)
-    for block in (*network.flow.trunk, *network.flow.leaving, network.flow.entering):
-        block.second.weight.mul_(10)
-        block.affine.weight.normal_(0, 0.3)
-    network.flow.exit.weight.mul_(10)
-    return LoadedModel("physics-flow", network, config.scale, patch_size=config.patch_size)
+    return strong_flow()
 
 
 @pytest.fixture(scope="module")

@@ -4,29 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from ctloupe import methods
-from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
-from small_config import SMALL_BY_METHOD
+from small_enhancers import strong_flow
 
 
 @pytest.fixture(scope="module")
 def model():
-    """An untrained flow whose last layers are made strong, so that every part of it matters."""
-    kind = methods.get("physics-flow")
-    config = kind.configure("tiny", SMALL_BY_METHOD["physics-flow"] | {"neighbours": True})
-    torch.manual_seed(0)
-    network = kind.make_enhancer(config).eval().requires_grad_(False)
-    for block in (*network.flow.trunk, *network.flow.leaving, network.flow.entering):
-        block.second.weight.mul_(10)
-        block.affine.weight.normal_(0, 0.3)
-    network.flow.exit.weight.mul_(10)
-    return LoadedModel("physics-flow", network, config.scale, patch_size=config.patch_size)
+    return strong_flow(neighbours=True)
 
 
 @pytest.fixture(scope="module")

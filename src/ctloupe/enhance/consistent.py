@@ -14,7 +14,7 @@ from torch import Tensor
 from ctloupe.enhance.back_projection import difference
 from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.scanner_correction import ScannerCorrection
+from ctloupe.enhance.scanner_correction import REACH, ScannerCorrection
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer, channels_of
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
@@ -162,7 +162,7 @@ def correction_for(
     if made_for.is_none:
         tell("consistency: noise explains all of the residual; nothing is corrected")
     else:
-        tell(f"consistency: corrected within 8 voxels; {100 * made_for.lost:.1f}% of the correction lie beyond")
+        tell(f"consistency: corrected within {REACH} voxels; {100 * made_for.lost:.1f}% of the correction lie beyond")
     return made_for
 
 
