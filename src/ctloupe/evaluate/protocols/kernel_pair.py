@@ -7,15 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from ctloupe.evaluate.alignment import aligned_scale, with_baseline
+from ctloupe.evaluate.alignment import aligned_scale, require_fine_grid, with_baseline
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.kernel_pair import KERNEL_PAIR
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.slices import Flags, Reference, Setting
-from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.geometry import same_direction, same_spacing
 from ctloupe.volume.volume import Volume
 
 KERNEL_PAIR_PROTOCOL: Final = Protocol("kernel-pair", 1, "another reconstruction of the same acquisition", KERNEL_PAIR)
@@ -45,7 +44,7 @@ def compare_kernel_pair(
         If the grids do not belong together.
     """
     scan, other = scans
-    _require_one_grid(scan, other)
+    require_fine_grid(scan, other, 1, "`other_input`")
     if not enhanced:
         raise OptionError("nothing to compare: give `output` and `other_output`")
     answers: list[dict[str, Volume]] = [{name: pair[at] for name, pair in enhanced.items()} for at in (0, 1)]
@@ -67,13 +66,3 @@ def compare_kernel_pair(
         data={"scan": digest_of(scan), "other scan": digest_of(other)},
         models={name: {"history": list(pair[0].history)} for name, pair in enhanced.items()},
     )
-
-
-def _require_one_grid(scan: Volume, other: Volume) -> None:
-    off = float(np.abs(np.subtract(scan.origin, other.origin)).max())
-    same = scan.shape == other.shape and same_spacing(scan.spacing, other.spacing)
-    if not same or off > 0.01 * min(scan.spacing) or not same_direction(scan.direction, other.direction):
-        raise GeometryError(
-            f"`other_input`: shape {other.shape} and spacing {other.spacing} at {other.origin}, where `input` has "
-            f"{scan.shape} and {scan.spacing} at {scan.origin}; give two reconstructions of one acquisition"
-        )
