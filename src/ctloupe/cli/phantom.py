@@ -47,7 +47,7 @@ def phantom(
     scanner: Annotated[
         list[str] | None,
         typer.Option(
-            help="By what the clinical scanner differs from the usual ones: ringing, wide-body or streaks, motion or "
+            help="What the clinical scanner differs by from the usual ones: ringing, wide-body or streaks, motion or "
             "double-edge; may be repeated."
         ),
     ] = None,

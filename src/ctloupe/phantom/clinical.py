@@ -48,7 +48,7 @@ def clinical_scan(
     kernel
         One of `ctloupe.scanner.scanner.KERNELS`.
     parts
-        By what the scanner differs from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`.
+        What the scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`.
     seed
         Seed of the noise.
 

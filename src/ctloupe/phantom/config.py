@@ -29,7 +29,7 @@ class PhantomConfig:
     kernel, fwhm_mm, noise_hu
         Reconstruction kernel, point spread and noise of the clinical scanner; see `clinical_scan`.
     scanner
-        By what the clinical scanner differs from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`.
+        What the clinical scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`.
     origin, direction
         Position and axes of the fine grid, LPS.
 

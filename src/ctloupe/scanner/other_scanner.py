@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ctloupe.foundation.errors import OptionError
 from ctloupe.scanner.body import CHEST, SHOULDERS, Body
 from ctloupe.scanner.motion import Motion
-from ctloupe.scanner.noise import exact_noise
+from ctloupe.scanner.noise import PowerSpectrum, exact_noise
 from ctloupe.scanner.operator import ScannerOperator
 from ctloupe.scanner.plane_filter import filtered
-from ctloupe.scanner.projection_noise import PowerSpectrum, projection_noise
+from ctloupe.scanner.projection_noise import projection_noise
 from ctloupe.scanner.ringing import Ringing
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.geometry import Triple
@@ -121,7 +121,7 @@ PARTS: Final = {
     "motion": Part("even movement over 2.5 voxels", motion=Motion(2.5)),
     "double-edge": Part("two states 2.5 voxels apart", motion=Motion(2.5, 120.0, states=True)),
 }
-"""By what a scanner can differ, by name; those that replace different things can be had together."""
+"""What a scanner can differ by, by name; those that replace different things can be had together."""
 
 
 def with_parts(usual: Scanner, names: Sequence[str]) -> OtherScanner:

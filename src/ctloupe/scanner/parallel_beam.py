@@ -6,8 +6,10 @@ apart as its pixels; here both are free.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +36,7 @@ class ParallelBeam:
     margin: float = 0.0
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _places(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Place of rows and of columns in mm from the middle of the slice."""
         y, x = ((np.arange(n) - (n - 1) / 2) * edge for n, edge in zip(self.shape, self.voxel, strict=True))
         return y[:, None], x[None]
@@ -42,16 +44,17 @@ class ParallelBeam:
     @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Place of each ray on the detector, in mm from the middle of the slice."""
-        half = np.hypot(*(n * edge / 2 for n, edge in zip(self.shape, self.voxel, strict=True))) + self.margin
+        corner = math.dist((0, 0), [n * edge / 2 for n, edge in zip(self.shape, self.voxel, strict=True)])
+        half = corner + self.margin
         count = int(np.ceil(half / self.pitch)) + 1
-        return np.arange(-count, count + 1) * self.pitch
+        return np.asarray(np.arange(-count, count + 1) * self.pitch, np.float64)
 
     @cached_property
     def angles(self) -> NDArray[np.float64]:
         """Directions in radians, so many that a corner moves by no more than two rays from one to the next."""
         corner = -self.positions[0] - self.margin
         count = int(np.ceil(np.pi * corner / (2 * self.pitch)))
-        return np.arange(count) * (np.pi / count)
+        return np.asarray(np.arange(count) * (np.pi / count), np.float64)
 
     def _ray(self, angle: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """The ray below each voxel's place on the detector, and how far it is to the next, 0 to 1."""

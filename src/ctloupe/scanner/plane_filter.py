@@ -26,8 +26,8 @@ def filtered(image: NDArray[Any], transfer: PlaneTransfer, voxel: tuple[float, f
         Units a pixel.
     """
     height, width = image.shape[1:]
-    along_y = np.fft.fftfreq(2 * height, voxel[0])[:, None]
-    along_x = np.fft.rfftfreq(2 * width, voxel[1])[None]
+    along_y = np.asarray(np.fft.fftfreq(2 * height, voxel[0])[:, None], np.float64)
+    along_x = np.asarray(np.fft.rfftfreq(2 * width, voxel[1])[None], np.float64)
     factor = transfer(along_y, along_x)
     result = np.empty_like(image)
     for z, plane in enumerate(image):

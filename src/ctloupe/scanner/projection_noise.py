@@ -7,13 +7,14 @@ between what is dense (Barrett and Keat 2004, doi:10.1148/rg.246045065, on photo
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft, rfftfreq
 
 from ctloupe.scanner.body import WATER, Body, line_integrals
+from ctloupe.scanner.noise import PowerSpectrum
 from ctloupe.scanner.parallel_beam import ParallelBeam
 
 _PITCH: Final = 0.5
@@ -21,14 +22,6 @@ _PITCH: Final = 0.5
 
 _MARGIN: Final = 12.0
 """Clinical voxels by which the detector reaches beyond the slice, since the ramp filter reaches far."""
-
-
-class PowerSpectrum(Protocol):
-    """Shape of a power spectrum of noise, as `NoiseSpectrum` and `Ringing` have one."""
-
-    def power(self, frequency: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:
-        """Return the power, up to a factor, at frequencies in cycles a voxel, those below `lowest` as at `lowest`."""
-        ...
 
 
 def projection_noise(
@@ -63,7 +56,7 @@ def projection_noise(
     Returns
     -------
     float32 array of shape (z, y, x)
-        In HU; every slice has the mean 0.
+        Noise in HU; every slice has the mean 0.
     """
     beam = ParallelBeam((image.shape[1], image.shape[2]), voxel, _PITCH * min(voxel), margin=_MARGIN * min(voxel))
     around = np.stack([line_integrals(body, angle, beam.positions) for angle in beam.angles])

@@ -22,7 +22,7 @@ class Ringing:
     cut_off
         Frequency in cycles a clinical voxel from which on nothing is left.
     boost
-        By how much mid frequencies are raised: from 2 on the function overshoots 1.
+        How much mid frequencies are raised: above 2 the function overshoots 1.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class PhantomSpec(BaseModel):
     kernel: str = "standard"
     noise_hu: float | None = Field(None, ge=0)
     scanner: tuple[str, ...] = ()
-    """By what the scanner differs from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`."""
+    """What the scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Options that only the anatomy has, where they are not its defaults."""
@@ -89,8 +89,15 @@ class PhantomSpec(BaseModel):
         """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
         usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
-        clinical = {"kernel": self.kernel, "noise_hu": noise, "scanner": self.scanner}
-        config = replace(usual, scale=scale, slices=scale, options=self.options, **clinical)
+        config = replace(
+            usual,
+            scale=scale,
+            slices=scale,
+            kernel=self.kernel,
+            noise_hu=noise,
+            scanner=self.scanner,
+            options=self.options,
+        )
         return make_phantom(self.anatomy, self.size, self.seed, config)
 
     def in_words(self) -> str:
