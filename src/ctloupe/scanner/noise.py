@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ _HIGH_PASS: Final = 1.5
 
 _SMOOTHEST: Final = 0.02
 """Share of the blocks of an image that count as smooth."""
+
+
+class PowerSpectrum(Protocol):
+    """Shape of a power spectrum of noise, as `NoiseSpectrum` and `ringing.Ringing` have one."""
+
+    def power(self, frequency: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:
+        """Return the power, up to a factor, at frequencies in cycles a voxel, those below `lowest` as at `lowest`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def coloured(white: NDArray[Any], amplitude: NDArray[Any]) -> NDArray[Any]:
 
 
 def exact_noise(
-    shape: tuple[int, int, int], deviation: float, spectrum: NoiseSpectrum, random: np.random.Generator
+    shape: tuple[int, int, int], deviation: float, spectrum: PowerSpectrum, random: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw noise whose own standard deviation, not only that of its distribution, is `deviation`, and whose mean is 0.
 
