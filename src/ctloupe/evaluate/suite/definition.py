@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ctloupe.foundation.definitions import load_definition
 from ctloupe.foundation.errors import OptionError
@@ -23,6 +32,8 @@ class PhantomSpec(BaseModel):
     size: tuple[int, int, int]
     kernel: str = "standard"
     noise_hu: float | None = Field(None, ge=0)
+    slices: int | None = Field(None, ge=1)
+    """Fine slices in a slice of the scan, where they are not as many as the fine voxels across it."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options that only the anatomy has, where they are not its defaults."""
 
@@ -56,11 +67,18 @@ class PhantomSpec(BaseModel):
             raise ValueError(str(error)) from error
         return own.model_dump(mode="json", exclude_defaults=True)
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `slices` out where it says nothing, so that records of earlier phantoms stay as they were."""
+        found: dict[str, Any] = plain(self)
+        return {key: value for key, value in found.items() if key != "slices" or value is not None}
+
     def make(self, scale: int) -> PhantomCase:
-        """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
+        """Make the phantom, its clinical voxels `scale` times the fine ones in y and x, and in z without `slices`."""
         usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
-        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, options=self.options)
+        slices = self.slices or scale
+        config = replace(usual, scale=scale, slices=slices, kernel=self.kernel, noise_hu=noise, options=self.options)
         return make_phantom(self.anatomy, self.size, self.seed, config)
 
     def in_words(self) -> str:
@@ -68,7 +86,8 @@ class PhantomSpec(BaseModel):
         noise = "usual" if self.noise_hu is None else f"{self.noise_hu:g} HU"
         own = [name if value is True else f"{name} {value}" for name, value in self.options.items()]
         ending = f", with {' and '.join(own)}" if own else ""
-        return f"{self.anatomy}, seed {self.seed}, {self.kernel} kernel, noise {noise}{ending}"
+        thin = "" if self.slices is None else f", slices of {self.slices} fine ones"
+        return f"{self.anatomy}, seed {self.seed}, {self.kernel} kernel, noise {noise}{thin}{ending}"
 
 
 class KeptPhantom(PhantomSpec):
