@@ -61,6 +61,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
+        "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "16", "256", "256", "--epochs", "1"],
         "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
     }

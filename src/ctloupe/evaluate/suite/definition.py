@@ -36,6 +36,8 @@ class PhantomSpec(BaseModel):
     scanner: tuple[str, ...] = ()
     """What the scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`."""
 
+    slices: int | None = Field(None, ge=1)
+    """Fine slices in a slice of the scan, where they are not as many as the fine voxels across it."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options that only the anatomy has, where they are not its defaults."""
 
@@ -78,21 +80,20 @@ class PhantomSpec(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_usual_scanner(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave a usual scanner out: records of usual phantoms are those of versions that knew no other."""
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing, so that records of earlier phantoms stay as they were."""
         found: dict[str, Any] = plain(self)
-        if not self.scanner:
-            found.pop("scanner", None)
-        return found
+        usual = {"scanner": (), "slices": None}
+        return {key: value for key, value in found.items() if key not in usual or getattr(self, key) != usual[key]}
 
     def make(self, scale: int) -> PhantomCase:
-        """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
+        """Make the phantom, its clinical voxels `scale` times the fine ones in y and x, and in z without `slices`."""
         usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
         config = replace(
             usual,
             scale=scale,
-            slices=scale,
+            slices=self.slices or scale,
             kernel=self.kernel,
             noise_hu=noise,
             scanner=self.scanner,
@@ -107,7 +108,8 @@ class PhantomSpec(BaseModel):
         ending = f", with {' and '.join(own)}" if own else ""
         kernel = "" if "ringing" in self.scanner else f", {self.kernel} kernel"
         scanner = f", scanner with {' and '.join(self.scanner)}" if self.scanner else ""
-        return f"{self.anatomy}, seed {self.seed}{kernel}, noise {noise}{scanner}{ending}"
+        thin = "" if self.slices is None else f", slices of {self.slices} fine ones"
+        return f"{self.anatomy}, seed {self.seed}{kernel}, noise {noise}{scanner}{thin}{ending}"
 
 
 class KeptPhantom(PhantomSpec):
