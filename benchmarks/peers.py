@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from peer.budget import Budget
-from peer.pairs import Pairs
+from peer.pairs import Pairs, sizes
 from peer.volumes import Enhance, enhanced_volume
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
@@ -24,6 +24,7 @@ from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
 from ctloupe.evaluate.suite.report import board_markdown
 from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.train.bank_pair import load_banks
 from ctloupe.train.loop import train
 from ctloupe.train.request import TrainRequest
 from ctloupe.volume.formats import read, write
@@ -95,11 +96,18 @@ def ours(arguments: argparse.Namespace) -> Iterator[tuple[Row, SuperResolver]]:
         print(f"{method}: learning …", file=sys.stderr, flush=True)
         begun = time.process_time()
         run = arguments.out / "runs" / method
-        package = train(
-            TrainRequest(
-                arguments.bank, run, method, "tiny", minutes=arguments.minutes, seed=arguments.seed, accelerator="cpu"
-            ).settings()
+        scale, patch = sizes(load_banks(arguments.bank))
+        request = TrainRequest(
+            arguments.bank,
+            run,
+            method,
+            "tiny",
+            changes={"scale": scale, "patch_size": min(patch, 32)},
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            accelerator="cpu",
         )
+        package = train(request.settings())
         found.append((method, str(package), f"{time.process_time() - begun:.0f} s"))
     for name, path, learning in found:
         if not path:
@@ -145,6 +153,7 @@ def enhanced(arguments: argparse.Namespace) -> tuple[list[Row], list[str], dict[
 def evaluated(arguments: argparse.Namespace, outputs: dict[Path, list[tuple[str, Path]]]) -> list[Path]:
     """Measure every phantom as `ctloupe evaluate` does, and return the records."""
     records = []
+    window = load_banks(arguments.bank).micro.window
     for folder, found in outputs.items():
         labels, own = folder / "labels.nii.gz", folder / "micro.nii.gz"
         micro = arguments.micro or (own if own.is_file() else None)
@@ -156,19 +165,13 @@ def evaluated(arguments: argparse.Namespace, outputs: dict[Path, list[tuple[str,
                 truth=folder / "truth.nii.gz",
                 labels=labels if labels.is_file() else None,
                 micro=micro,
-                micro_window=None if micro is None else windows(arguments.bank),
+                micro_window=None if micro is None else (window.low, window.high),
                 out=out,
                 overwrite=True,
             )
         )
         records.append(out / "metrics.json")
     return records
-
-
-def windows(bank: Path) -> tuple[float, float]:
-    """Values of the µCT that become −1 and 1, as the bank has them."""
-    window = Pairs(bank).micro_window
-    return window.low, window.high
 
 
 def table(rows: list[Row]) -> str:
@@ -180,9 +183,10 @@ def table(rows: list[Row]) -> str:
 
 def run(arguments: argparse.Namespace) -> str:
     """Do everything, and return the page."""
-    names = [row for row in (BASELINE, *PEERS) if row in (one.partition("=")[0] for one in arguments.model)]
-    if names:
-        raise OptionError(f"`model` {names[0]}: this row's name is taken; choose another")
+    given = [one.partition("=")[0] for one in (*arguments.model, *arguments.output)]
+    names = [BASELINE, *arguments.peers, *arguments.method, *given]
+    if len(set(names)) < len(names):
+        raise OptionError(f"`model` and `output`: every row needs a name of its own; found {', '.join(names)}")
     rows, absent, outputs = enhanced(arguments)
     if not rows:
         raise OptionError("no peer is here, and no `model`, `method` or `output` is given: nothing to compare")
@@ -197,7 +201,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bank", type=Path, required=True, help="folder that 'ctloupe prepare' made")
     parser.add_argument("--phantom", type=Path, nargs="+", required=True, help="folders with scan and truth, of cases")
-    parser.add_argument("--minutes", type=float, default=2.0, help="processor minutes of learning, of every row")
+    parser.add_argument(
+        "--minutes", type=float, default=2.0, help="of learning: processor time, and of --method the clock"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for volumes, records and leaderboard")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--model", nargs="*", default=[], help="NAME=PACKAGE of models that are rows too")

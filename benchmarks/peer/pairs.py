@@ -12,11 +12,17 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.physics_srgan import PhysicsSRGAN
-from ctloupe.train.bank_pair import device_bank, load_banks
+from ctloupe.train.bank_pair import BankPair, device_bank, load_banks
 from ctloupe.train.sampler import UnpairedSampler
 
 EXAMINED = 128
 """Patches from which the scanner is estimated, as in training."""
+
+
+def sizes(banks: BankPair) -> tuple[int, int]:
+    """Return the in-plane enlargement of two banks, and the side of their patches in pixels of the scan."""
+    scale = round(banks.clinical.spacing[0] / banks.micro.spacing[0])
+    return scale, min(banks.clinical.patch_size, banks.micro.patch_size // scale)
 
 
 class Pairs:
@@ -41,10 +47,9 @@ class Pairs:
 
     def __init__(self, bank: Path, patch: int = 16, seed: int = 0) -> None:
         banks = load_banks(bank)
-        self.scale = round(banks.clinical.spacing[0] / banks.micro.spacing[0])
+        self.scale, whole = sizes(banks)
         self.window: IntensityWindow = banks.clinical.window
         self.micro_window: IntensityWindow = banks.micro.window
-        whole = min(banks.clinical.patch_size, banks.micro.patch_size // self.scale)
         if whole < patch:
             raise OptionError(f"`bank` {bank}: patches of {whole} pixels, the peers need {patch}; prepare larger ones")
         self.method = PhysicsSRGAN(PhysicsSRGAN.configure("tiny", {"scale": self.scale, "patch_size": whole}))
