@@ -264,5 +264,5 @@ def _round_length(longest: float) -> float:
 def _png(figure: Figure, trimmed: bool = True) -> bytes:
     """Draw a figure; `trimmed`: without the margins that images leave, which takes a second drawing to find."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", **({"bbox_inches": "tight", "pad_inches": 0.05} if trimmed else {}))
+    figure.savefig(stream, format="png", bbox_inches="tight" if trimmed else None, pad_inches=0.05)
     return stream.getvalue()
