@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 # What is imported is compiled then; to compile everything at once takes a third of the installation.
 QUIETLY := --quiet --disable-pip-version-check --no-compile
 
+# Also where the environment says otherwise: each of the tests' processes would compile every library anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Two installations of this folder at once would take each other's files away.
 LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 

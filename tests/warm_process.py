@@ -27,13 +27,19 @@ LIBRARIES = [
 ]
 
 
+def warm_context():
+    """What starts processes that have the libraries already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    return context
+
+
 def run_python(*arguments, cwd=None, path=()):
     """Run `python ARGUMENTS` (a script, or `-m` and a module), with the folders of `path` before the others.
 
     Returns the completed process, with its output as text.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+    context = warm_context()
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder) / name for name in ("stdout", "stderr")]
         process = context.Process(target=_become, args=([*map(str, arguments)], cwd, [*map(str, path)], outputs))

@@ -29,11 +29,10 @@ def case(tmp_path):
 def test_an_uncertainty_is_judged_by_the_truth(case, ctloupe):
     said = ctloupe(
         *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz"),
-        *("--truth", case / "truth.nii.gz", "--uncertainty", case / "sigma.nii.gz", "--out", case / "out", "--json"),
+        *("--truth", case / "truth.nii.gz", "--uncertainty", case / "sigma.nii.gz", "--json"),
     )
     worth = json.loads(said)["facts"]["uncertainty"]
     assert worth["factor"] == pytest.approx(1, rel=0.05) and worth["coverage 80%"] == pytest.approx(0.8, abs=0.03)
-    assert "Uncertainty" in (case / "out" / "report.html").read_text()
 
 
 def refused(arguments, monkeypatch, capsys):
@@ -45,10 +44,11 @@ def refused(arguments, monkeypatch, capsys):
     return capsys.readouterr().err
 
 
-def judged(case, ctloupe, *more, out="out"):
+def judged(case, ctloupe, *more):
+    """The record of a case as it is printed."""
     return ctloupe(
         *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz"),
-        *("--truth", case / "truth.nii.gz", "--out", case / out, *more),
+        *("--truth", case / "truth.nii.gz", "--json", *more),
     )
 
 
@@ -56,13 +56,15 @@ def judged(case, ctloupe, *more, out="out"):
 def test_factors_of_one_case_correct_the_uncertainty_of_another(case, ctloupe):
     half = case / "half.nii.gz"
     write(read(case / "sigma.nii.gz").with_data(np.full((2, 48, 48), 25, np.float32)), half)
-    wrong = json.loads(judged(case, ctloupe, "--uncertainty", half, "--json"))["facts"]["uncertainty"]
+    (case / "first.json").write_text(judged(case, ctloupe, "--uncertainty", half))
+    wrong = json.loads((case / "first.json").read_text())["facts"]["uncertainty"]
     assert wrong["factor"] == pytest.approx(2, rel=0.05)
-    given = ("--uncertainty", half, "--recalibration", case / "out" / "metrics.json", "--json")
-    found = json.loads(judged(case, ctloupe, *given, out="again"))["facts"]
+    given = ("--uncertainty", half, "--recalibration", case / "first.json", "--out", case / "again")
+    found = json.loads(judged(case, ctloupe, *given))["facts"]
     assert found["uncertainty"]["factor"] == pytest.approx(wrong["factor"])
     assert found["uncertainty recalibrated"]["factor"] == pytest.approx(1, rel=0.05)
-    assert "recalibrated" in (case / "again" / "report.html").read_text()
+    page = (case / "again" / "report.html").read_text()
+    assert "Uncertainty" in page and "recalibrated" in page
 
 
 @pytest.mark.slow
@@ -100,11 +102,9 @@ def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
 
 @pytest.mark.slow
 def test_results_are_gathered_into_a_leaderboard_unless_their_protocols_differ(case, ctloupe, monkeypatch, capsys):
-    judged(case, ctloupe)
-    ctloupe(
-        *("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--out", case / "other"),
-    )
-    one, other = case / "out" / "metrics.json", case / "other" / "metrics.json"
+    one, other = case / "one.json", case / "other.json"
+    one.write_text(judged(case, ctloupe))
+    other.write_text(ctloupe("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--json"))
     said = ctloupe("compare", one, one, "--out", case / "board")
     assert "PSNR (dB)" in said and (case / "board" / "leaderboard.csv").is_file()
     said = refused(["compare", one, other], monkeypatch, capsys)

@@ -32,7 +32,7 @@ def enhancer(network, scale, tile=(1000, 1000), copies=4, tell=print, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     size=st.tuples(st.integers(17, 45), st.integers(17, 45)),
     tile=st.tuples(st.integers(5, 30), st.integers(5, 30)),

@@ -65,6 +65,7 @@ def test_a_region_equals_the_same_part_of_the_whole_away_from_its_border(model, 
     assert np.abs(part[0][:, inner][60:] - whole[1][12:, 20:][:, inner][60:]).max() <= 1
 
 
+@pytest.mark.slow
 def test_what_lies_outside_a_mask_is_bicubic_and_inside_the_mask_is_as_without_one(model, scan):
     mask = np.zeros(scan.shape, bool)
     mask[:, 10:20, 12:24] = True

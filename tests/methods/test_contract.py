@@ -50,11 +50,15 @@ def test_a_method_says_what_it_is(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
-def test_every_preset_can_be_built_and_costed(name):
+def test_every_preset_can_be_built_enlarges_by_its_scale_and_is_costed(name):
     kind = methods.get(name)
     for preset in kind.presets:
         built = without_storage(kind, kind.configure(preset))
         assert (parameters(built)["total"] > 0) == kind.trainable
+        scale = built.config.scale
+        with torch.no_grad():
+            made = built.enhancer()(torch.empty(1, 1, 9, 11, device="meta"))
+        assert made.shape == (1, 1, 9 * scale, 11 * scale)
     assert (gflop(built)["train_step"] > 0) == kind.trainable
 
 
@@ -169,7 +173,7 @@ def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_oppone
         return sum(weights[term] * losses[term].item() for term in terms if term in losses)
 
     history = []
-    for _ in range(30):
+    for _ in range(18):
         # Some draw scanners, and the same ones in every step are part of the same batch.
         torch.manual_seed(0)
         history.append(own(method.step(batch, backend)))

@@ -8,17 +8,18 @@ from ctloupe.networks.receptive_field import receptive_field_of, trace
 from small_enhancers import LOCAL, small_enhancer
 
 
-def shown_by_a_disturbed_pixel(network, scale, size=64):
+def shown_by_a_disturbed_pixel(network, scale, size=48):
     """How far above and below its own outputs a pixel in the middle is felt, in input pixels."""
     random = torch.Generator().manual_seed(0)
     image = (torch.rand(1, 1, size, size, generator=random) - 0.5).double()
     network = network.double()
+    undisturbed = network(image)
     middle = size // 2
     felt_above = felt_below = 0
     for at in range(middle, middle + 4):
         other = image.clone()
         other[..., at, at] += 0.3
-        changed = (network(other) - network(image)).abs()[0, 0].amax(1).nonzero().flatten()
+        changed = (network(other) - undisturbed).abs()[0, 0].amax(1).nonzero().flatten()
         pixels = changed // scale
         felt_above = max(felt_above, at - int(pixels.min()))
         felt_below = max(felt_below, int(pixels.max()) - at)

@@ -1,5 +1,6 @@
 """The lung mask on a built thorax, a phantom and the real chest CT."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ CHEST = Path(__file__).resolve().parents[3] / "shared" / "data" / "chest-ct-lung
 SPACING = (4.0, 1.6, 1.6)
 
 
+@cache
 def thorax():
     """HU of a thorax (z upwards, y to the back), and where what lies."""
     z, y, x = np.meshgrid(np.arange(40), np.arange(160), np.arange(200), indexing="ij")
@@ -59,7 +61,7 @@ def test_lungs_are_kept_whole_and_everything_else_is_left_out(straight):
     assert mask[~where["lungs"] & ~where["trachea"]].mean() < 0.01
 
 
-@pytest.mark.parametrize("axes", [(0,), (1,), (2,)])
+@pytest.mark.parametrize("axes", [(0, 2), (1,)])
 def test_a_scan_stored_the_other_way_round_gives_the_mask_the_other_way_round(axes, straight):
     hu, _ = thorax()
     signs = [-1.0 if 2 - axis in axes else 1.0 for axis in range(3)]

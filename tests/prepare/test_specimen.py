@@ -100,7 +100,8 @@ def test_a_real_bone_keeps_its_marrow_and_loses_the_air_around():
     assert mask[~ndimage.binary_dilation(marrow, iterations=4)].mean() < 0.06
 
 
-@pytest.mark.parametrize(("seed", "size"), [(1, 320), (2, 320), pytest.param(12, 640, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "size"), [(1, 320), (2, 320), (12, 640)])
 def test_a_view_that_lies_wholly_inside_the_specimen_is_all_mask(seed, size):
     assert specimen_mask(make_phantom("lung", (16, size, size), seed).micro).mean() > 0.99
 

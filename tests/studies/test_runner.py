@@ -171,7 +171,7 @@ rows:
 """
     (tmp_path / "cost.yaml").write_text(text)
     study = load_study(str(tmp_path / "cost.yaml"))
-    run_study(study, tmp_path / "out", StudyRequest(**SIZE))
+    run_study(study, tmp_path / "out", StudyRequest(**SIZE | {"size": (16, 144, 144)}))
     results = load_results(tmp_path / "out")
     fine, plain = results["fine", 0]["cost"], results["bicubic", 0]["cost"]
     assert fine["parameters"] > 1000 and fine["training epoch (s)"] > 0 and fine["inference (s)"] > 0

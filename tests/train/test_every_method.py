@@ -30,9 +30,9 @@ def weights(run, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_resumed_training_is_the_uninterrupted_one_and_its_model_enhances(name, settings, tmp_path):
-    whole = settings(method=name, out=tmp_path / "whole", steps=4)
+    whole = settings(method=name, out=tmp_path / "whole", steps=2)
     train(whole)
-    cut = settings(method=name, out=tmp_path / "cut", steps=4, checkpoint_steps=2, keep_checkpoints=9)
+    cut = settings(method=name, out=tmp_path / "cut", steps=2, checkpoint_steps=1, keep_checkpoints=9)
     train(cut)
     late = checkpoint.found(last_stage(cut.out, name) / "checkpoints")[1:]
     assert late

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -19,6 +17,7 @@ from ctloupe.methods.package import load_package
 from ctloupe.train import checkpoint
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
+from warm_process import run_python, warm_context
 
 
 def weights(run):
@@ -85,17 +84,14 @@ def test_ten_steps_equal_five_a_resume_and_five(settings, tmp_path, method_chang
 def test_a_killed_run_resumes_with_the_losses_of_an_uninterrupted_one(settings, tmp_path):
     made = settings(out=tmp_path / "killed", steps=14, checkpoint_steps=3)
     RunFolder(made.out)
-    code = (
-        "import sys; from ctloupe.train.loop import train; from ctloupe.train.settings import TrainSettings\n"
-        "if __name__ == '__main__': train(TrainSettings.model_validate_json(sys.argv[1]))"
-    )
     slow = made.model_copy(update={"preview_steps": 1})
-    process = subprocess.Popen([sys.executable, "-c", code, slow.model_dump_json()])
+    process = warm_context().Process(target=train, args=(slow,))
+    process.start()
     deadline = time.monotonic() + 120
     while len(checkpoint.found(made.out / "checkpoints")) < 1 and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     stopped = len(rows(made.out))
     train(RunFolder(made.out).settings(), resume=True)
     whole = settings(out=tmp_path / "whole", steps=14)
@@ -109,30 +105,10 @@ def test_a_killed_run_resumes_with_the_losses_of_an_uninterrupted_one(settings, 
 def test_two_ranks_train_to_the_weights_of_one(settings, tmp_path):
     one = settings(out=tmp_path / "one", steps=4, config={"batch_size": 4})
     train(one)
-    command = [
-        sys.executable,
-        "-m",
-        "ctloupe.cli.main",
-        "train",
-        "--bank",
-        str(one.bank),
-        "--out",
-        str(tmp_path / "two"),
-    ]
-    options = [
-        "--preset",
-        "tiny",
-        "--devices",
-        "2",
-        "--accelerator",
-        "cpu",
-        "--precision",
-        "32-true",
-        "--steps",
-        "4",
-    ]
+    command = ["-m", "ctloupe.cli.main", "train", "--bank", one.bank, "--out", tmp_path / "two"]
+    options = ["--preset", "tiny", "--devices", "2", "--accelerator", "cpu", "--precision", "32-true", "--steps", "4"]
     sets = [f"--set={key}={value}" for key, value in _flat(one.config).items()]
-    done = subprocess.run([*command, *options, "--deterministic", *sets], capture_output=True, text=True, timeout=240)
+    done = run_python(*command, *options, "--deterministic", *sets)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["devices"] == 2
     # A bias before a normalisation has no effect and no gradient but rounding, which Adam makes full steps of.

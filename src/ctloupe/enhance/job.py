@@ -118,6 +118,8 @@ class Job:
             self._require_writable(going_on=True)
             self._go_on(journal)
         elif self.resume and self.output.exists():
+            # A kill in the middle of removing the folder leaves some of it behind.
+            journal.close()
             self.tell(f"{self.output} is finished already, nothing was written")
             return EnhancementSummary(found_finished=True)
         else:

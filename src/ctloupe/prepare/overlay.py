@@ -57,6 +57,9 @@ def mask_overlay_png(
     every = max(1, -(-max(volume.shape[1:]) // _LONGEST_SIDE))
     for axis in axes:
         axis.set_axis_off()
+        # Ticks would be laid out even where they are not drawn.
+        axis.set_xticks([])
+        axis.set_yticks([])
     for axis, z in zip(axes, shown, strict=False):
         plane = np.asarray(volume.data[int(z)])[::every, ::every]
         inside = mask[z][::every, ::every]

@@ -107,6 +107,7 @@ def run_study(
     configs = {row.key: _config(study, row, request.scale) for row in study.trained()}
     largest = max(config.patch_size for config in configs.values())
     data = prepare_data(request.data or out / "data", budget, study.enlargement, largest, say)
+    page: Path | None = None
     for seed in range(budget.seeds):
         for row in [_BICUBIC, *rows] if seed == 0 else rows:
             if result_path(out, row.key, seed).is_file():
@@ -115,8 +116,8 @@ def run_study(
             result = _attempt(study, row, seed, out, request, budget, data, progress or Silent())
             say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
             save_record(result_path(out, row.key, seed), finite(result))
-            write_report(study, out)
-    return write_report(study, out)
+            page = write_report(study, out)
+    return page or write_report(study, out)
 
 
 _BICUBIC = Row(key="bicubic", label="bicubic", method="bicubic")

@@ -120,6 +120,7 @@ def of_case(cases, metric):
     return next((rows, limits) for rows, limits in cases if metric.label in rows["perfect"])
 
 
+@pytest.mark.slow
 @by_label(METRICS.values())
 def test_a_perfect_image_gets_the_ideal_value_or_what_the_rule_allows(cases, metric):
     rows, limits = of_case(cases, metric)
@@ -172,6 +173,7 @@ def test_the_page_of_evaluation_has_an_entry(metric):
     assert row in PAGE.read_text(encoding="utf-8"), f"add to the table in docs/evaluation.md: {row}"
 
 
+@pytest.mark.slow
 def test_numbers_are_fit_for_json(cases):
     for rows, limits in cases:
         json.dumps(Comparison("any", rows, {}, limits=limits).plain(), allow_nan=False)

@@ -45,6 +45,7 @@ def test_micro_ct_adds_realism(case):
         assert found.rows["fine"][metric] < found.rows["bicubic"][metric] / 3
 
 
+@pytest.mark.slow
 def test_micro_ct_of_other_pixels_is_brought_to_those_of_the_enhanced_volume(case):
     _, truth, micro = case
     z, y, x = micro.spacing

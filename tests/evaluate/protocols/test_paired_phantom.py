@@ -87,6 +87,7 @@ def test_an_empty_mask_is_refused(case):
         compare_with_truth(scan, {"x": interpolated(scan, 8)}, truth, np.zeros(scan.shape, bool))
 
 
+@pytest.mark.slow
 def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rule():
     made = make_phantom("lung", (16, 256, 256), 11)
     scan, truth = made.clinical, truth_on_clinical_slices(made.truth, made.clinical)

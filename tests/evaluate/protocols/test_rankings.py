@@ -11,6 +11,8 @@ from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 
+pytestmark = pytest.mark.slow
+
 DB = "spectrum distance (dB)"
 TO_MICRO = ("spectrum distance to µCT (dB)", "sliced Wasserstein to µCT")
 
@@ -28,7 +30,6 @@ def rows():
     return compare_with_truth(scan, volumes, truth, None, labels, unpaired, thick).rows
 
 
-@pytest.mark.slow
 def test_the_truth_is_first_in_everything_that_is_measured_against_it(rows):
     for name in CONTROLS:
         assert rows[name]["PSNR (dB)"] < rows["truth"]["PSNR (dB)"]

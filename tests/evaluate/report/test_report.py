@@ -11,12 +11,8 @@ from PIL import Image
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.comparison import Comparison
-from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
+from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
 from ctloupe.evaluate.report.page import (
-    Shown,
-    add_curves,
-    add_details,
-    add_overview,
     add_result,
     chosen_box,
     chosen_slice,
@@ -98,19 +94,18 @@ def test_line_figures_and_maps_have_content():
     assert decoded(signed_map(view("map"), 100)).std() > 5
 
 
-@pytest.mark.slow
-def test_a_comparison_shows_every_number_with_its_definition():
+@pytest.fixture(scope="module")
+def evaluated():
+    """What was found of a small case, and its page."""
     scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
-    truth = interpolated(scan, 2)
-    found = compare_with_truth(scan, {"mine": interpolated(scan, 2)}, truth)
-    report = Report("x")
-    rows = {"bicubic": interpolated(scan, 2), "mine": interpolated(scan, 2)}
-    shown = Shown(scan, rows, truth, warnings=("the spacing is <odd>",))
-    add_overview(report, shown)
-    add_result(report, found)
-    add_details(report, shown)
-    add_curves(report, found)
-    page = report.html()
+    fine = interpolated(scan, 2)
+    found, report = evaluate_case(Case(scan, {"mine": fine}, fine, warnings=("the spacing is <odd>",)), "A case")
+    return found, report.html()
+
+
+@pytest.mark.slow
+def test_a_comparison_shows_every_number_with_its_definition(evaluated):
+    found, page = evaluated
     for metric in found.definitions:
         assert page.count(metric) >= 2
     for wanted in (
@@ -126,13 +121,24 @@ def test_a_comparison_shows_every_number_with_its_definition():
 
 
 @pytest.mark.slow
-def test_the_report_of_a_case_goes_from_warnings_and_pictures_to_what_was_found_and_then_tables():
-    scan = Volume(np.random.default_rng(0).normal(-800, 50, (2, 40, 40)).astype(np.int16), (1, 1, 1), units="HU")
-    fine = interpolated(scan, 2)
-    _, report = evaluate_case(Case(scan, {"mine": fine}, fine, warnings=("the spacing is odd",)), "A case")
-    page = report.html()
-    order = [page.index(one) for one in ("the spacing is odd", "<img", "What was found", "<table")]
+def test_the_report_of_a_case_goes_from_warnings_and_pictures_to_what_was_found_and_then_tables(evaluated):
+    _, page = evaluated
+    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", "What was found", "<table")]
     assert order == sorted(order)
+
+
+def test_a_picture_is_drawn_when_the_page_is_written_and_once():
+    drawn = []
+
+    def draw():
+        drawn.append(1)
+        return panel([view()])
+
+    report = Report("x")
+    report.section("Pictures")
+    report.figure(draw, "a caption", "a picture")
+    assert not drawn
+    assert report.html() == report.html() and len(drawn) == 1
 
 
 def test_the_page_is_a_pdf_on_request(tmp_path):

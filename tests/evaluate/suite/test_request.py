@@ -18,6 +18,7 @@ cases:
 """
 
 
+@pytest.mark.slow
 def test_a_suite_is_run_with_the_models_that_are_named_and_keeps_its_phantoms_where_it_is_told(tmp_path):
     (tmp_path / "mine.yaml").write_text(SUITE)
     said = []

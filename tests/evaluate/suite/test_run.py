@@ -1,6 +1,7 @@
 """A suite: fixed phantoms, every model, one leaderboard a group."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -27,10 +28,27 @@ cases:
 """
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("suite") / "mine.yaml"
+    path.write_text(SMALL)
+    return load_suite(str(path))
+
+
+@pytest.fixture(scope="module")
+def first(small, tiny_model, tmp_path_factory):
+    """Folder of a suite that was run with two seeds of a model and with controls, its board, and what was said."""
+    folder, said = tmp_path_factory.mktemp("first"), []
+    models = [("mine", tiny_model), ("mine", tiny_model)]
+    boards = measure_suite(small, models, folder / "out", folder / "data", controls=True, say=said.append)
+    return folder, boards["lung"], said
+
+
 @pytest.fixture
-def small(tmp_path):
-    (tmp_path / "mine.yaml").write_text(SMALL)
-    return load_suite(str(tmp_path / "mine.yaml"))
+def kept(first, tmp_path):
+    """A copy of that folder, for a test that goes on from it."""
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def test_the_published_suite_has_the_cases_that_it_promises():
@@ -97,62 +115,64 @@ def test_a_specification_hands_options_to_its_anatomy_and_says_them():
         PhantomSpec(anatomy="temporal-bone", seed=4, size=(8, 48, 48), options={"nodule": True})
 
 
-def test_phantoms_and_numbers_kept_under_the_earlier_key_are_kept(small, tmp_path):
-    measure_suite(small, [], tmp_path / "out", tmp_path / "data")
-    spec, case = tmp_path / "data" / "three" / "spec.json", tmp_path / "out" / "cases" / "three.json"
+def test_phantoms_and_numbers_kept_under_the_earlier_key_are_kept(small, kept):
+    spec, case = kept / "data" / "three" / "spec.json", kept / "out" / "cases" / "three.json"
     for path, facts in ((spec, lambda record: record), (case, lambda record: record["facts"]["case"])):
         record = json.loads(path.read_text())
         facts(record)["nodule"] = facts(record).pop("options")["nodule"]
         path.write_text(json.dumps(record))
-    before = {path: path.stat().st_mtime_ns for path in (spec, spec.parent / "clinical.nii.gz")}
-    measure_suite(small, [], tmp_path / "out", tmp_path / "data")
+    before = {path: path.stat().st_mtime_ns for path in (spec, case, spec.parent / "clinical.nii.gz")}
+    measure_suite(small, [], kept / "out", kept / "data")
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    # A case that is measured again takes the phantom that is there.
+    case.unlink()
+    measure_suite(small, [], kept / "out", kept / "data")
+    assert case.is_file()
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items() if path != case)
 
 
-def test_models_are_measured_once_and_bicubic_is_first(small, tiny_model, tmp_path):
-    said = []
-    models = [("mine", tiny_model), ("mine", tiny_model)]
-    boards = measure_suite(small, models, tmp_path / "out", tmp_path / "data", controls=True, say=said.append)
-    board = boards["lung"]
+def test_bicubic_is_the_first_row_and_the_board_the_page_and_the_records_hold_every_model(first):
+    folder, board, said = first
     assert list(board.rows)[:2] == ["bicubic", "mine"] and "texture in the wrong place" in board.rows
     assert board.cases == ("one", "two", "three") and board.rows["mine"]["PSNR (dB)"][0].cases == 3
-    found = load_comparison(tmp_path / "out" / "cases" / "two.json")
+    found = load_comparison(folder / "out" / "cases" / "two.json")
     assert found.facts["case"]["kernel"] == "sharp" and found.models["mine seed 0"]["weights"]
     assert {"mine seed 0", "mine seed 1", "bicubic"} <= set(found.rows)
     for name in ("leaderboard.md", "leaderboard.csv", "report.html"):
-        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        text = (folder / "out" / name).read_text(encoding="utf-8")
         assert "mine" in text and (name.endswith("csv") or "Research use only" in text)
-    assert (tmp_path / "out" / "report.html").read_text().count("data:image/png") >= 5
+    assert (folder / "out" / "report.html").read_text().count("data:image/png") >= 5
     assert len(said) == 3
-    # What is known already is not measured again; a further model is all that costs.
-    measure_suite(small, models, tmp_path / "out", tmp_path / "data", say=said.append)
-    assert len(said) == 3
-    again = measure_suite(
-        small, [*models, ("lanczos", "lanczos")], tmp_path / "out", tmp_path / "data", say=said.append
-    )
-    assert said[3:] == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
+
+
+def test_what_is_known_is_not_measured_again_and_a_further_model_is_all_that_costs(small, tiny_model, first, kept):
+    _, board, _ = first
+    said = []
+    models = [("mine", tiny_model), ("mine", tiny_model), ("lanczos", "lanczos")]
+    again = measure_suite(small, models, kept / "out", kept / "data", say=said.append)
+    assert said == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
     assert list(again["lung"].rows) == ["bicubic", "mine", "lanczos"]
     assert [line for line in again["lung"].csv().splitlines() if ",mine," in line] == [
         line for line in board.csv().splitlines() if ",mine," in line
     ]
+    measure_suite(small, models, kept / "out", kept / "data", say=said.append)
+    assert len(said) == 3
 
 
-def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(small, tiny_model, tmp_path):
+def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(tiny_model, kept):
     said = []
-    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
-    (tmp_path / "mine.yaml").write_text(SMALL.replace("seed: 2,", "seed: 5,"))
-    path = tmp_path / "out" / "cases" / "three.json"
+    (kept / "mine.yaml").write_text(SMALL.replace("seed: 2,", "seed: 5,"))
+    path = kept / "out" / "cases" / "three.json"
     path.write_text(path.read_text().replace("paired-phantom, version 1", "paired-phantom, version 0"))
-    changed = load_suite(str(tmp_path / "mine.yaml"))
-    measure_suite(changed, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data", say=said.append)
-    assert said[3:] == ["two: mine seed 0", "three: mine seed 0"]
+    changed = load_suite(str(kept / "mine.yaml"))
+    measure_suite(changed, [("mine", tiny_model)], kept / "out", kept / "data", say=said.append)
+    assert said == ["two: mine seed 0", "three: mine seed 0"]
 
 
-def test_models_are_warned_of_cases_unlike_their_training_data(small, tiny_model, tmp_path):
-    measure_suite(small, [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
-    found = load_comparison(tmp_path / "out" / "cases" / "one.json")
-    assert found.facts["warnings"]["mine seed 0"]
-    assert "⚠ mine: " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+def test_models_are_warned_of_cases_unlike_their_training_data(first):
+    out = first[0] / "out"
+    assert load_comparison(out / "cases" / "one.json").facts["warnings"]["mine seed 0"]
+    assert "⚠ mine: " in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -93,7 +94,7 @@ def add_invented(report: Report, shown: Shown, invented: Volume, share: Invented
         "what is seen there comes from the training, not from this scan."
     )
     report.figure(
-        panel(views, zoom=box),
+        partial(panel, views, zoom=box),
         f"Slice {z}: black where the scan determines the image, white where the prior invents it.",
         pictured(views, zoom=True),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -116,14 +117,14 @@ def _slice(report: Report, shown: Shown) -> None:
     views = [view_of("scan", scan, z, window), *fine, *real, *([shown.extra] if shown.extra is not None else [])]
     why = "the mask is largest there" if shown.mask is not None else "it is the middle one"
     report.figure(
-        panel(views, zoom=box),
+        partial(panel, views, zoom=box),
         f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is "
         "magnified below. Pixels are not smoothed.",
         pictured(views, zoom=True),
     )
     if real:
         report.figure(
-            difference_panel(fine, real[0], DIFFERENCE_HU),
+            partial(difference_panel, fine, real[0], DIFFERENCE_HU),
             f"Difference to the truth in the same slice, ±{DIFFERENCE_HU:g} HU. The finest walls cannot be known from "
             "the scan, so some speckle is expected; differences along larger structures are errors.",
             f"Differences to the truth, blue below and red above: {', '.join(view.caption for view in fine)}.",
@@ -136,7 +137,7 @@ def _crops(report: Report, shown: Shown) -> None:
         measured = "to the truth" if shown.truth is not None else "of block means to the scan"
         views = _crop_views(shown, crop)
         report.figure(
-            panel(views),
+            partial(panel, views),
             f"The {crop.rank} of all squares of {crop.side}×{crop.side} scan voxels by the mean absolute difference "
             f"{measured} of {name}: {crop.error:.0f} HU, slice {crop.z}, rows from {crop.y}, columns from {crop.x}."
             + (" Difference: white where brighter than the truth, black where darker." if shown.truth else ""),
@@ -169,7 +170,7 @@ def _consistency(report: Report, shown: Shown) -> None:
         off = np.where(shown.mask[z], off, 0)
     spacing = (shown.scan.spacing[1], shown.scan.spacing[2])
     report.figure(
-        signed_map(View(f"{name}: block means − scan, slice {z}", off, spacing, (0, 0)), CONSISTENCY_HU),
+        partial(signed_map, View(f"{name}: block means − scan, slice {z}", off, spacing, (0, 0)), CONSISTENCY_HU),
         f"Where {name}, averaged back to the voxels of the scan, says something else than the scanner measured, "
         f"±{CONSISTENCY_HU:g} HU. The scan's own noise shows here too; structures must not.",
         f"Map of block means of {name} minus the scan, blue below and red above.",
@@ -183,8 +184,10 @@ def add_curves(report: Report, found: Comparison) -> None:
     report.section("Detail by fineness")
     rings = {name: (line["x"], line["y"]) for name, line in found.curves["ring correlation"].items()}
     report.figure(
-        curves(
-            rings, Axes2D("spatial frequency (1/mm)", "ring correlation with the truth", lines={"1/7": ONE_SEVENTH})
+        partial(
+            curves,
+            rings,
+            Axes2D("spatial frequency (1/mm)", "ring correlation with the truth", lines={"1/7": ONE_SEVENTH}),
         ),
         "Fourier ring correlation: how far detail of each fineness lies where the truth has it. Where a curve falls "
         "below 1/7 its detail is no longer true; the inverse of that frequency is the resolution.",
@@ -192,7 +195,7 @@ def add_curves(report: Report, found: Comparison) -> None:
     )
     powers = {name: (line["x"], line["y"]) for name, line in found.curves["power"].items()}
     report.figure(
-        curves(powers, Axes2D("spatial frequency (1/mm)", "power (HU²)", log=True)),
+        partial(curves, powers, Axes2D("spatial frequency (1/mm)", "power (HU²)", log=True)),
         "Power spectra: how much detail of each fineness there is, true or not. Below the truth's: blurred. Above it: "
         "noise or invented detail.",
         f"Curves of power against spatial frequency: {', '.join(powers)}.",
@@ -212,7 +215,8 @@ def add_uncertainty(
     report.text(f"Factor that would fit these errors, by tissue: {factors}. Fit it on one case, apply it to another.")
     report.terms({metric.label: metric.meaning for metric in CALIBRATION})
     report.figure(
-        curves(
+        partial(
+            curves,
             {name: (one.asked.tolist(), one.covered.tolist()) for name, one in both.items()},
             Axes2D("probability the uncertainty claims", "share of errors inside", diagonal=True),
         ),
@@ -222,7 +226,8 @@ def add_uncertainty(
     )
     curve = judged.sparsification
     report.figure(
-        curves(
+        partial(
+            curves,
             {
                 "by σ": (curve.removed.tolist(), curve.by_deviation.tolist()),
                 "by the error itself": (curve.removed.tolist(), curve.by_error.tolist()),

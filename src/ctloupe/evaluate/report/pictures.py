@@ -73,7 +73,7 @@ def panel(views: Sequence[View], zoom: Box | None = None, rows: int = 1) -> byte
     figure = Figure(figsize=(columns * (PANEL_INCHES + 0.12), height), dpi=DPI, layout="constrained")
     axes = np.atleast_2d(figure.subplots(lines, columns, squeeze=False))
     for axis in axes.flat:
-        axis.set_axis_off()
+        _without_ticks(axis)
     for index, view in enumerate(views):
         axis = axes[0, index] if zoom else axes[index // columns, index % columns]
         _show(axis, view)
@@ -115,7 +115,7 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
         off = np.subtract(view.image, reference.image, dtype=np.float32)
         axis.imshow(off, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
         axis.set_title(f"{view.caption} − {reference.caption}", fontsize=8.5)
-        axis.set_axis_off()
+        _without_ticks(axis)
         _scale_bar(axis, view, colour="black")
     bar = figure.colorbar(axes[-1].images[0], ax=axes, shrink=0.9, pad=0.01)
     bar.set_label(reference.units, fontsize=8.5)
@@ -167,7 +167,7 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], axes: A
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(fontsize=7.5, frameon=False)
-    return _png(figure)
+    return _png(figure, trimmed=False)
 
 
 def signed_map(view: View, limit: float) -> bytes:
@@ -176,7 +176,7 @@ def signed_map(view: View, limit: float) -> bytes:
     axis = figure.subplots()
     axis.imshow(view.image, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
     axis.set_title(view.caption, fontsize=8.5)
-    axis.set_axis_off()
+    _without_ticks(axis)
     _scale_bar(axis, view, colour="black")
     bar = figure.colorbar(axis.images[0], ax=axis, shrink=0.9, pad=0.02)
     bar.set_label(view.units, fontsize=8.5)
@@ -200,7 +200,7 @@ def loss_curves(steps: Sequence[float], columns: Mapping[str, Sequence[float]], 
     axes = figure.subplots(down, across, squeeze=False)
     width = max(1, len(steps) // 20)
     for axis in axes.flat[len(columns) :]:
-        axis.set_axis_off()
+        _without_ticks(axis)
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
         line = np.asarray(values, dtype=float)
         axis.plot(steps, line, color="#b8c4cc", linewidth=0.7)
@@ -213,7 +213,14 @@ def loss_curves(steps: Sequence[float], columns: Mapping[str, Sequence[float]], 
         axis.tick_params(labelsize=7.5)
         axis.set_xlabel(x_label, fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return _png(figure, trimmed=False)
+
+
+def _without_ticks(axis: Axes) -> None:
+    """Leave out the frame and the ticks, which would be laid out even where they are not drawn."""
+    axis.set_axis_off()
+    axis.set_xticks([])
+    axis.set_yticks([])
 
 
 def _caption(view: View) -> str:
@@ -254,7 +261,8 @@ def _round_length(longest: float) -> float:
     return float(max(step * decade for step in (1, 2, 5) if step * decade <= longest))
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, trimmed: bool = True) -> bytes:
+    """Draw a figure; `trimmed`: without the margins that images leave, which takes a second drawing to find."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", bbox_inches="tight", pad_inches=0.05)
+    figure.savefig(stream, format="png", bbox_inches="tight" if trimmed else None, pad_inches=0.05)
     return stream.getvalue()

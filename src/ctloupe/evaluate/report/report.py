@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -41,13 +41,13 @@ class Report:
         """Add a paragraph; its role makes it stand out."""
         self._add({"kind": "text", "text": paragraph, "role": role})
 
-    def figure(self, png: bytes, caption: str, alternative: str) -> None:
+    def figure(self, png: bytes | Callable[[], bytes], caption: str, alternative: str) -> None:
         """Add a PNG picture, which opens in its own size.
 
         Parameters
         ----------
         png
-            File content.
+            File content, or what draws it when the page is written, so that a page that nobody asks for costs nothing.
         caption
             Text below the picture: what it means and how it was chosen.
         alternative
@@ -58,7 +58,7 @@ class Report:
             {
                 "kind": "figure",
                 "name": f"picture-{self._figures}",
-                "png": base64.b64encode(png).decode("ascii"),
+                "png": png,
                 "caption": caption,
                 "alternative": alternative,
             }
@@ -92,7 +92,7 @@ class Report:
         return environment.get_template("report.html.j2").render(
             title=self.title,
             notice=RESEARCH_NOTICE,
-            sections=self._sections,
+            sections=self._drawn(),
             footer=f"Made by ctloupe {version('ctloupe')}.",
         )
 
@@ -111,7 +111,16 @@ class Report:
         """Write the page as PDF; see `ctloupe.evaluate.report.pdf.write_pdf`."""
         from ctloupe.evaluate.report.pdf import write_pdf
 
-        write_pdf(self.title, RESEARCH_NOTICE, self._sections, path, overwrite)
+        write_pdf(self.title, RESEARCH_NOTICE, self._drawn(), path, overwrite)
+
+    def _drawn(self) -> list[dict[str, Any]]:
+        """The sections with every picture drawn, as text in base 64; what was drawn once is kept."""
+        for section in self._sections:
+            for part in section["parts"]:
+                if part["kind"] == "figure" and not isinstance(part["png"], str):
+                    png = part["png"]() if callable(part["png"]) else part["png"]
+                    part["png"] = base64.b64encode(png).decode("ascii")
+        return self._sections
 
     def _add(self, part: dict[str, Any]) -> None:
         if not self._sections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ def _slow_field(shape: tuple[int, int, int], spacing: float, rng: np.random.Gene
     return noise[4:-4, 4:-4, 4:-4].astype(np.float32)
 
 
+@cache
 def _wall_for(share: float, edge: int) -> float:
     """Mean wall thickness in voxels at which walls fill `share` of space.
 
