@@ -28,7 +28,7 @@ def test_rows_have_their_heights_and_the_room_above_them():
 
 
 def test_a_colour_bar_stands_beside_its_image_and_inside_the_figure():
-    figure, axes = figure_of_images([(0.0, 2.0)], 1, 2.0, right=0.75)
+    figure, axes = figure_of_images([(0.0, 2.0)], 1, 2.0, right=0.95)
     axes[0, 0].imshow(np.eye(4), vmin=-1000, vmax=1000)
     colour_bar(figure, axes[0, 0], "HU")
     (image, bar) = places(figure, figure.axes)

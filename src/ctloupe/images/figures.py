@@ -65,7 +65,7 @@ def figure_of_images(
 
 
 def colour_bar(figure: Figure, axis: Axes, label: str) -> None:
-    """Add the colour bar of the image of `axis` beside it, where `figure_of_images` kept 0.75 inches free."""
+    """Add the colour bar of the image of `axis` beside it, where `figure_of_images` kept 0.95 inches free."""
     place = axis.get_position()
     across = figure.get_figwidth()
     bar = figure.add_axes((place.x1 + GAP / across, place.y0, 0.12 / across, place.height))

@@ -19,7 +19,7 @@ from ctloupe.images.figures import CAPTION, DPI, LETTERS, LINE_INCHES, colour_ba
 PANEL_INCHES: Final = 2.9
 """Width of an image, and its greatest height."""
 
-_BAR_INCHES: Final = 0.75
+_BAR_INCHES: Final = 0.95
 """Width of a colour bar with its numbers."""
 
 _FRAME: Final[dict[str, Any]] = {"fill": False, "edgecolor": "#ffd000", "linewidth": 1.2}
