@@ -75,8 +75,22 @@ def test_inspect_tells_shape_spacing_and_warnings_as_json(ctloupe, tmp_path):
 
 
 def test_phantom_scans_overlay_and_are_the_same_for_the_same_seed(ctloupe, tmp_path):
+    asked = [
+        "--kind",
+        "lung",
+        "--size",
+        "16",
+        "64",
+        "64",
+        "--seed",
+        "7",
+        "--scanner",
+        "ringing",
+        "--scanner",
+        "streaks",
+    ]
     for name in ("a", "b"):
-        ctloupe("phantom", "--kind", "lung", "--size", "16", "64", "64", "--seed", "7", "--out", tmp_path / name)
+        ctloupe("phantom", *asked, "--out", tmp_path / name)
     one = {part: read(tmp_path / "a" / f"{part}.nii.gz") for part in ("clinical", "micro", "truth", "labels")}
     other = {part: read(tmp_path / "b" / f"{part}.nii.gz") for part in one}
     for part in one:
@@ -85,6 +99,7 @@ def test_phantom_scans_overlay_and_are_the_same_for_the_same_seed(ctloupe, tmp_p
     far = [volume.physical(tuple(n - 0.5 for n in volume.shape)) for volume in one.values()]
     assert np.allclose(corners, corners[0], atol=1e-4)
     assert np.allclose(far, far[0], atol=1e-4)
+    assert json.loads((tmp_path / "a" / "phantom.json").read_text())["config"]["scanner"] == ["ringing", "streaks"]
 
 
 def test_enhancing_part_of_a_scan_writes_that_part(ctloupe, tmp_path, tiny_model):

@@ -8,6 +8,7 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.noise_of_place import noise_of_place
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.samples import KeptSamples
 from ctloupe.foundation.errors import OptionError
 from ctloupe.networks.average import as_average
 from ctloupe.networks.flow.enhancer import FlowEnhancer
@@ -101,6 +102,34 @@ def test_the_deviation_is_that_of_so_many_samples(model, scan, tmp_path):
     assert np.array_equal(read(tmp_path / "a.ome.zarr").array(), enhanced(model, scan, precision="float32"))
 
 
+def test_quantiles_are_those_of_the_samples_and_outside_of_the_mask_the_interpolation(model, scan, tmp_path):
+    from ctloupe.volume.formats import read
+
+    mask = np.zeros(scan.shape, bool)
+    mask[:, 10:30, 12:40] = True
+    options = EnhanceOptions.of({"samples": 3, "quantiles": (0.5, 0.9), "precision": "float32", "seed": 4, "blend": 1})
+    outputs = {one: tmp_path / f"{one}.ome.zarr" for one in options.quantiles}
+    resolver = SuperResolver(model, options)
+    resolver.enhance_to(scan, tmp_path / "mean.ome.zarr", mask, quantiles=outputs)
+    middle, high = (read(outputs[one]).array() for one in (0.5, 0.9))
+    mean = read(tmp_path / "mean.ome.zarr").array()
+    outside, inside = np.s_[:, :24, :32], np.s_[:, 60:100, 70:140]
+    assert np.abs(middle[outside] - mean[outside]).max() <= 0.5
+    only = {"output": "sample", "precision": "float32"}
+    drawn = np.stack([enhanced(model, scan, mask=mask, seed=4, **only)[inside]])
+    assert np.all(middle <= high + 1e-3)
+    # The first sample is that of the seed, and no quantile of three lies beyond all of them.
+    assert np.mean((drawn[0] >= middle[inside] - 1) & (drawn[0] <= high[inside] + 1)) > 0.2
+    assert "quantile 0.9 of 3 samples" in read(outputs[0.9]).history[-1]
+
+
+def test_the_quantile_of_kept_images_is_numpys():
+    images = [torch.randn(5, 6) * 300 for _ in range(4)]
+    kept = KeptSamples(images)
+    expected = np.quantile(np.round(torch.stack(images).numpy()), 0.2, axis=0)[1:4, 2:]
+    assert np.allclose(kept.quantile(0.2, (slice(1, 4), slice(2, 6))), expected, atol=1e-2)
+
+
 def test_noise_depends_on_the_place_alone():
     whole = noise_of_place(1, 2, 3, (0, 70), (0, 80), 4)
     assert np.array_equal(noise_of_place(1, 2, 3, (30, 65), (10, 77), 4), whole[:, 30:65, 10:77])
@@ -124,6 +153,12 @@ def test_what_cannot_be_is_refused(model, scan):
         SuperResolver(LoadedModel("bicubic", None, 4), EnhanceOptions.of({"output": "sample"}))
     with pytest.raises(OptionError, match="`stitch` calibrated"):
         SuperResolver(model, EnhanceOptions.of({"samples": 2, "stitch": "slice"}))
+    with pytest.raises(OptionError, match="at least 2"):
+        EnhanceOptions.of({"quantiles": (0.1, 0.9)})
+    with pytest.raises(OptionError, match=r"`quantiles` 0.5, 1: expected different probabilities"):
+        EnhanceOptions.of({"samples": 4, "quantiles": (0.5, 1.0)})
+    with pytest.raises(OptionError, match="`consistent` does not correct"):
+        EnhanceOptions.of({"samples": 4, "quantiles": (0.5,), "consistent": True})
 
 
 def test_in_half_precision_a_sample_is_near_that_of_full_precision(model, scan):

@@ -8,7 +8,7 @@ from ctloupe import methods
 from ctloupe.enhance.scanner_of_scan import told_the_scanner
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.flow.network import SCANNER_NUMBERS
-from ctloupe.scanner.estimate import AnatomySpectra
+from ctloupe.scanner.anatomy import AnatomySpectra
 from ctloupe.scanner.tensor_draw import DrawnScanners
 from ctloupe.volume.volume import Volume
 from textured_islands import textured_islands

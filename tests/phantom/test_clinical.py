@@ -47,11 +47,15 @@ def test_a_ramp_stays_the_same_function_of_position_and_a_constant_stays_constan
     assert (flat.data == -777).all()
 
 
-def test_the_scan_lies_over_the_truth_as_simpleitk_sees_it():
-    anatomy = lung_anatomy((32, 96, 96), 4)
-    truth = fine(anatomy.hu, origin=(1, 2, 3))
-    scan = clinical_scan(truth, 8, 8, noise_hu=0)
-    image = sitk.GetImageFromArray(gaussian_filter(anatomy.hu.astype(np.float32), 4))
+@pytest.fixture(scope="module")
+def lung():
+    return fine(lung_anatomy((32, 96, 96), 4).hu, origin=(1, 2, 3))
+
+
+@pytest.mark.parametrize("parts", [(), ("ringing",), ("motion",), ("double-edge",), ("ringing", "streaks")])
+def test_the_scan_lies_over_the_truth_as_simpleitk_sees_it(lung, parts):
+    scan = clinical_scan(lung, 8, 8, noise_hu=5 if "streaks" in parts else 0, parts=parts)
+    image = sitk.GetImageFromArray(gaussian_filter(lung.data.astype(np.float32), 4))
     image.SetSpacing((0.1, 0.1, 0.1))
     image.SetOrigin((1.0, 2.0, 3.0))
     grid = sitk.GetImageFromArray(scan.data)
@@ -92,3 +96,21 @@ def test_a_sharper_kernel_blurs_less_and_has_finer_noise():
     assert fineness["smooth"] < fineness["standard"] < fineness["sharp"]
     with pytest.raises(OptionError, match="smooth, standard, sharp"):
         clinical_scan(fine(edge), 4, 4, kernel="bone")
+
+
+@pytest.mark.parametrize("parts", [("ringing",), ("wide-body",), ("motion", "streaks")])
+def test_a_scanner_of_the_other_family_has_the_noise_and_the_mean_that_a_usual_one_has(lung, parts):
+    usual, clean = (clinical_scan(lung, 8, 8, noise_hu=0, parts=one) for one in ((), parts))
+    noisy = clinical_scan(lung, 8, 8, noise_hu=30, parts=parts, seed=3)
+    noise = noisy.data.astype(float) - clean.data
+    assert noise.std() == pytest.approx(30, rel=0.02) and abs(noise.mean()) < 0.5
+    assert clean.data.mean() == pytest.approx(usual.data.mean(), abs=3)
+    assert "another family" in noisy.history[-1] and "another family" not in usual.history[-1]
+    assert np.array_equal(noisy.data, clinical_scan(lung, 8, 8, noise_hu=30, parts=parts, seed=3).data)
+    assert not np.array_equal(noisy.data, clinical_scan(lung, 8, 8, noise_hu=30, parts=parts, seed=4).data)
+
+
+def test_a_kernel_beside_one_that_rings_is_refused(lung):
+    for asked, message in (({"kernel": "sharp"}, "`kernel` sharp"), ({"fwhm_mm": 0.5}, "`fwhm_mm` 0.5")):
+        with pytest.raises(OptionError, match=message):
+            clinical_scan(lung, 8, 8, parts=("ringing",), **asked)

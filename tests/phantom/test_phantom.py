@@ -1,6 +1,7 @@
 """A case: truth, labels and both scans belong together, in memory and on disk."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,9 +77,16 @@ def test_a_case_on_disk_reads_back_in_place_with_its_record(case, tmp_path):
     record = json.loads((tmp_path / "out" / "phantom.json").read_text())
     assert record["seed"] == 9
     assert "Research use only" in record["notice"]
+    assert "scanner" not in record["config"]
     assert -900 < record["statistics"]["parenchyma_mean_hu"] < -750
     with pytest.raises(FileError, match="overwrite"):
         case.write(tmp_path / "out")
+
+
+def test_a_record_names_the_scanner_where_it_is_of_another_family(case, tmp_path):
+    other = replace(case, config=PhantomConfig(scanner=("ringing", "motion"), options=case.config.options))
+    other.write(tmp_path / "other")
+    assert json.loads((tmp_path / "other" / "phantom.json").read_text())["config"]["scanner"] == ["ringing", "motion"]
 
 
 def test_sizes_the_scanner_cannot_divide_name_the_nearest():
@@ -101,6 +109,8 @@ def test_thinner_clinical_slices_can_be_asked_for():
         ({"spacing": 0.0}, "`spacing` 0"),
         ({"scale": 0}, "`scale` 0"),
         ({"slices": 0}, "`slices` 0"),
+        ({"scanner": ("rings",)}, "`scanner` rings: expected one or several of ringing"),
+        ({"scanner": ("ringing",), "kernel": "sharp"}, "`kernel` sharp"),
     ],
 )
 def test_a_scanner_that_cannot_be_is_refused(asked, message):

@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.scanner.anatomy import AnatomySpectra
 from ctloupe.scanner.estimate import (
-    AnatomySpectra,
     ScannerEstimate,
     estimate_blur_and_noise,
     estimate_scanner,
@@ -43,6 +43,36 @@ def test_a_known_scanner_is_found_from_unpaired_images(blur, noise, gain, offset
     assert found.noise == pytest.approx(noise, rel=0.35)
     assert found.gain == pytest.approx(gain, rel=0.08)
     assert found.offset == pytest.approx(offset, abs=0.06)
+
+
+@pytest.fixture(scope="module")
+def foam():
+    """Images whose flat places are filled with faint walls, so that no region is smooth, and their spectra."""
+    field = gaussian_filter(np.random.default_rng(3).standard_normal((96, 128, 128)), (0, 3, 3))
+    walls = gaussian_filter((np.abs(field) < 0.35 * field.std()).astype(np.float32), (0, 0.7, 0.7))
+    images = (anatomy(96, 1) + 0.2 * walls).astype(np.float32)
+    return images[:48], AnatomySpectra.of(images[48:], SCALE)
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.1])
+def test_walls_in_the_smoothest_regions_are_not_taken_for_noise(foam, noise):
+    images, spectra = foam
+    found = estimate_blur_and_noise(scanned(images, 0.4, noise, 0.5, 0.4, 1.0, 0.0), spectra)
+    assert found.noise == pytest.approx(noise, rel=0.35)
+    assert found.blur == pytest.approx(0.4, abs=0.1)
+
+
+def test_without_knowing_how_smooth_the_anatomy_is_walls_are_noise(foam):
+    images, spectra = foam
+    clinical = scanned(images, 0.4, 0.01, 0.5, 0.4, 1.0, 0.0)
+    assert estimate_blur_and_noise(clinical, AnatomySpectra(spectra.power)).noise > 0.03
+
+
+def test_values_that_are_cut_off_do_not_count_as_smooth():
+    clinical = scanned(anatomy(64, 1), 0.4, 0.03, 0.0, 1.0, 1.0, 0.0)
+    cut = clinical.clip(np.quantile(clinical, 0.3), None)
+    spectra = AnatomySpectra.of(anatomy(64, 2), SCALE)
+    assert estimate_blur_and_noise(cut, spectra).noise == pytest.approx(0.03, rel=0.5)
 
 
 def test_a_scanner_without_noise_is_not_given_much():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctloupe.scanner.estimate import BLURS
+from ctloupe.scanner.anatomy import BLURS
 from ctloupe.scanner.operator import ScannerOperator
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.scanner.thin_plane import thin_plane_power

@@ -101,6 +101,18 @@ def test_a_single_stage_method_starts_from_the_networks_of_another_run(settings,
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
 
 
+def test_a_network_that_the_other_run_did_not_have_begins_anew(settings, tmp_path):
+    old = settings(method="physics-flow", out=tmp_path / "old", steps=2, config={"deviation": False})
+    train(old)
+    changes = {"deviation": True, "learning_rate": 1e-12}
+    new = settings(method="physics-flow", out=tmp_path / "new", steps=1, start_from=old.out, config=changes)
+    train(new)
+    one, other = weights(old.out), weights(new.out)
+    assert set(one) < set(other)
+    learnt = [name for name in one if name.startswith("network.")]
+    assert learnt and all(torch.allclose(one[name], other[name], atol=1e-6) for name in learnt)
+
+
 def test_pairs_are_written_as_a_bank_in_the_order_of_the_micro_patches(first, tmp_path):
     out = tmp_path / "pairs"
     count = write_pairs(first, out)

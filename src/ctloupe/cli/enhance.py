@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_voxel_size
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_quantiles, as_voxel_size
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +56,10 @@ def enhance(
     invented: Annotated[
         Path | None,
         typer.Option(help="Where the map of what the prior invents goes, 0 to 1 (physics-flow)."),
+    ] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(help="With --samples of physics-flow: their quantiles beside the output, for instance 0.1,0.9."),
     ] = None,
     flat_field: Annotated[
         str, typer.Option(help="Take off the mesh that a network draws into flat images: on, off, or auto (flows).")
@@ -110,6 +114,7 @@ def enhance(
         steps=steps,
         uncertainty=uncertainty,
         invented=invented,
+        quantiles=as_quantiles(quantiles),
         flat_field=flat_field,
         consistent=consistent,
         consistent_with=consistent_with,

@@ -41,6 +41,11 @@ def as_voxel_size(text: str | None) -> tuple[float, float, float] | None:
     return z, y, x
 
 
+def as_quantiles(text: str | None) -> tuple[float, ...]:
+    """Read ``--quantiles Q,Q,...``."""
+    return () if text is None else numbers(text, "--quantiles", text.count(",") + 1, "0.1,0.9")
+
+
 def as_bytes(text: str | None, option: str) -> int | None:
     """Read an amount of memory such as ``2GB`` or ``500 MB``.
 

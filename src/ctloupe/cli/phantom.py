@@ -44,6 +44,13 @@ def phantom(
         float | None,
         typer.Option("--noise", help="Noise of the clinical scanner in HU; default: usual for the anatomy."),
     ] = None,
+    scanner: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the clinical scanner differs by from the usual ones: ringing, wide-body or streaks, motion or "
+            "double-edge; may be repeated."
+        ),
+    ] = None,
     from_micro: Annotated[
         Path | None,
         typer.Option(help="A real µCT instead of an anatomy: it is the truth, and a scanner drawn by --seed scans it."),
@@ -66,6 +73,7 @@ def phantom(
     Example: ctloupe phantom --kind lung --size 64 512 512 --seed 7 --out phantom
     Example: ctloupe phantom --kind lung-b --seed 7 --set holes=6 --out second
     Example: ctloupe phantom --kind temporal-bone --size 64 512 512 --seed 7 --kernel sharp --out ear
+    Example: ctloupe phantom --kind lung --seed 7 --scanner ringing --scanner streaks --out other
     Example: ctloupe phantom --from-micro specimen.nii.gz --seed 3 --scale 8 --out pair
     """
     import json
@@ -73,7 +81,8 @@ def phantom(
     from ctloupe.cli.progress import say
 
     if from_micro is not None:
-        if overrides or nodule or cylinder or noise_hu is not None or kernel != "standard" or kind != DEFAULT:
+        own = (overrides, nodule, cylinder, noise_hu is not None, kernel != "standard", scanner, kind != DEFAULT)
+        if any(own):
             raise OptionError("--from-micro takes a µCT and draws the scanner: leave the options of an anatomy out")
         from ctloupe.phantom.paired_micro import PairedMicroRequest, pair_micro
 
@@ -97,9 +106,11 @@ def phantom(
     if kind not in names():
         raise OptionError(f"--kind {kind}: expected one of {', '.join(names())}")
     usual = get(kind).usual
-    own = assigned(overrides or [], "nodule=true") | ({"nodule": True} if nodule else {})
+    options = assigned(overrides or [], "nodule=true") | ({"nodule": True} if nodule else {})
     amount = usual.noise_hu if noise_hu is None else noise_hu
-    config = replace(usual, options=own, cylinder=cylinder, kernel=kernel, noise_hu=amount)
+    config = replace(
+        usual, options=options, cylinder=cylinder, kernel=kernel, noise_hu=amount, scanner=tuple(scanner or ())
+    )
     case = make_phantom(kind, size, seed, config)
     case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")

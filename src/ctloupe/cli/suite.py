@@ -17,7 +17,12 @@ def register(app: typer.Typer) -> None:
 
 
 def suite(
-    name: Annotated[str, typer.Argument(metavar="SUITE", help="lung-v1, lung-b-v1, smoke-v1, or a YAML file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUITE", help="lung-v1, lung-b-v1, lung-thin-v1, lung-scanners-v1, smoke-v1, or a YAML file."
+        ),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for results, leaderboards and report.html.")],
     model: Annotated[
         list[str] | None, typer.Option(help="Model package, or NAME=package; several of one name are seeds.")

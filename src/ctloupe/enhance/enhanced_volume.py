@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.enhance.model import LoadedModel
-from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.options import EnhanceOptions, quantile_name
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.foundation.errors import FileError
@@ -54,6 +54,9 @@ def described_beside(model: LoadedModel, options: EnhanceOptions, scan: Volume) 
         "deviation": result.with_data(empty, f"{spread}. {RESEARCH_NOTICE}"),
         "invented": result.with_data(empty, f"{share}. {RESEARCH_NOTICE}", units="raw"),
     }
+    for one in options.quantiles:
+        line = f"quantile {one:g} of {options.samples} {passes}. {RESEARCH_NOTICE}"
+        found[quantile_name(one)] = result.with_data(empty, line)
     return {name: found[name] for name in options.beside}
 
 

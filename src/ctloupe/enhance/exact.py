@@ -19,7 +19,7 @@ from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
 from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
-from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.options import EnhanceOptions, is_of_values
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
 from ctloupe.enhance.tiling import Tiling
@@ -123,7 +123,6 @@ class ExactSliceEnhancer:
         fine = (shape[0] * self.scale, shape[1] * self.scale)
         everywhere = mask is None or bool(mask.all())
         mask = np.ones(scan.shape, bool) if mask is None else mask
-        beside = {name: torch.zeros(fine) for name in self.options.beside}
         blend = (
             None if everywhere else Blend(mask, self.spacing, self.options.blend, outside=self.options.blend_outside)
         )
@@ -132,6 +131,7 @@ class ExactSliceEnhancer:
             tiles = self.network.tiles(shape, self._tile, wanted)
             # Begun anew on every try: a tile blended twice would be too much of the network's.
             plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
+            beside = {name: plane.clone() if is_of_values(name) else torch.zeros(fine) for name in self.options.beside}
             try:
                 self._fill(plane, beside, seen, blend, tiles, index)
                 break
@@ -161,7 +161,9 @@ class ExactSliceEnhancer:
             weight = None if blend is None else blend.weight(tile, s)
             plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
             for name, made in maps.items():
-                beside[name][place] = made if weight is None else made * weight
+                if weight is not None:
+                    made = torch.lerp(beside[name][place], made, weight) if is_of_values(name) else made * weight
+                beside[name][place] = made
 
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
         """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""

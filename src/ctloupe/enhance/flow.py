@@ -16,8 +16,8 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.tiles import Range
 from ctloupe.enhance.noise_of_place import noise_of_place
-from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.samples import RunningMoments
+from ctloupe.enhance.options import EnhanceOptions, quantile_name
+from ctloupe.enhance.samples import KeptSamples, RunningMoments
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import share_left_open
@@ -78,6 +78,9 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
     def footprint(self, shape: tuple[int, int]) -> float:
         """Bytes of features in work for a slice of `shape` on the scan's grid."""
         planes = 3.0 * 4 * shape[0] * shape[1] * self.scale**2
+        if self.options.quantiles:
+            # The samples themselves, once as they are made and once in whole HU.
+            planes += 6.0 * self.options.samples * shape[0] * shape[1] * self.scale**2
         height, width = self.tile or shape
         # A step computes the coarse part of its tiles with them, and what overlaps anew.
         wider = (height + 2 * self._reach.halo) * (width + 2 * self._reach.halo) / (height * width)
@@ -88,20 +91,25 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         samples, wants_sample = self.options.samples, self.options.output == "sample"
         wanted = self._wanted(tiles, image.shape[-2:]) if samples or wants_sample else []
         chosen = self._sample(image, wanted, index, 0) if wants_sample else None
-        moments = self._moments(image, wanted, index, chosen) if samples else None
+        moments, kept = self._drawn(image, wanted, index, chosen) if samples else (None, None)
         if chosen is not None and not self._learnt:
             for tile in tiles:
-                yield tile, self._cut(chosen, tile), self._maps(None, moments, image, tile)
+                yield tile, self._cut(chosen, tile), self._maps(None, moments, kept, image, tile)
             return
         for tile, out in self._passes(image, tiles):
             values = self._in_hu(out, image, tile) if chosen is None else self._cut(chosen, tile)
-            yield tile, values, self._maps(out, moments, image, tile)
+            yield tile, values, self._maps(out, moments, kept, image, tile)
 
-    def _maps(self, out: Tensor | None, moments: RunningMoments | None, image: Tensor, tile: Tile) -> dict[str, Tensor]:
+    def _maps(
+        self, out: Tensor | None, moments: RunningMoments | None, kept: KeptSamples | None, image: Tensor, tile: Tile
+    ) -> dict[str, Tensor]:
         """Maps of a tile, from what the network gave for it and from the samples."""
         maps: dict[str, Tensor] = {}
         if moments is not None:
             maps["deviation"] = self._cut(moments.deviation, tile)
+        if kept is not None:
+            place = self._place(tile)
+            maps |= {quantile_name(one): kept.quantile(one, place) for one in self.options.quantiles}
         log_deviation = out[1].float().cpu() if out is not None and self._learnt else None
         if log_deviation is not None and self.options.uncertainty:
             maps["deviation"] = log_deviation.exp() * ((self.window.high - self.window.low) / 2)
@@ -109,17 +117,26 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             maps["invented"] = share_left_open(log_deviation, self._bicubic(image, tile), self._prior)
         return maps
 
-    def _moments(self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None) -> RunningMoments:
-        """Mean and spread over the samples."""
-        moments = RunningMoments()
+    def _drawn(
+        self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None
+    ) -> tuple[RunningMoments, KeptSamples | None]:
+        """Mean and spread over the samples, and the samples where quantiles are asked for."""
+        moments, images = RunningMoments(), []
         for sample in range(self.options.samples):
             known = first if sample == 0 else None
-            moments.add(self._sample(image, wanted, index, sample) if known is None else known)
-        return moments
+            made = self._sample(image, wanted, index, sample) if known is None else known
+            moments.add(made)
+            if self.options.quantiles:
+                images.append(made)
+        return moments, KeptSamples(images) if images else None
 
     def _cut(self, plane: Tensor, tile: Tile) -> Tensor:
+        return plane[self._place(tile)]
+
+    def _place(self, tile: Tile) -> tuple[slice, slice]:
+        """Rows and columns of a tile on the fine grid."""
         s = self.scale
-        return plane[tile.y[0] * s : tile.y[1] * s, tile.x[0] * s : tile.x[1] * s]
+        return slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
 
     def _sample(self, image: Tensor, wanted: list[list[Tile]], index: int, sample: int) -> Tensor:
         """One sample in HU where the tiles `wanted` of the last step are; elsewhere the result means nothing."""

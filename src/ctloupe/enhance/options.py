@@ -28,11 +28,19 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "consistent_with": get_args(ConsistentWith),
 }
 
-BESIDE: Final = ("deviation", "invented")
-"""Every map that may be made beside the values."""
 SMALLEST_TILE: Final = 8
 STEPS: Final = 4
 """Steps in which a flow draws a sample, unless something else is asked for."""
+
+
+def is_of_values(name: str) -> bool:
+    """Whether a map holds values in HU, which outside of the mask are those of the interpolation, not 0."""
+    return name.startswith("quantile-")
+
+
+def quantile_name(probability: float) -> str:
+    """Return the name of the map of a quantile."""
+    return f"quantile-{probability:g}"
 
 
 class EnhanceOptions(BaseModel):
@@ -48,6 +56,8 @@ class EnhanceOptions(BaseModel):
     samples
         Number of passes with different dropout masks that are averaged; 0: one pass without dropout. Of a flow: number
         of samples whose standard deviation is found.
+    quantiles
+        Probabilities, between 0 and 1, for which the quantile of a flow's samples is found in every voxel.
     uncertainty, invented
         Whether a flow gives, in the run that makes its mean, the standard deviation that it has learnt of the errors of
         that mean (with `samples` it is that of the samples), and the share of the prior's own that the scan leaves
@@ -96,6 +106,7 @@ class EnhanceOptions(BaseModel):
     stitch: Stitch = "calibrated"
     seed: int = 0
     samples: int = 0
+    quantiles: tuple[float, ...] = ()
     uncertainty: bool = False
     invented: bool = False
     output: Output = "mean"
@@ -123,6 +134,13 @@ class EnhanceOptions(BaseModel):
     def _possible(self) -> Self:
         if self.samples < 0:
             raise OptionError(f"`samples` {self.samples}: expected the number of passes, or 0")
+        if any(not 0 < one < 1 for one in self.quantiles) or len(set(self.quantiles)) < len(self.quantiles):
+            told = ", ".join(f"{one:g}" for one in self.quantiles)
+            raise OptionError(f"`quantiles` {told}: expected different probabilities between 0 and 1")
+        if self.quantiles and self.samples < 2:
+            raise OptionError("`quantiles` are those of `samples`; ask for at least 2 of these")
+        if self.quantiles and self.consistent:
+            raise OptionError("`quantiles` are of samples that `consistent` does not correct; leave one of them out")
         if self.steps < 1:
             raise OptionError(f"`steps` {self.steps}: expected at least one")
         if (self.uncertainty or self.invented) and self.stitch != "calibrated":
@@ -164,7 +182,7 @@ class EnhanceOptions(BaseModel):
     def beside(self) -> tuple[str, ...]:
         """Names of the maps that are made beside the values."""
         asked = {"deviation": bool(self.samples) or self.uncertainty, "invented": self.invented}
-        return tuple(name for name in BESIDE if asked[name])
+        return (*(name for name, wanted in asked.items() if wanted), *map(quantile_name, self.quantiles))
 
     @property
     def consistent_with_scanner(self) -> bool:

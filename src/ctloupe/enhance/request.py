@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
-from ctloupe.enhance.options import STEPS, EnhanceOptions
+from ctloupe.enhance.options import STEPS, EnhanceOptions, quantile_name
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
@@ -51,6 +51,8 @@ class EnhanceRequest:
     uncertainty
         Path of the standard deviation: of `samples` where there are any (None: the output's name with
         ``-uncertainty``), else the one that the network has learnt of the errors of its mean.
+    quantiles
+        Probabilities whose quantiles of the samples are written beside the output, under its name with ``-quantile-Q``.
     invented
         Path of the map of how much of the prior's spread the scan leaves open; None: it is not made.
     resume, slab, scheduler, overwrite
@@ -81,6 +83,7 @@ class EnhanceRequest:
     steps: int = STEPS
     uncertainty: Path | None = None
     invented: Path | None = None
+    quantiles: tuple[float, ...] = ()
     flat_field: str = "auto"
     consistent: bool = False
     consistent_with: str = "blocks"
@@ -163,16 +166,25 @@ def _check(request: EnhanceRequest) -> None:
 
 def _require_writable(request: EnhanceRequest) -> None:
     """Refuse now what could not be written in the end."""
-    for path in (request.out, _uncertainty(request, request.out), request.invented):
+    quantiles = _quantiles(request, request.out).values()
+    for path in (request.out, _uncertainty(request, request.out), request.invented, *quantiles):
         if path is not None and not request.resume:
             require_writable(path, request.overwrite)
 
 
 def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
     """Where a standard deviation goes; None where none was asked for."""
+    return request.uncertainty or (_beside(out, "uncertainty") if request.samples else None)
+
+
+def _quantiles(request: EnhanceRequest, out: Path) -> dict[float, Path]:
+    """Where quantiles go."""
+    return {one: _beside(out, quantile_name(one)) for one in request.quantiles}
+
+
+def _beside(out: Path, name: str) -> Path:
     suffix = full_suffix(out)
-    beside = out.with_name(f"{out.name.removesuffix(suffix)}-uncertainty{suffix}")
-    return request.uncertainty or (beside if request.samples else None)
+    return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{suffix}")
 
 
 def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
@@ -215,6 +227,7 @@ class _Enhancement:
         scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
         region = parse_region(scan.shape, request.slices, request.roi)
         mask = self._mask(scan)
+        quantiles = _quantiles(request, out)
         self.progress.start("enhancing", region[0].stop - region[0].start)
         try:
             summary = self.resolver.enhance_to(
@@ -226,6 +239,7 @@ class _Enhancement:
                 request.overwrite,
                 uncertainty,
                 request.invented,
+                quantiles=quantiles,
                 resume=request.resume,
                 slab=request.slab,
                 scheduler=request.scheduler,
@@ -237,7 +251,8 @@ class _Enhancement:
         for line in summary.lines():
             self.say(line)
         if not summary.found_finished:
-            self.say("wrote " + " and ".join(str(one) for one in (out, uncertainty, request.invented) if one))
+            made = (out, uncertainty, request.invented, *quantiles.values())
+            self.say("wrote " + " and ".join(str(one) for one in made if one))
 
     def _mask(self, scan: Volume) -> Mask | None:
         """Where the scan is enhanced; None: everywhere."""

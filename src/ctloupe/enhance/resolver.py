@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from ctloupe.enhance.enhanced_volume import lazily
 from ctloupe.enhance.job import SLAB, Job
 from ctloupe.enhance.model import LoadedModel, loaded_model
-from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.options import EnhanceOptions, quantile_name
 from ctloupe.enhance.preparation import prepared, unlikeness_of
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
@@ -59,6 +59,8 @@ class SuperResolver:
             )
         if self.options.samples and is_flow and self.options.stitch != "calibrated":
             raise OptionError("`samples` of a flow belong to `stitch` calibrated")
+        if self.options.quantiles and not is_flow:
+            raise OptionError(f"`quantiles`: {self.name} gives a mean and a deviation only; train physics-flow")
         asked = [name for name in ("uncertainty", "invented") if getattr(self.options, name)]
         if asked and not (isinstance(network, FlowEnhancer) and network.head is not None):
             raise OptionError(
@@ -184,6 +186,7 @@ class SuperResolver:
         uncertainty: Path | str | None = None,
         invented: Path | str | None = None,
         *,
+        quantiles: Mapping[float, Path | str] | None = None,
         resume: bool = False,
         slab: int = SLAB,
         scheduler: str | None = None,
@@ -208,6 +211,8 @@ class SuperResolver:
             format.
         invented
             Third output where the options ask for `invented`: share of the prior's spread that the scan leaves open.
+        quantiles
+            Outputs, by probability, where the options ask for `quantiles`: the quantile of the samples in HU.
         resume
             Continue what was interrupted; start when nothing was.
         slab
@@ -230,6 +235,7 @@ class SuperResolver:
             If inputs, outputs or options do not fit, or the disk is too small.
         """
         paths = {"values": path, "deviation": uncertainty, "invented": invented}
+        paths |= {quantile_name(one): output for one, output in (quantiles or {}).items()}
         job = Job(
             self.model,
             self.options,

@@ -44,6 +44,23 @@ class RunningMoments:
         return (self._squares / self.count).sqrt()
 
 
+class KeptSamples:
+    """Images of which quantiles are asked for, each rounded to whole HU.
+
+    Parameters
+    ----------
+    images
+        Images in HU, of one shape.
+    """
+
+    def __init__(self, images: list[Tensor]) -> None:
+        self._images = torch.stack([image.round().to(torch.int16) for image in images])
+
+    def quantile(self, probability: float, place: tuple[slice, slice]) -> Tensor:
+        """Return the quantile of each voxel of a part, interpolated between the two nearest images."""
+        return torch.quantile(self._images[:, *place].float(), probability, 0)
+
+
 def sampled(network: Callable[[Tensor], Tensor], image: Tensor, samples: int, seed: int) -> RunningMoments:
     """Run a stochastic `network` on `image` so many times.
 

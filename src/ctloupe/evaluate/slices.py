@@ -40,6 +40,8 @@ class Setting:
         Number of slices of the scan, compared or not.
     spacing : (y, x) mm
         Pixels of the fine grid.
+    slice_spacing
+        Distance in mm from slice to slice; NaN where nobody said.
     known
         What is known besides the images.
     mask : bool on the grid of the scan
@@ -75,6 +77,7 @@ class Setting:
     anatomy: Anatomy | None = None
     unpaired: Unpaired | None = None
     scanner: CaseScanner | None = None
+    slice_spacing: float = float("nan")
 
     @property
     def rules(self) -> tuple[StructureRule, ...]:
@@ -117,6 +120,7 @@ class Setting:
             box=box,
             voxels=int(where.sum()) * scale**2,
             volume_cm3=volume,
+            slice_spacing=fine.spacing[0],
             **more,
         )
 

@@ -13,13 +13,15 @@ from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.clipped_adamw import ClippedAdamW
+from ctloupe.methods.smooth_tissue import SmoothTissue
 from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import DeviationHead, coverage_loss, spread_by_value
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.networks.neighbours import slice_alone
-from ctloupe.scanner.estimate import AnatomySpectra, estimate_scanner
+from ctloupe.scanner.anatomy import AnatomySpectra
+from ctloupe.scanner.estimate import estimate_scanner
 from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 from ctloupe.scanner.thin_plane import thin_plane_power
 
@@ -52,6 +54,8 @@ class PhysicsFlowConfig(MethodConfig):
     """Share of the scanners that are drawn around the one estimated from the clinical patches."""
     intensity_jitter: float = Field(0.02, ge=0, lt=1)
     """Standard deviation of random gain (relative) and offset around the estimate."""
+    smooth_tissue: float = Field(0.1, ge=0, le=1)
+    """Share of the µCT patches into which large smooth structures are laid."""
     spread: float = Field(0.5, gt=0)
     """Standard deviation of the noise that a sample begins with, in units of [−1, 1]."""
     mean_fraction: float = Field(0.25, gt=0, lt=1)
@@ -172,7 +176,7 @@ class PhysicsFlow(Method):
         found = estimate_scanner(sample.clinical[:, 0].cpu().numpy(), fine, scale, spectra)
         self.estimate.copy_(torch.tensor([getattr(found, name) for name in _ESTIMATED]))
         self.average.scanner.copy_(self.estimate[: len(SCANNER_NUMBERS)])
-        self.average.anatomy.copy_(torch.from_numpy(spectra.power))
+        self.average.set_spectra(spectra)
         if self.head is not None:
             with torch.random.fork_rng():
                 torch.manual_seed(0)
@@ -255,6 +259,10 @@ class PhysicsFlow(Method):
         """
         high, thick, beside = in_clinical_intensities(batch, self.config.intensity_jitter, self.clinical_intensities)
         count, scale = len(high), self.config.scale
+        if self.config.smooth_tissue:
+            tissue = SmoothTissue.draw(high, self.config.smooth_tissue)
+            high, thick = tissue.laid_into(high), tissue.laid_into(thick)
+            beside = None if beside is None else tissue.laid_into(beside)
         if contrast_range > 1:
             contrast = contrast_range ** (2 * torch.rand(count, 1, 1, 1, device=high.device) - 1)
             middle = high.mean((1, 2, 3), keepdim=True)

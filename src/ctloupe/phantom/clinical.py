@@ -1,18 +1,19 @@
 """A phantom in a clinical CT, in Hounsfield units.
 
 The scan is that of the scanner room: a slice profile, a Gaussian point spread, averaging over coarse voxels, and noise
-with the ramp-shaped power spectrum of filtered backprojection.
+with the ramp-shaped power spectrum of filtered backprojection; or that of a scanner of another family.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ctloupe.foundation.errors import OptionError
-from ctloupe.scanner.noise import exact_noise
-from ctloupe.scanner.operator import ScannerOperator
+from ctloupe.phantom.config import require_possible
+from ctloupe.scanner.other_scanner import OtherScanner, combined, with_parts
 from ctloupe.scanner.point_spread import FWHM_PER_SIGMA
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.volume import Volume
@@ -26,6 +27,7 @@ def clinical_scan(
     fwhm_mm: float | None = None,
     noise_hu: float = 20.0,
     kernel: str = "standard",
+    parts: Sequence[str] = (),
     seed: int = 0,
 ) -> Volume:
     """Scan a fine volume with a clinical CT.
@@ -45,6 +47,8 @@ def clinical_scan(
         Standard deviation of the noise.
     kernel
         One of `ctloupe.scanner.scanner.KERNELS`.
+    parts
+        What the scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`.
     seed
         Seed of the noise.
 
@@ -56,8 +60,9 @@ def clinical_scan(
     Raises
     ------
     OptionError
-        If a size is not divisible, naming the nearest ones that are, or there is no such kernel.
+        If a size is not divisible, naming the nearest ones that are, or there is no such kernel or part of a scanner.
     """
+    require_possible(parts, kernel, fwhm_mm)
     factors = (slices, scale, scale)
     z, y, x = (value * factor for value, factor in zip(truth.spacing, factors, strict=True))
     scanner = Scanner.with_kernel(kernel, (z, y, x), noise_hu)
@@ -69,11 +74,15 @@ def clinical_scan(
     if fwhm_mm is not None:
         scanner = replace(scanner, blur=fwhm_mm / FWHM_PER_SIGMA)
     made = f"{kernel} kernel, point spread {scanner.fwhm:.3g} mm, noise {noise_hu:g} HU, seed {seed}"
-    done = f"simulated clinical CT: {made}"
-    return scanned(truth, scanner, seed, done)
+    if not parts:
+        return scanned(truth, scanner, seed, f"simulated clinical CT: {made}")
+    other = with_parts(scanner, parts)
+    if other.ringing is not None:
+        made = f"noise {noise_hu:g} HU, seed {seed}"
+    return scanned(truth, other, seed, f"simulated clinical CT of another family: {combined(parts).meaning}; {made}")
 
 
-def scanned(truth: Volume, scanner: Scanner, seed: int, done: str) -> Volume:
+def scanned(truth: Volume, scanner: Scanner | OtherScanner, seed: int, done: str) -> Volume:
     """Scan a fine volume in HU with a scanner whose voxels are whole multiples of the fine ones.
 
     Parameters
@@ -97,11 +106,11 @@ def scanned(truth: Volume, scanner: Scanner, seed: int, done: str) -> Volume:
     GeometryError
         If the voxels of the scanner are not whole multiples.
     """
-    operator = ScannerOperator(scanner, truth.spacing)
-    image = operator.forward(truth.data)
-    if scanner.noise > 0:
-        image += exact_noise(image.shape, scanner.noise, scanner.spectrum, np.random.default_rng((seed, 1)))
-    z, y, x = ((factor - 1) / 2 for factor in operator.factors)
+    whole = OtherScanner(scanner) if isinstance(scanner, Scanner) else scanner
+    image = whole.seen(truth.data, truth.spacing)
+    if whole.usual.noise > 0:
+        image += whole.noise(image, np.random.default_rng((seed, 1)))
+    z, y, x = ((fine / coarse - 1) / 2 for fine, coarse in zip(truth.shape, image.shape, strict=True))
     origin = truth.physical((z, y, x))
     limits = np.iinfo(np.int16)
     return truth.with_data(

@@ -110,6 +110,7 @@ def make_phantom(
         fwhm_mm=config.fwhm_mm,
         noise_hu=config.noise_hu,
         kernel=config.kernel,
+        parts=config.scanner,
         seed=seed,
     )
     micro = micro_scan(truth, made.labels, kind.micro, cylinder=config.cylinder, seed=seed)
@@ -127,8 +128,11 @@ def _require_whole_voxels(size: tuple[int, int, int], config: PhantomConfig) -> 
 
 
 def _plain(config: PhantomConfig) -> dict[str, Any]:
-    """The configuration as plain data, the anatomy's own options among the others."""
+    """The configuration as plain data, the anatomy's own options among the others.
+
+    A scanner of the usual family is not named, so that records are those of versions that knew no other.
+    """
     found: dict[str, Any] = {}
     for name, value in asdict(config).items():
         found |= value if name == "options" else {name: value}
-    return found
+    return found if config.scanner else {name: value for name, value in found.items() if name != "scanner"}

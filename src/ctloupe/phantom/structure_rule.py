@@ -28,6 +28,8 @@ class StructureRule:
     counted
         Smallest equivalent diameter in mm of a labelled region that counts: a little larger than `least`, since
         thresholds move borders.
+    tree
+        Whether it is a tree of tubes, which can be followed through the slices.
     """
 
     name: str
@@ -37,6 +39,7 @@ class StructureRule:
     opening: float
     least: float
     counted: float
+    tree: bool = False
 
     def in_words(self) -> str:
         """The rule in one sentence."""

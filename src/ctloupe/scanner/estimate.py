@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.scanner.anatomy import BLURS, AnatomySpectra, Images, seen_without_noise
 from ctloupe.scanner.estimate_noise import SHAPES
 from ctloupe.scanner.noise import (
     NoiseSpectrum,
@@ -23,15 +23,9 @@ from ctloupe.scanner.noise import (
     radial_spectrum,
     smooth_variance,
 )
-from ctloupe.scanner.point_spread import gaussian_taps, spread
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.scanner.voxel import block_mean
 from ctloupe.volume.geometry import Triple
-
-Images = NDArray[np.float32]
-
-BLURS: Final = np.linspace(0.0, 1.2, 25)
-"""Blurs that are tried, in clinical voxels."""
 
 DISAGREEMENT: Final = 0.25
 """Difference of two estimates of a blur, in clinical voxels, that is warned of: a little more than their errors."""
@@ -41,6 +35,13 @@ LARGEST_MISFIT: Final = 0.35
 
 _QUANTILES: Final = np.linspace(0.01, 0.99, 99)
 _ROUNDS: Final = 4
+
+_LEAST_NOISE: Final = 0.1
+_MOST_NOISE: Final = 2.0
+"""High-passed variance of noise over that of the smoothest blocks, at least and at most. In pure noise it is 1.5; there
+is a least one since patients with smoother tissue than the specimens would otherwise seem to be without noise."""
+
+_HALVINGS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -98,24 +99,6 @@ class ScannerEstimate:
 
 
 @dataclass(frozen=True)
-class AnatomySpectra:
-    """Power spectra of µCT as a scanner with each of the blurs that are tried, and without noise, would see it.
-
-    Attributes
-    ----------
-    power : (b, p // 2 - 1)
-        A row for each of `BLURS`; see `radial_spectrum`.
-    """
-
-    power: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, micro: Images, scale: int) -> AnatomySpectra:
-        """Find them from µCT patches ``(m, s·p, s·p)``, averaged over the thickness of a clinical slice."""
-        return cls(np.stack([radial_spectrum(seen_without_noise(micro, blur, scale))[0] for blur in BLURS]))
-
-
-@dataclass(frozen=True)
 class BlurAndNoise:
     """What can be told of a scanner without the intensities of the µCT; see `ScannerEstimate` for the units.
 
@@ -152,13 +135,13 @@ def estimate_blur_and_noise(clinical: Images, anatomy: AnatomySpectra) -> BlurAn
     """
     if float(clinical.std()) < 1e-6:
         raise ValueError("patches without contrast say nothing about the scanner")
-    measured, frequency = radial_spectrum(clinical)
-    if len(frequency) != anatomy.power.shape[1]:
+    measured, _ = radial_spectrum(clinical)
+    if len(measured) != anatomy.power.shape[1]:
         raise ValueError(
             f"patches of {clinical.shape[-1]} pixels do not go with spectra of {2 * (anatomy.power.shape[1] + 1)}"
         )
-    misfit, index, variance, shape = _fit(measured, frequency, list(anatomy.power), smooth_variance(clinical))
-    return BlurAndNoise(float(BLURS[index]), float(np.sqrt(variance)), shape, misfit)
+    size, smooth = clinical.shape[-1], smooth_variance(clinical)
+    return min((_fit(shape, measured, size, anatomy, smooth) for shape in SHAPES), key=lambda found: found.misfit)
 
 
 def estimate_scanner(
@@ -166,10 +149,11 @@ def estimate_scanner(
 ) -> ScannerEstimate:
     """Estimate blur, noise and intensity relation by matching spectra and distributions.
 
-    The level of the noise is the spread of the smoothest clinical regions. Blur and shape of the noise spectrum are
-    those for which the spectrum of the reduced µCT, at whatever overall power, plus that of the noise is nearest to the
-    clinical one. The intensity relation is the line that then takes the quantiles of blurred, averaged and noisy µCT to
-    those of the clinical patches. Specimens and patients are different people: all of it is as good as they are alike.
+    The level of the noise is that with which the smoothest regions of the reduced µCT have the spread of the smoothest
+    clinical ones. Blur and shape of the noise spectrum are those for which the spectrum of the reduced µCT, at whatever
+    overall power, plus that of the noise is nearest to the clinical one. The intensity relation is the line that then
+    takes the quantiles of blurred, averaged and noisy µCT to those of the clinical patches. Specimens and patients are
+    different people: all of it is as good as they are alike.
 
     Parameters
     ----------
@@ -199,46 +183,44 @@ def estimate_scanner(
     return ScannerEstimate(found.blur, found.noise, shape.rise, shape.roll_off, gain, offset, found.misfit)
 
 
-def seen_without_noise(micro: Images, blur: float, scale: int) -> Images:
-    """Blur by a point spread in clinical voxels and average over voxels, ``(m, s·p, s·p)`` to ``(m, p, p)``.
-
-    Along either axis it is one product with a matrix, which is many times faster than to convolve.
-    """
-    rows, columns = (_blurring(length, blur, scale) for length in micro.shape[1:])
-    return np.asarray(rows @ micro @ columns.T)
-
-
-def _blurring(length: int, blur: float, scale: int) -> Images:
-    """Matrix ``(length / s, length)`` of the point spread, with the outermost pixels going on, and the mean."""
-    points = np.eye(length, dtype=np.float32)[None]
-    blurred = spread(points, gaussian_taps(blur * scale), 1) if blur else points
-    return np.asarray(blurred[0].reshape(length // scale, scale, length).mean(1))
-
-
 def _fit(
-    measured: NDArray[np.float64],
-    frequency: NDArray[np.float64],
-    anatomy: list[NDArray[np.float64]],
-    smooth: float,
-) -> tuple[float, int, float, NoiseSpectrum]:
-    """Blur and noise of the smallest misfit: (misfit, index of the blur, noise variance, shape of its spectrum)."""
-    best = (np.inf, 0, 0.0, SHAPES[0])
-    size = round(frequency[-1] / frequency[0] * 2) * 2
+    shape: NoiseSpectrum, measured: NDArray[np.float64], size: int, anatomy: AnatomySpectra, smooth: float
+) -> BlurAndNoise:
+    """Blur and noise of the smallest misfit for one shape of the noise spectrum.
+
+    For every blur the variance of the noise is found by halving an interval: the more noise, the less power is left to
+    the anatomy, and the rougher its smoothest regions.
+    """
     grid = plane_frequency(size, size)
-    for shape in SHAPES:
-        everywhere = shape.power(grid)
-        # Power of noise of variance 1: white noise has power 1 at every frequency.
-        noise = shape.power(frequency) / everywhere.mean()
-        variance = smooth / high_passed_share(everywhere, grid)
-        left = (measured - variance * noise).clip(0) / measured
-        for index, spectrum in enumerate(anatomy):
-            (power,), _ = nnls((spectrum / measured)[:, None], left)
-            signal = power * spectrum
-            logs = np.log((signal + variance * noise) / measured)
-            misfit = float(np.sqrt((logs**2).mean()))
-            if misfit < best[0]:
-                best = (misfit, index, variance, shape)
-    return best
+    everywhere = shape.power(grid)
+    share = high_passed_share(everywhere, grid)
+    # Power of noise of variance 1: white noise has power 1 at every frequency.
+    noise = shape.power(np.arange(2, size // 2 + 1) / size) / everywhere.mean()
+    low, high = (np.full(len(BLURS), factor * smooth / share) for factor in (_LEAST_NOISE, _MOST_NOISE))
+    for _ in range(_HALVINGS):
+        variance = (low + high) / 2
+        rougher = anatomy.smooth_variance(_power(measured, variance, noise, anatomy), variance * share) > smooth
+        low, high = np.where(rougher, low, variance), np.where(rougher, variance, high)
+    power = _power(measured, variance, noise, anatomy)
+    modelled = power[:, None] * anatomy.power + variance[:, None] * noise
+    misfit = np.sqrt((np.log(modelled / measured) ** 2).mean(1))
+    best = int(np.argmin(misfit))
+    return BlurAndNoise(float(BLURS[best]), float(np.sqrt(variance[best])), shape, float(misfit[best]))
+
+
+def _power(
+    measured: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    anatomy: AnatomySpectra,
+) -> NDArray[np.float64]:
+    """Squared contrast, for every blur, that explains what noise of a variance leaves of the measured power.
+
+    Least squares of the relative errors; none of the powers is negative, so neither is their ratio.
+    """
+    left = (measured - variance[:, None] * noise).clip(0) / measured
+    relative = anatomy.power / measured
+    return np.asarray((left * relative).sum(1) / (relative**2).sum(1))
 
 
 def _noise(shape: tuple[int, ...], variance: float, spectrum: NoiseSpectrum) -> Images:

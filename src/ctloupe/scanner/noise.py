@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ _HIGH_PASS: Final = 1.5
 
 _SMOOTHEST: Final = 0.02
 """Share of the blocks of an image that count as smooth."""
+
+
+class PowerSpectrum(Protocol):
+    """Shape of a power spectrum of noise, as `NoiseSpectrum` and `ringing.Ringing` have one."""
+
+    def power(self, frequency: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:
+        """Return the power, up to a factor, at frequencies in cycles a voxel, those below `lowest` as at `lowest`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def coloured(white: NDArray[Any], amplitude: NDArray[Any]) -> NDArray[Any]:
 
 
 def exact_noise(
-    shape: tuple[int, int, int], deviation: float, spectrum: NoiseSpectrum, random: np.random.Generator
+    shape: tuple[int, int, int], deviation: float, spectrum: PowerSpectrum, random: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw noise whose own standard deviation, not only that of its distribution, is `deviation`, and whose mean is 0.
 
@@ -129,15 +137,52 @@ def rough_variance(images: NDArray[np.float32]) -> NDArray[np.float64]:
     -------
     array of shape (n, p // 8, p // 8)
     """
-    rough = images - gaussian_filter(images, (0, _HIGH_PASS, _HIGH_PASS), mode="nearest")
-    count, side = len(images), images.shape[-1] // BLOCK
-    blocks = rough[:, : side * BLOCK, : side * BLOCK].reshape(count, side, BLOCK, side, BLOCK)
-    return np.asarray(blocks.var((2, 4)))
+    return np.asarray(_rough_blocks(images).var((2, 4)))
 
 
 def smooth_variance(images: NDArray[np.float32]) -> float:
-    """Return the high-passed variance of the smoothest 2% of blocks: hardly anything but noise."""
-    return float(np.quantile(rough_variance(images), _SMOOTHEST))
+    """Return the high-passed variance of the smoothest 2% of blocks.
+
+    Blocks with a voxel at the lowest or highest value of all images are left out where as many others remain, since
+    noise is cut off there.
+    """
+    blocks = _in_blocks(images)
+    within = (blocks.min((2, 4)) > images.min()) & (blocks.max((2, 4)) < images.max())
+    variance = rough_variance(images)
+    return float(np.quantile(variance[within] if 2 * np.count_nonzero(within) >= within.size else variance, _SMOOTHEST))
+
+
+def smooth_variances(
+    images: NDArray[np.float32], noise: NDArray[np.float32], deviations: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return `smooth_variance` of images with each of several multiples of one noise.
+
+    Parameters
+    ----------
+    images, noise : (n, p, p)
+    deviations : (m,)
+        What the noise is multiplied by.
+
+    Returns
+    -------
+    array of shape (m,)
+    """
+    ours, theirs = _rough_blocks(images).astype(np.float64), _rough_blocks(noise).astype(np.float64)
+    ours -= ours.mean((2, 4), keepdims=True)
+    theirs -= theirs.mean((2, 4), keepdims=True)
+    alone, both, added = ((a * b).mean((2, 4)) for a, b in ((ours, ours), (ours, theirs), (theirs, theirs)))
+    return np.array([np.quantile(alone + 2 * d * both + d**2 * added, _SMOOTHEST) for d in deviations])
+
+
+def _rough_blocks(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the high-pass filter leaves, in blocks."""
+    return _in_blocks(images - gaussian_filter(images, (0, _HIGH_PASS, _HIGH_PASS), mode="nearest"))
+
+
+def _in_blocks(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Blocks of 8×8 voxels, ``(n, p // 8, 8, p // 8, 8)``."""
+    count, side = len(images), images.shape[-1] // BLOCK
+    return images[:, : side * BLOCK, : side * BLOCK].reshape(count, side, BLOCK, side, BLOCK)
 
 
 def high_passed_share(power: NDArray[np.float64], frequency: NDArray[np.float64]) -> float:

@@ -82,11 +82,19 @@ class ScannerOperator:
         array of shape (z, y, x) over `factors`
             float64 for float64, float32 for everything else.
         """
+        return self.in_plane(self.slices(fine))
+
+    def slices(self, fine: Any) -> NDArray[Any]:
+        """Average a fine image over the slice profile alone: ``(z, y, x)`` over the factor along z."""
         kind = np.float64 if fine.dtype == np.float64 else np.float32
-        image = averaged(fine, self.weights(fine.shape[0]), kind)
+        return averaged(fine, self.weights(fine.shape[0]), kind)
+
+    def in_plane(self, slices: NDArray[Any]) -> NDArray[Any]:
+        """Spread and average the slices of `slices` in their plane."""
+        image = slices
         for axis in (1, 2):
             image = spread(image, self.taps(axis), axis)
-        return block_mean(image, self.factors[1:], kind)
+        return block_mean(image, self.factors[1:], image.dtype)
 
     def adjoint(self, coarse: NDArray[Any]) -> NDArray[Any]:
         """Apply Aᵀ, so that ``⟨A x, y⟩ = ⟨x, Aᵀ y⟩``: each clinical voxel back to where it looked, ``(z, y, x)``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.scanner.estimate import BLURS, Images, seen_without_noise
+from ctloupe.scanner.anatomy import BLURS, Images, seen_without_noise
 from ctloupe.scanner.tile_power import TilePower
 
 

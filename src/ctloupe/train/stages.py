@@ -113,6 +113,8 @@ def _source(run: Path, stages: tuple[str, ...], done: tuple[str, ...]) -> Path:
 def start_with(method: Method, folder: Path, stages: tuple[str, ...]) -> None:
     """Give `method` the networks that `stages` train, as they are in the newest checkpoint in `folder`.
 
+    A network that a method of one stage did not have when it was trained begins anew.
+
     Raises
     ------
     OptionError
@@ -124,7 +126,9 @@ def start_with(method: Method, folder: Path, stages: tuple[str, ...]) -> None:
     for stage in stages:
         method.enter(stage)
         for module in method.trainables().values():
-            _load(module, names[id(module)] + ".", weights, newest)
+            prefix = names[id(module)] + "."
+            if len(method.stages) > 1 or any(name.startswith(prefix) for name in weights):
+                _load(module, prefix, weights, newest)
 
 
 def _load(module: nn.Module, prefix: str, weights: dict[str, object], source: Path) -> None:

@@ -15,17 +15,20 @@ from ctloupe.evaluate.metrics.decorrelation import DECORRELATION_RESOLUTION
 from ctloupe.evaluate.metrics.mesh import MESH
 from ctloupe.evaluate.metrics.questions import QUESTIONS
 from ctloupe.evaluate.metrics.texture import Texture, Unpaired
+from ctloupe.evaluate.metrics.trees import TREES
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.protocols.registry import PROTOCOLS, metrics_by_label
 from ctloupe.evaluate.slices import Reference, Setting
 from ctloupe.evaluate.suite.controls import misplaced_texture
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.phantom.anatomies.lung import LungLabel
 from ctloupe.phantom.anatomies.registry import get, names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.scanner.noise import NoiseSpectrum
 from ctloupe.scanner.tile_power import expected_power
 from ctloupe.scanner.voxel import block_mean
+from ctloupe.volume.volume import Volume
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "evaluation.md"
 METRICS = metrics_by_label()
@@ -83,9 +86,33 @@ def measured(anatomy):
     return measuring.rows(), measuring.limits()
 
 
+def measured_trees():
+    """Metrics of trees of a perfect image and of bad ones, of a vessel and an airway in slices thin enough for them."""
+    z, y, x = np.indices((12, 40, 80)) * np.array([0.34, 0.17, 0.17])[:, None, None, None]
+    vessel, airway = (np.hypot(y - 3.4 - 0.3 * z, x - at) <= 0.8 for at in (3, 10))
+    labels = np.select([vessel, airway], [LungLabel.ARTERY, LungLabel.AIRWAY_LUMEN], LungLabel.PARENCHYMA)
+    real = np.select([vessel, airway], [40, -1000], -830).astype(np.float32)
+    beaded = real.copy()
+    beaded[4:6] = beaded[8:9] = -830
+    images = {
+        BASELINE: gaussian_filter(real, (0, SCALE / 2, SCALE / 2)),
+        "perfect": real,
+        "beaded": beaded,
+        "invented": np.where(vessel[:, :, ::-1], 40, np.where(airway[:, :, ::-1], -1000, real)).astype(np.float32),
+    }
+    truth = Volume(real, (0.34, 0.17, 0.17))
+    known = frozenset({"scan", "truth", "labels"})
+    setting = Setting.of((12, 40 // SCALE, 80 // SCALE), truth, None, known=known, anatomy=get("lung"))
+    measuring = Measuring(TREES, setting, images)
+    for at, plane in enumerate(real):
+        reference = Reference(setting, at, block_mean(plane, SCALE), plane, labels[at])
+        measuring.add(reference, ((image[at], 0.17) for image in images.values()))
+    return measuring.rows(), measuring.limits()
+
+
 @pytest.fixture(scope="module")
 def cases():
-    return [measured(anatomy) for anatomy in names()]
+    return [*(measured(anatomy) for anatomy in names()), measured_trees()]
 
 
 def of_case(cases, metric):

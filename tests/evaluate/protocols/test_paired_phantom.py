@@ -1,5 +1,6 @@
 """Paired phantom: every number, on which grid, and what is refused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,9 @@ def test_labels_add_structures_and_the_limit_that_the_truth_sets_by_the_same_rul
     assert found.limits["wall thickness error (mm)"] < 0.1 < found.rows["bicubic"]["wall thickness error (mm)"]
     assert found.rows["bicubic"]["edge width (mm)"] > 2 * found.limits["edge width (mm)"]
     assert set(found.facts["by size"]) == {"bicubic", "truth again", "truth"}
+    # Its slices of 0.625 mm are too thick for trees, and the record says so.
+    assert {"0.6", "0.4"} <= set(re.findall(r"apart, and (\S+) mm", " ".join(found.facts["trees"].values())))
+    assert "vessel breaks (/cm)" not in found.rows["bicubic"]
     foreign = compare_with_truth(scan, {"x": truth}, truth, labels=labels.with_data(labels.array() + np.uint8(200)))
     assert set(foreign.limits) == {"mesh (dB)", "consistency χ²"} and "by size" not in foreign.facts
     assert "rules" not in foreign.facts and "vessel Dice" not in foreign.rows["x"]

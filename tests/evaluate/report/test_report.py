@@ -177,6 +177,12 @@ def test_the_page_says_what_scanner_the_scan_was_compared_by_or_why_by_none(scan
     assert re.search(said, report.html())
 
 
+def test_the_page_says_why_trees_were_left_out():
+    report, facts = Report("A page"), {"trees": {"vessel": "the vessel tree was left out: slices are 5 mm apart"}}
+    add_result(report, PAIRED_PHANTOM.comparison({"bicubic": {"SSIM": 0.5}}, facts=facts))
+    assert "The vessel tree was left out: slices are 5 mm apart." in report.html()
+
+
 def test_one_sentence_says_which_questions_are_answered_better_and_which_worse():
     definitions = {
         "PSNR (dB)": "",

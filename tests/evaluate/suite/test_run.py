@@ -7,9 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from ctloupe.evaluate.comparison import load_comparison
+from ctloupe.evaluate.metrics.trees import SLICES_ACROSS
 from ctloupe.evaluate.suite.definition import PhantomSpec, load_suite
 from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.errors import FileError, ModelError, OptionError
+from ctloupe.phantom.anatomies.registry import get
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +55,28 @@ def test_the_suite_of_the_second_lung_family_asks_the_same_of_other_lungs():
             )
     seeds = [spec.seed for suite in (first, second) for spec in (*suite.cases, *suite.specimens.values())]
     assert len(set(seeds)) == len(seeds)
+
+
+def test_the_suite_of_thin_slices_shows_trees_at_the_doses_of_the_first():
+    suite, first = load_suite("lung-thin-v1"), load_suite("lung-v1")
+    kept = {spec.seed for name in ("lung-v1", "lung-b-v1", "lung-kernels-v1") for spec in load_suite(name).cases}
+    seeds = [spec.seed for spec in (*suite.cases, *suite.specimens.values())]
+    assert len(set(seeds)) == len(seeds) and not kept & set(seeds)
+    doses = {get(case.anatomy).usual.noise_hu if case.noise_hu is None else case.noise_hu for case in first.cases[:6]}
+    for case in suite.cases:
+        # Half as thick a slice gathers half as many quanta.
+        assert case.slices * 2 == suite.scale
+        assert any(case.noise_hu == pytest.approx(noise * 2**0.5, rel=0.01) for noise in doses)
+        spacing = case.slices * get(case.anatomy).usual.spacing
+        assert all(SLICES_ACROSS * spacing <= rule.counted for rule in get(case.anatomy).structures if rule.tree)
+
+
+def test_thin_slices_are_made_and_said_and_leave_other_records_as_they_were():
+    plain = {"anatomy": "lung", "seed": 4, "size": (8, 48, 48)}
+    thin = PhantomSpec(**plain, slices=2)
+    assert thin.make(4).clinical.shape == (4, 12, 12) and "slices of 2 fine ones" in thin.in_words()
+    assert PhantomSpec.model_validate(thin.model_dump(mode="json")) == thin
+    assert "slices" not in PhantomSpec(**plain).model_dump()
 
 
 def test_a_phantom_of_a_suite_is_decided_by_its_specification():

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.enhance.options import BESIDE
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab, Journal
@@ -26,6 +25,8 @@ from ctloupe.volume.volume import Volume
 
 AHEAD: Final = 2
 """Slabs that are read before they are needed, and slices that may wait to be written."""
+
+_SUFFIX: Final = ".ome.zarr"
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Stores:
     @classmethod
     def create(cls, folder: Path, described: Volume, levels: int, beside: dict[str, Volume]) -> Stores:
         """Make empty stores in `folder`, for the grids of (lazy) volumes."""
-        values = OmeZarrWriter.like(described, folder / "values.ome.zarr", np.int16, levels)
+        values = OmeZarrWriter.like(described, folder / f"values{_SUFFIX}", np.int16, levels)
         maps = {
-            name: OmeZarrWriter.like(one, folder / f"{name}.ome.zarr", np.float32, levels)
+            name: OmeZarrWriter.like(one, folder / f"{name}{_SUFFIX}", np.float32, levels)
             for name, one in beside.items()
         }
         return cls(values, maps)
@@ -48,9 +49,8 @@ class Stores:
     @classmethod
     def reopen(cls, folder: Path) -> Stores:
         """Open those that `create` made."""
-        made = {name: folder / f"{name}.ome.zarr" for name in BESIDE}
-        maps = {name: OmeZarrWriter.reopen(store) for name, store in made.items() if store.is_dir()}
-        return cls(OmeZarrWriter.reopen(folder / "values.ome.zarr"), maps)
+        made = {store.name.removesuffix(_SUFFIX): OmeZarrWriter.reopen(store) for store in folder.glob(f"*{_SUFFIX}")}
+        return cls(made.pop("values"), made)
 
     def write(self, z: int, made: EnhancedSlice) -> None:
         """Write slice `z` to the disk, through its caches."""
@@ -174,9 +174,9 @@ def place(journal: Journal, outputs: dict[str, Path], overwrite: bool) -> None:
     After a crash in between, what has its name already is left in place.
     """
     with explained(journal.output):
-        for name in (*BESIDE, "values"):
-            made = journal.folder / f"{name}.ome.zarr"
-            if name in outputs and made.is_dir():
+        for name in sorted(outputs, key=lambda name: name == "values"):
+            made = journal.folder / f"{name}{_SUFFIX}"
+            if made.is_dir():
                 for torn in made.rglob("*.partial"):
                     # Of a write that a kill interrupted; zarr gives a shard its name only when it is whole.
                     torn.unlink()

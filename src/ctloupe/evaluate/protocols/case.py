@@ -13,6 +13,7 @@ from ctloupe.evaluate.case_scanner import CaseScanner, scanner_of_case
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.base import Need
 from ctloupe.evaluate.metrics.texture import Unpaired
+from ctloupe.evaluate.metrics.trees import trees_in_words
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.slices import Flags, Reference, Setting
@@ -128,6 +129,8 @@ def _facts(setting: Setting, scan: Volume, measuring: Measuring) -> dict[str, An
         facts["slice by slice"] = slices
     if setting.rules:
         facts["rules"] = [rule.in_words() for rule in setting.rules]
+    if trees := trees_in_words(setting):
+        facts["trees"] = trees
     if sizes:
         facts["by size"] = sizes
     return facts

@@ -15,6 +15,7 @@ from ctloupe.evaluate.metrics.spectrum import SPECTRUM_DISTANCE
 from ctloupe.evaluate.metrics.structure import STRUCTURES
 from ctloupe.evaluate.metrics.texture import TEXTURE_OF_MICRO, Unpaired
 from ctloupe.evaluate.metrics.told import TOLD
+from ctloupe.evaluate.metrics.trees import TREES
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.case import compare_case
 from ctloupe.evaluate.slices import Flags
@@ -32,6 +33,7 @@ PAIRED_PHANTOM: Final = Protocol(
         *CONSISTENCY,
         CONSISTENCY_CHI2,
         *STRUCTURES,
+        *TREES,
         *WALLS,
         *TEXTURE_OF_MICRO,
         TOLD,

@@ -20,7 +20,7 @@ from ctloupe.evaluate.report.crops import Crop, ranked_crops
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, panel, signed_map
 from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report, number
-from ctloupe.evaluate.report.words import HOW_TO_READ, in_short, in_words, scanner_in_words
+from ctloupe.evaluate.report.words import HOW_TO_READ, in_short, in_words, scanner_in_words, trees_in_words
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.phantom.anatomies.registry import of_value
 from ctloupe.volume.volume import Volume
@@ -90,8 +90,9 @@ def add_result(report: Report, found: Comparison) -> None:
     report.text(HOW_TO_READ)
     report.section("Numbers")
     report.comparison(found)
-    if said := scanner_in_words(found):
-        report.text(said)
+    for said in (scanner_in_words(found), trees_in_words(found)):
+        if said:
+            report.text(said)
     if found.data:
         made = ", ".join(f"{role} {digest[:12]}" for role, digest in found.data.items())
         report.text(f"Digests of the data: {made}. Software: {found.software}.")

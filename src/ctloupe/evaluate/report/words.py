@@ -100,6 +100,12 @@ def scanner_in_words(comparison: Comparison) -> str | None:
     )
 
 
+def trees_in_words(comparison: Comparison) -> str | None:
+    """One sentence for each structure that is a tree: on what grid it was measured in three dimensions, or why not."""
+    said = comparison.facts.get("trees", {}).values()
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in said) or None
+
+
 def _begun(question: Question) -> str:
     """The question inside a sentence."""
     return question.text[0].lower() + question.text[1:]

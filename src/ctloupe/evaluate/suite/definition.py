@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ctloupe.foundation.definitions import load_definition
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import get
+from ctloupe.phantom.config import require_possible
 from ctloupe.phantom.phantom import PhantomCase, make_phantom
 
 
@@ -23,6 +33,11 @@ class PhantomSpec(BaseModel):
     size: tuple[int, int, int]
     kernel: str = "standard"
     noise_hu: float | None = Field(None, ge=0)
+    scanner: tuple[str, ...] = ()
+    """What the scanner differs by from the usual ones: names of `ctloupe.scanner.other_scanner.PARTS`."""
+
+    slices: int | None = Field(None, ge=1)
+    """Fine slices in a slice of the scan, where they are not as many as the fine voxels across it."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options that only the anatomy has, where they are not its defaults."""
 
@@ -56,11 +71,34 @@ class PhantomSpec(BaseModel):
             raise ValueError(str(error)) from error
         return own.model_dump(mode="json", exclude_defaults=True)
 
+    @model_validator(mode="after")
+    def _can_be_scanned(self) -> Self:
+        try:
+            require_possible(self.scanner, self.kernel, None)
+        except OptionError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing, so that records of earlier phantoms stay as they were."""
+        found: dict[str, Any] = plain(self)
+        usual = {"scanner": (), "slices": None}
+        return {key: value for key, value in found.items() if key not in usual or getattr(self, key) != usual[key]}
+
     def make(self, scale: int) -> PhantomCase:
-        """Make the phantom, its clinical voxels `scale` times the fine ones on every axis."""
+        """Make the phantom, its clinical voxels `scale` times the fine ones in y and x, and in z without `slices`."""
         usual = get(self.anatomy).usual
         noise = usual.noise_hu if self.noise_hu is None else self.noise_hu
-        config = replace(usual, scale=scale, slices=scale, kernel=self.kernel, noise_hu=noise, options=self.options)
+        config = replace(
+            usual,
+            scale=scale,
+            slices=self.slices or scale,
+            kernel=self.kernel,
+            noise_hu=noise,
+            scanner=self.scanner,
+            options=self.options,
+        )
         return make_phantom(self.anatomy, self.size, self.seed, config)
 
     def in_words(self) -> str:
@@ -68,7 +106,10 @@ class PhantomSpec(BaseModel):
         noise = "usual" if self.noise_hu is None else f"{self.noise_hu:g} HU"
         own = [name if value is True else f"{name} {value}" for name, value in self.options.items()]
         ending = f", with {' and '.join(own)}" if own else ""
-        return f"{self.anatomy}, seed {self.seed}, {self.kernel} kernel, noise {noise}{ending}"
+        kernel = "" if "ringing" in self.scanner else f", {self.kernel} kernel"
+        scanner = f", scanner with {' and '.join(self.scanner)}" if self.scanner else ""
+        thin = "" if self.slices is None else f", slices of {self.slices} fine ones"
+        return f"{self.anatomy}, seed {self.seed}{kernel}, noise {noise}{scanner}{thin}{ending}"
 
 
 class KeptPhantom(PhantomSpec):
@@ -136,6 +177,11 @@ class Suite(BaseModel):
     def groups(self) -> tuple[str, ...]:
         """Names of the groups in the order of the cases."""
         return tuple(dict.fromkeys(case.group for case in self.cases))
+
+    def specimen_folder(self, group: str) -> str:
+        """Return the name of the folder of a group's specimen; groups with the same specimen share the first's."""
+        first = next(name for name, spec in self.specimens.items() if spec == self.specimens[group])
+        return f"specimen-{first.replace(' ', '-')}"
 
 
 def load_suite(name: str) -> Suite:

@@ -160,7 +160,7 @@ def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
 
 def _unpaired(suite: Suite, group: str, data: Path) -> Unpaired:
     spec, windows = suite.specimens[group], suite.windows[group]
-    folder = _phantom(spec, suite.scale, data / f"specimen-{group.replace(' ', '-')}")
+    folder = _phantom(spec, suite.scale, data / suite.specimen_folder(group))
     micro = read(folder / "micro.nii.gz")
     spacing = micro.spacing[1], micro.spacing[2]
     return Unpaired(texture_of(micro, IntensityWindow(*windows.micro), spacing), IntensityWindow(*windows.clinical))

@@ -16,7 +16,7 @@ from ctloupe.networks.flow.deviation import LEVELS, DeviationHead
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
 from ctloupe.networks.neighbours import slice_alone, with_neighbours
 from ctloupe.networks.split import SplitNetwork
-from ctloupe.scanner.estimate import BLURS, AnatomySpectra
+from ctloupe.scanner.anatomy import BLURS, NOISES, AnatomySpectra
 from ctloupe.scanner.tile_power import COEFFICIENTS
 
 
@@ -42,6 +42,7 @@ class FlowEnhancer(SplitNetwork):
 
     scanner: Tensor
     anatomy: Tensor
+    smoothness: Tensor
     prior: Tensor
     thin_plane: Tensor
     slice_spacing: Tensor
@@ -52,6 +53,7 @@ class FlowEnhancer(SplitNetwork):
         self.flow, self.spread, self.head = flow, spread, head
         self.register_buffer("scanner", torch.tensor([0.4, 0.02, 1.0, 0.3]))
         self.register_buffer("anatomy", torch.zeros(len(BLURS), patch_size // 2 - 1, dtype=torch.float64))
+        self.register_buffer("smoothness", torch.zeros(len(BLURS), len(NOISES), dtype=torch.float64))
         self.register_buffer("thin_plane", torch.zeros(len(BLURS), len(COEFFICIENTS), dtype=torch.float64))
         if head is not None:
             # Spread of the µCT by the scan's value; see `spread_by_value`.
@@ -73,7 +75,16 @@ class FlowEnhancer(SplitNetwork):
 
     def spectra(self) -> AnatomySpectra | None:
         """Spectra of the µCT that it was trained on; None before a training."""
-        return AnatomySpectra(self.anatomy.cpu().numpy()) if bool(self.anatomy.any()) else None
+        if not bool(self.anatomy.any()):
+            return None
+        smooth = self.smoothness.cpu().numpy() if bool(self.smoothness.any()) else None
+        return AnatomySpectra(self.anatomy.cpu().numpy(), smooth)
+
+    def set_spectra(self, spectra: AnatomySpectra) -> None:
+        """Keep the spectra of the µCT that it is trained on."""
+        self.anatomy.copy_(torch.from_numpy(spectra.power))
+        if spectra.smooth is not None:
+            self.smoothness.copy_(torch.from_numpy(spectra.smooth))
 
     def thin_plane_power(self, blur: float) -> NDArray[np.float64] | None:
         """Power by which a plane differs from its slice for a scanner of this blur; None where it is not known.
@@ -86,8 +97,9 @@ class FlowEnhancer(SplitNetwork):
         return np.array([np.interp(blur, BLURS, row) for row in rows])
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        # Packages and checkpoints of before do not know how a plane differs from its slice.
-        state.setdefault(prefix + "thin_plane", torch.zeros_like(self.thin_plane))
+        # Packages and checkpoints of before know neither how a plane differs from its slice nor how smooth µCT is.
+        for name in ("thin_plane", "smoothness"):
+            state.setdefault(prefix + name, torch.zeros_like(self.get_buffer(name)))
         super()._load_from_state_dict(state, prefix, *rest)
 
     def with_scanner(self, numbers: dict[str, float]) -> FlowEnhancer:

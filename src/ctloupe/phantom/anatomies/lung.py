@@ -293,6 +293,7 @@ LUNG: Final = Anatomy(
             opening=0.0,
             least=1.0,
             counted=1.2,
+            tree=True,
         ),
         # Half-way between parenchyma and blood.
         StructureRule(
@@ -303,6 +304,7 @@ LUNG: Final = Anatomy(
             opening=0.2,
             least=0.6,
             counted=0.8,
+            tree=True,
         ),
     ),
     walls=WallLabels(lumen=LungLabel.AIRWAY_LUMEN, wall=LungLabel.AIRWAY_WALL, around=LungLabel.PARENCHYMA),

@@ -1,0 +1,167 @@
+"""Structures found slice by slice, put on a grid of cubes and made whole between slices, one block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, label
+from skimage.measure import block_reduce
+
+if TYPE_CHECKING:
+    from ctloupe.evaluate.slices import Setting
+
+Flags = NDArray[np.bool_]
+
+CORE: Final = (64, 256, 256)
+"""Cubes (z, y, x) that are thinned at once."""
+
+MARGIN: Final = 32
+"""Cubes around them that are looked at and not counted, so that no centreline knows where blocks end."""
+
+
+class Cubes:
+    """A structure, gathered slice by slice, on a grid of cubes.
+
+    One bit a square of a slice is kept, and blocks are made whole when they are asked for.
+
+    Parameters
+    ----------
+    setting
+        What is compared where.
+    finest
+        Longest edge of a cube in mm, where pixels allow it.
+    reach
+        That of `whole_between_slices` in mm.
+    """
+
+    def __init__(self, setting: Setting, finest: float, reach: float) -> None:
+        self._setting, self._reach = setting, reach
+        self._merged = max(1, int(finest / setting.spacing[0] + 1e-6))
+        self.edge = self._merged * setting.spacing[0]
+        self._planes: dict[int, NDArray[np.uint8]] = {}
+        self._square = (0, 0)
+
+    def __contains__(self, z: int) -> bool:
+        return z in self._planes
+
+    def add(self, z: int, flags: Flags) -> None:
+        """Take the structure in slice `z` into account: a square is inside where half of its pixels are."""
+        squares = block_reduce(flags[self._setting.box], self._merged, np.mean) >= 0.5
+        self._square = squares.shape
+        self._planes[z] = np.packbits(squares)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of cubes, from the middle of the first slice to that of the last."""
+        deep = (max(self._planes) - min(self._planes)) * self._setting.slice_spacing
+        return (int(deep / self.edge + 1e-6) + 1, *self._square)
+
+    def blocks(self) -> Iterator[Block]:
+        """Cut the grid into blocks."""
+        for corner in product(*(range(0, length, core) for length, core in zip(self.shape, CORE, strict=True))):
+            yield Block.of(corner, self.shape)
+
+    def whole(self, block: Block) -> Flags:
+        """The structure in a block and its margin."""
+        first, step = min(self._planes), self.edge / self._setting.slice_spacing
+        z = np.arange(block.outer[0].start, block.outer[0].stop) * step
+        below, above = int(z[0]), min(int(z[-1]) + 1, max(self._planes) - first)
+        planes = [self._plane(first + one)[block.outer[1:]] for one in range(below, above + 1)]
+        return whole_between_slices(planes, z - below, self.edge, self._reach)
+
+    def _plane(self, z: int) -> Flags:
+        if z not in self._planes:
+            return np.zeros(self._square, bool)
+        count = self._square[0] * self._square[1]
+        return np.unpackbits(self._planes[z], count=count).astype(bool).reshape(self._square)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a grid of cubes.
+
+    Attributes
+    ----------
+    corner
+        Where it begins.
+    outer
+        What is looked at: the block and its margin.
+    """
+
+    corner: tuple[int, ...]
+    outer: tuple[slice, slice, slice]
+
+    @classmethod
+    def of(cls, corner: tuple[int, ...], shape: tuple[int, int, int]) -> Block:
+        """The block that begins at a corner of a grid of that shape."""
+        z, y, x = (
+            slice(max(0, at - MARGIN), min(length, at + core + MARGIN))
+            for at, core, length in zip(corner, CORE, shape, strict=True)
+        )
+        return cls(corner, (z, y, x))
+
+    def counts(self, cubes: NDArray[np.intp]) -> Flags:
+        """Whether cubes, counted from the corner of the margin, lie in the block itself."""
+        at = cubes + [one.start for one in self.outer] - self.corner
+        inside: Flags = ((at >= 0) & (at < CORE)).all(1)
+        return inside
+
+
+def whole_between_slices(
+    planes: Sequence[Flags], positions: NDArray[np.float64], edge: float, reach: float
+) -> NDArray[np.bool_]:
+    """Put slices between slices by their shapes (Raya and Udupa, IEEE Trans Med Imaging 9, 1990).
+
+    Distances to the border, positive inside, go over linearly from one slice to the next; what is then positive is
+    inside. Cavities are filled, since they are no part of a tube.
+
+    Parameters
+    ----------
+    planes : (y, x) each
+        The structure in every slice.
+    positions : (n,)
+        Where slices are wanted, counted in slices: 0.5 lies half-way between the first two.
+    edge
+        Edge of a pixel in mm.
+    reach
+        Distance in mm beyond which all is alike, so that what is in one slice only ends half-way to the next.
+
+    Returns
+    -------
+    bool (n, y, x)
+    """
+    depths = [_depth(plane, edge, reach) for plane in planes]
+    below = np.clip(positions.astype(int), 0, len(planes) - 1)
+    above = np.minimum(below + 1, len(planes) - 1)
+    found = np.stack(
+        [
+            (1 - share) * depths[one] + share * depths[other] > 0
+            for one, other, share in zip(below, above, positions - below, strict=True)
+        ]
+    )
+    return _without_cavities(found)
+
+
+def _without_cavities(flags: Flags) -> Flags:
+    """The same with everything filled that cannot be reached from a face of the block."""
+    regions, count = label(~flags)
+    inside = np.ones(count + 1, bool)
+    for axis in range(flags.ndim):
+        for face in (0, -1):
+            inside[np.unique(np.take(regions, face, axis))] = False
+    inside[0] = True
+    filled: Flags = inside[regions]
+    return filled
+
+
+def _depth(plane: Flags, edge: float, reach: float) -> NDArray[np.float32]:
+    if plane.all() or not plane.any():
+        return np.full(plane.shape, reach if plane.all() else -reach, np.float32)
+    inside, outside = (distance_transform_edt(one, sampling=edge) for one in (plane, ~plane))
+    depth: NDArray[np.float32] = (inside.clip(max=reach) - outside.clip(max=reach)).astype(np.float32)
+    return depth
