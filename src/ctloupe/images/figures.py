@@ -35,7 +35,7 @@ def figure_of_images(
     Parameters
     ----------
     rows
-        Of each row of images, from the top: inches kept free above it, and the height of its images in inches.
+        Inches kept free above each row of images, and the height of its images in inches, from the top.
     columns
         Images in a row.
     width
