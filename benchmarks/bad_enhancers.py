@@ -85,6 +85,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--size", type=int, nargs=3, default=[64, 512, 512])
     parser.add_argument("--seed", type=int, default=21)
+    parser.add_argument("--only", nargs="+", choices=STORIES, default=list(STORIES), help="metrics to picture")
     parser.add_argument("--side", type=int, default=16, help="of the pictured square, in scan voxels")
     arguments = parser.parse_args()
     case, other = (
@@ -117,7 +118,7 @@ def main():
         plane, spacing = square_of(shown[name], scan, corner, side), shown[name].spacing[1:]
         return View(caption, plane, spacing, LUNG.display)
 
-    for slug, (key, names) in STORIES.items():
+    for slug, (key, names) in ((slug, STORIES[slug]) for slug in arguments.only):
         metric = by_key[key]
         views = [view(name, f"{name}\n{metric}: {number(rows[name][metric])}") for name in ("truth", *names)]
         keep(panel(views), arguments.out / f"metric-{slug}.png")

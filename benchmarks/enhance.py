@@ -28,6 +28,9 @@ from ctloupe.enhance.tiling import Tiling, choose_tiling
 from ctloupe.images.windows import CLINICAL
 from ctloupe.networks.tile import Tile
 
+CONVOLUTIONS = ((64, 128), (64, 256), (128, 128), (256, 64), (256, 128))
+"""Channels and sides of images by which the peak of the machine is found."""
+
 
 def best(function, repeats):
     """Shortest of some runs, after one to warm up, and its result."""
@@ -39,10 +42,10 @@ def best(function, repeats):
     return shortest, result
 
 
-def peak(dtype, repeats):
+def peak(dtype, repeats, sizes):
     """GFLOP/s of a convolution that suits the machine: the best of several sizes."""
     found = 0.0
-    for channels, side in ((64, 128), (64, 256), (128, 128), (256, 64), (256, 128)):
+    for channels, side in sizes:
         layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
         image = torch.randn(1, channels, side, side).to(dtype).contiguous(memory_format=torch.channels_last)
         spent, _ = best(partial(layer, image), 4 * repeats)
@@ -98,6 +101,7 @@ def main():
     parser.add_argument("--scale", type=int, default=8)
     parser.add_argument("--width", type=int, help="of the untrained network; default: that of the preset")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--convolutions", type=int, default=5, help="sizes by which the machine's peak is found")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -135,7 +139,11 @@ def main():
     rows["ctloupe"] = row(seconds, made.values)
     with contextlib.suppress(ImportError):
         rows["openvino"] = row(*through_openvino(network, unit, window, arguments.repeats))
-    top = {"float32": peak(torch.float32, arguments.repeats), "bf16": peak(torch.bfloat16, arguments.repeats)}
+    sizes = CONVOLUTIONS[: arguments.convolutions]
+    top = {
+        "float32": peak(torch.float32, arguments.repeats, sizes),
+        "bf16": peak(torch.bfloat16, arguments.repeats, sizes),
+    }
     ceiling = top["bf16" if dtype == torch.bfloat16 else "float32"]
     for name, one in rows.items():
         one["ratio_to_patches"] = rows["patches"]["seconds_per_slice"] / one["seconds_per_slice"]

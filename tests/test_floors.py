@@ -108,6 +108,14 @@ def test_what_lies_under_the_enhancing_of_a_slice_knows_nothing_of_resolver_or_j
     assert below and not {name for name in below if needed[name] & above}
 
 
+def test_to_enhance_imports_nothing_of_training_whose_library_takes_seconds_to_import():
+    needed, reached, new = graph(), set(), {"ctloupe.enhance.request"}
+    while new:
+        reached |= new
+        new = {other for name in new for other in needed[name]} - reached
+    assert "ctloupe.enhance.job" in reached and not {name for name in reached if name.startswith("ctloupe.train.")}
+
+
 @pytest.mark.parametrize("room", FLOORS)
 def test_a_room_imports_from_its_own_floor_or_below(room):
     upwards = {

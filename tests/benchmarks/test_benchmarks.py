@@ -32,17 +32,19 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "2",
     ]
     tiny = ["--width", "8", "--blocks", "1", "--patch", "12", "--per-case", "40"]
+    two_phantoms = ["--size", "16", "96", "96", "--seeds", "1", "2"]
+    slice_of_24 = ["--size", "24", "--scale", "4"]
     flow_and_scan = ["--model", tiny_flow, "--scan", tmp_path / "scan.nii.gz"]
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
     options = {
-        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96"],
+        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96", "--only", "psnr", "mesh"],
         "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
-        "benchmarks/calibrated_statistics.py": ["--model", tiny_model, "--out", tmp_path, "--size", "16", "96", "96"],
-        "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "tiny, batch 4", "--patch-size", "12"],
+        "benchmarks/calibrated_statistics.py": [*two_phantoms, "--model", tiny_model, "--out", tmp_path],
+        "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "--patch-size", "12"],
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
-        "benchmarks/enhance.py": ["--size", "32", "--width", "16", "--repeats", "1"],
+        "benchmarks/enhance.py": [*slice_of_24, "--width", "8", "--repeats", "1", "--convolutions", "1"],
         "benchmarks/gallery.py": [
             *gallery,
             "--side",
@@ -53,7 +55,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
             tmp_path / "gallery.md",
         ],
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
-        "benchmarks/memory.py": ["--slices", "1", "2", "--size", "32", "--model", tiny_model],
+        "benchmarks/memory.py": ["--slices", "1", "--size", "32", "--model", tiny_model],
         "benchmarks/neighbours.py": [*tiny, "--size", "8", "96", "96", "--slices", "8", "--steps", "1"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
@@ -62,7 +64,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
-        "benchmarks/told.py": ["--size", "16", "256", "256", "--epochs", "1"],
+        "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],
         "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
     }
     assert shown | inline == set(options)

@@ -23,16 +23,20 @@ PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent 
 """The methods' pages come before those that use their models."""
 
 SMALLER = {
-    "--size 64 512 512": "--size 16 256 256",
+    "--size 64 512 512": "--size 16 192 192",
     "--preset paper": "--preset tiny",
     "--preset jmi2022": "--preset tiny",
-    "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=24",
+    "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=16",
     "--minutes 20": "--steps 2",
     "--set batch_size=4 --out": "--set batch_size=1 --out",
-    "--steps 100000": "--steps 1 --set patch_size=24 --set width=8 --set blocks=1 "
+    "--steps 100000": "--steps 1 --set patch_size=16 --set width=8 --set blocks=1 "
     "--set shrinking_width=8 --set shrinking_blocks=1",
-    "--out bank": "--out bank --per-case 12 --patch 24",
-    "--out isbi-bank": "--out isbi-bank --patch 24",
+    "--samples 4": "--samples 2",
+    "--seed 1": "--seed 1 --flat-field off",
+    "--invented invented.ome.zarr": "--invented invented.ome.zarr --flat-field off",
+    "--out bank": "--out bank --per-case 12 --patch 16",
+    "--out checked": "--out checked --patch 16",
+    "--out isbi-bank": "--out isbi-bank --patch 16",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only lanczos",
     "--out study-all": "--out study --resume",
@@ -40,7 +44,7 @@ SMALLER = {
     "--out table3 --only A,M": "--out study-table3 --only A,M --resume",
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
-    "--scale tiny": "--scale tiny --steps 1 --size 16 256 256 --per-case 6 --cases 1 --seeds 1",
+    "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",
 }
 
 SMALL_SUITE = """
@@ -70,8 +74,8 @@ def own(page):
 def workplace(tmp_path_factory):
     """A folder with two clinical scans, two µCT volumes, a phantom, a bank and a trained model."""
     folder = tmp_path_factory.mktemp("workplace")
-    for number, seed in enumerate((1, 2), start=1):
-        case = make_phantom("lung", (16, 256, 256), seed, PhantomConfig())
+    case = make_phantom("lung", (16, 256, 256), 1, PhantomConfig())
+    for number in (1, 2):
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
     (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")

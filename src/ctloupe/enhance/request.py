@@ -17,8 +17,8 @@ from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, r
 from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
+from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of
-from ctloupe.train.fabric import resolve_accelerator
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.geometry import Triple

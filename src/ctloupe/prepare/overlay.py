@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError
+from ctloupe.images.figures import CAPTION, LETTERS, LINE_INCHES, figure_of_images
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 SHOWN = 8
 _LONGEST_SIDE = 512
+_SIDE_INCHES = 2.7
 
 
 def mask_overlay_png(
@@ -49,18 +51,10 @@ def mask_overlay_png(
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     height_mm, width_mm = volume.shape[1] * volume.spacing[1], volume.shape[2] * volume.spacing[2]
-    side = 2.8
-    figure = Figure(
-        figsize=(columns * side, rows * (side * height_mm / width_mm + 0.25)), dpi=110, layout="constrained"
-    )
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    height = _SIDE_INCHES * height_mm / width_mm
+    figure, axes = figure_of_images([(LINE_INCHES, height)] * rows, columns, _SIDE_INCHES, head=2 * LINE_INCHES)
     every = max(1, -(-max(volume.shape[1:]) // _LONGEST_SIDE))
-    for axis in axes:
-        axis.set_axis_off()
-        # Ticks would be laid out even where they are not drawn.
-        axis.set_xticks([])
-        axis.set_yticks([])
-    for axis, z in zip(axes, shown, strict=False):
+    for axis, z in zip(axes.flat, shown, strict=False):
         plane = np.asarray(volume.data[int(z)])[::every, ::every]
         inside = mask[z][::every, ::every]
         extent = (0.0, width_mm, height_mm, 0.0)
@@ -72,9 +66,12 @@ def mask_overlay_png(
             y = (np.arange(inside.shape[0]) + 0.5) * height_mm / inside.shape[0]
             x = (np.arange(inside.shape[1]) + 0.5) * width_mm / inside.shape[1]
             axis.contour(x, y, inside, levels=[0.5], colors="#ff8c00", linewidths=0.8)
-        axis.set_title(f"slice {z}, {100 * inside.mean():.0f}% masked", fontsize=8)
+        axis.set_title(f"slice {z}, {100 * inside.mean():.0f}% masked", **CAPTION)
     figure.suptitle(
-        f"mask over {window.low:g} … {window.high:g}; {width_mm:.4g} mm across; first row of the volume on top",
+        fill(
+            f"mask over {window.low:g} … {window.high:g}; {width_mm:.4g} mm across; first row of the volume on top",
+            LETTERS * columns,
+        ),
         fontsize=8,
     )
     with replacing(path, overwrite=True) as temporary:

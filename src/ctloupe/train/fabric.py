@@ -11,26 +11,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
-from ctloupe.foundation.errors import OptionError
 from ctloupe.methods.base import Method
+from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.train.settings import TrainSettings
-
-
-def resolve_accelerator(asked: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``mps``.
-
-    Raises
-    ------
-    OptionError
-        If the accelerator that was asked for is not there.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked == "auto":
-        return next(name for name, there in present.items() if there)
-    if not present[asked]:
-        raise OptionError(f"`accelerator` {asked}: none is present (see 'ctloupe doctor'); use auto or cpu")
-    return asked
 
 
 def resolve_precision(settings: TrainSettings, accelerator: str) -> Literal["bf16-mixed", "32-true"]:

@@ -47,8 +47,11 @@ class _Moments:
         self.count = 0
 
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        variance, mean = torch.var_mean(inputs[0].double(), dim=(2, 3), correction=0)
-        self.mean = self.mean + mean.sum(0).cpu()
+        # Two passes over the values are twice as fast as `torch.var_mean`.
+        values = inputs[0].double()
+        mean = values.mean((2, 3), keepdim=True)
+        variance = (values - mean).square_().mean((2, 3))
+        self.mean = self.mean + mean[..., 0, 0].sum(0).cpu()
         self.variance = self.variance + variance.sum(0).cpu()
         self.count += inputs[0].shape[0]
 

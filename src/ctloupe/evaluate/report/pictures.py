@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from textwrap import fill
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-DPI = 110
-PANEL_INCHES = 2.9
+from ctloupe.images.figures import CAPTION, DPI, LETTERS, LINE_INCHES, colour_bar, figure_of_images
+
+PANEL_INCHES: Final = 2.9
+"""Width of an image, and its greatest height."""
+
+_BAR_INCHES: Final = 0.95
+"""Width of a colour bar with its numbers."""
+
+_FRAME: Final[dict[str, Any]] = {"fill": False, "edgecolor": "#ffd000", "linewidth": 1.2}
 
 
 @dataclass(frozen=True)
@@ -67,33 +75,20 @@ def panel(views: Sequence[View], zoom: Box | None = None, rows: int = 1) -> byte
     rows
         Rows to spread the views over (without `zoom`).
     """
-    lines = 2 if zoom else rows
     columns = -(-len(views) // (1 if zoom else rows))
-    height = lines * (PANEL_INCHES + 0.1) + 0.55 * (1 if zoom else rows)
-    figure = Figure(figsize=(columns * (PANEL_INCHES + 0.12), height), dpi=DPI, layout="constrained")
-    axes = np.atleast_2d(figure.subplots(lines, columns, squeeze=False))
-    for axis in axes.flat:
-        _without_ticks(axis)
-    for index, view in enumerate(views):
-        axis = axes[0, index] if zoom else axes[index // columns, index % columns]
+    shape = [(_above([_caption(view) for view in views]), _height(views[0]))] * (1 if zoom else rows)
+    figure, axes = figure_of_images(shape + [(0.0, PANEL_INCHES)] * bool(zoom), columns, PANEL_INCHES)
+    for view, axis in zip(views, axes.flat, strict=False):
         _show(axis, view)
-        axis.set_title(_caption(view), fontsize=8.5)
+        axis.set_title(_caption(view), **CAPTION)
         _scale_bar(axis, view)
-        if zoom:
-            axis.add_patch(
-                Rectangle(
-                    (zoom.left, zoom.top),
-                    zoom.side,
-                    zoom.side,
-                    fill=False,
-                    edgecolor="#ffd000",
-                    linewidth=1.2,
-                )
-            )
-            _show(axes[1, index], view)
-            axes[1, index].set_xlim(zoom.left, zoom.left + zoom.side)
-            axes[1, index].set_ylim(zoom.top + zoom.side, zoom.top)
-            _scale_bar(axes[1, index], view)
+    if zoom:
+        for view, axis, below in zip(views, *axes, strict=True):
+            axis.add_patch(Rectangle((zoom.left, zoom.top), zoom.side, zoom.side, **_FRAME))
+            _show(below, view)
+            below.set_xlim(zoom.left, zoom.left + zoom.side)
+            below.set_ylim(zoom.top + zoom.side, zoom.top)
+            _scale_bar(below, view)
     return _png(figure)
 
 
@@ -107,19 +102,14 @@ def difference_panel(views: Sequence[View], reference: View, limit: float) -> by
     limit
         Largest difference shown, in the units of the images.
     """
-    figure = Figure(
-        figsize=(len(views) * (PANEL_INCHES + 0.12) + 0.7, PANEL_INCHES + 0.5), dpi=DPI, layout="constrained"
-    )
-    axes = figure.subplots(1, len(views), squeeze=False)[0]
-    for axis, view in zip(axes, views, strict=True):
+    captions = [_wrapped(f"{view.caption} − {reference.caption}") for view in views]
+    shape = [(_above(captions), _height(reference))]
+    figure, axes = figure_of_images(shape, len(views), PANEL_INCHES, right=_BAR_INCHES)
+    for axis, view, caption in zip(axes.flat, views, captions, strict=True):
         off = np.subtract(view.image, reference.image, dtype=np.float32)
-        axis.imshow(off, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
-        axis.set_title(f"{view.caption} − {reference.caption}", fontsize=8.5)
-        _without_ticks(axis)
-        _scale_bar(axis, view, colour="black")
-    bar = figure.colorbar(axes[-1].images[0], ax=axes, shrink=0.9, pad=0.01)
-    bar.set_label(reference.units, fontsize=8.5)
-    bar.ax.tick_params(labelsize=8)
+        _show_signed(axis, replace(view, image=off), limit)
+        axis.set_title(caption, **CAPTION)
+    colour_bar(figure, axes[0, -1], reference.units)
     return _png(figure)
 
 
@@ -167,20 +157,17 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], axes: A
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(fontsize=7.5, frameon=False)
-    return _png(figure, trimmed=False)
+    return _png(figure)
 
 
 def signed_map(view: View, limit: float) -> bytes:
     """Show a map of signed values, blue below and red above, from −`limit` to `limit`."""
-    figure = Figure(figsize=(PANEL_INCHES + 1.6, PANEL_INCHES + 0.6), dpi=DPI, layout="constrained")
-    axis = figure.subplots()
-    axis.imshow(view.image, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
-    axis.set_title(view.caption, fontsize=8.5)
-    _without_ticks(axis)
-    _scale_bar(axis, view, colour="black")
-    bar = figure.colorbar(axis.images[0], ax=axis, shrink=0.9, pad=0.02)
-    bar.set_label(view.units, fontsize=8.5)
-    bar.ax.tick_params(labelsize=8)
+    caption = _wrapped(view.caption)
+    shape = [(_above([caption]), _height(view))]
+    figure, axes = figure_of_images(shape, 1, PANEL_INCHES, right=_BAR_INCHES)
+    _show_signed(axes[0, 0], view, limit)
+    axes[0, 0].set_title(caption, **CAPTION)
+    colour_bar(figure, axes[0, 0], view.units)
     return _png(figure)
 
 
@@ -200,7 +187,7 @@ def loss_curves(steps: Sequence[float], columns: Mapping[str, Sequence[float]], 
     axes = figure.subplots(down, across, squeeze=False)
     width = max(1, len(steps) // 20)
     for axis in axes.flat[len(columns) :]:
-        _without_ticks(axis)
+        axis.set_axis_off()
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
         line = np.asarray(values, dtype=float)
         axis.plot(steps, line, color="#b8c4cc", linewidth=0.7)
@@ -213,18 +200,26 @@ def loss_curves(steps: Sequence[float], columns: Mapping[str, Sequence[float]], 
         axis.tick_params(labelsize=7.5)
         axis.set_xlabel(x_label, fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
-    return _png(figure, trimmed=False)
-
-
-def _without_ticks(axis: Axes) -> None:
-    """Leave out the frame and the ticks, which would be laid out even where they are not drawn."""
-    axis.set_axis_off()
-    axis.set_xticks([])
-    axis.set_yticks([])
+    return _png(figure)
 
 
 def _caption(view: View) -> str:
-    return f"{view.caption}\n{view.window[0]:g} … {view.window[1]:g} {view.units}"
+    return f"{_wrapped(view.caption)}\n{view.window[0]:g} … {view.window[1]:g} {view.units}"
+
+
+def _wrapped(caption: str) -> str:
+    return "\n".join(fill(line, LETTERS) for line in caption.splitlines())
+
+
+def _above(captions: Sequence[str]) -> float:
+    """Inches that the longest of the captions takes."""
+    return LINE_INCHES * (1 + max(caption.count("\n") for caption in captions))
+
+
+def _height(view: View) -> float:
+    """Height in inches of the place of a view, which is no higher than it is wide."""
+    left, right, bottom, top = _extent(view)
+    return PANEL_INCHES * min(1.0, (bottom - top) / (right - left))
 
 
 def _extent(view: View) -> tuple[float, float, float, float]:
@@ -241,6 +236,11 @@ def _show(axis: Axes, view: View) -> None:
         extent=_extent(view),
         interpolation="antialiased",
     )
+
+
+def _show_signed(axis: Axes, view: View, limit: float) -> None:
+    axis.imshow(view.image, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=_extent(view), interpolation="antialiased")
+    _scale_bar(axis, view, colour="black")
 
 
 def _scale_bar(axis: Axes, view: View, colour: str = "white") -> None:
@@ -261,8 +261,7 @@ def _round_length(longest: float) -> float:
     return float(max(step * decade for step in (1, 2, 5) if step * decade <= longest))
 
 
-def _png(figure: Figure, trimmed: bool = True) -> bytes:
-    """Draw a figure; `trimmed`: without the margins that images leave, which takes a second drawing to find."""
+def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", bbox_inches="tight" if trimmed else None, pad_inches=0.05)
+    figure.savefig(stream, format="png")
     return stream.getvalue()

@@ -1,0 +1,74 @@
+"""Figures of images in rows, every one placed beforehand.
+
+To let matplotlib find the places takes several times as long as to draw the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+DPI: Final = 110
+GAP: Final = 0.1
+"""Inches between images and around them."""
+
+CAPTION: Final[dict[str, Any]] = {"fontsize": 8.5, "y": 1.0, "pad": 4}
+"""How `Axes.set_title` writes a caption; where y is given, matplotlib does not look for a free place."""
+
+LINE_INCHES: Final = 0.145
+"""Height of a line of a caption."""
+
+LETTERS: Final = 42
+"""Letters of a caption that fit above an image of 2.7 inches or more."""
+
+
+def figure_of_images(
+    rows: Sequence[tuple[float, float]], columns: int, width: float, head: float = 0.0, right: float = 0.0
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and its axes, which show neither ticks nor frames.
+
+    Parameters
+    ----------
+    rows
+        Inches kept free above each row of images, and the height of its images in inches, from the top.
+    columns
+        Images in a row.
+    width
+        Width of an image in inches.
+    head, right
+        Inches kept free at the top and on the right of the figure.
+
+    Returns
+    -------
+    Figure
+    array of Axes : (rows, columns)
+    """
+    across = columns * (width + GAP) + GAP + right
+    down = sum(above + height + GAP for above, height in rows) + GAP + head
+    figure = Figure(figsize=(across, down), dpi=DPI)
+    axes = np.empty((len(rows), columns), dtype=object)
+    bottom = down - head
+    for row, (above, height) in enumerate(rows):
+        bottom -= above + height + GAP
+        for column in range(columns):
+            left = GAP + column * (width + GAP)
+            axis: Axes = figure.add_axes((left / across, bottom / down, width / across, height / down))
+            axis.set_title("", **CAPTION)
+            axis.set_axis_off()
+            axes[row, column] = axis
+    return figure, axes
+
+
+def colour_bar(figure: Figure, axis: Axes, label: str) -> None:
+    """Add the colour bar of the image of `axis` beside it, where `figure_of_images` kept 0.95 inches free."""
+    place = axis.get_position()
+    across = figure.get_figwidth()
+    bar = figure.add_axes((place.x1 + GAP / across, place.y0, 0.12 / across, place.height))
+    figure.colorbar(axis.images[0], cax=bar)
+    bar.set_ylabel(label, fontsize=8.5)
+    bar.tick_params(labelsize=8)
