@@ -113,10 +113,16 @@ def table(places, meshes):
     return "\n".join(lines)
 
 
+def in_all(training, what):
+    """Steps or seconds of a training and of those that it started from."""
+    before = training.get("started_from")
+    return training[what] + (in_all(before, what) if before else 0)
+
+
 def page(arguments, places, meshes, told, trained):
     """The page in Markdown."""
     effort = "\n".join(
-        f"* {name}: preset `{one['preset']}`, {one['steps']} steps in {one['seconds'] / 60:.0f} minutes"
+        f"* {name}: preset `{one['preset']}`, {in_all(one, 'steps')} steps in {in_all(one, 'seconds') / 60:.0f} minutes"
         for name, one in trained.items()
     )
     shown = ", ".join(f"{place.name} (slice {place.z}, row {place.y}, column {place.x})" for place in places)

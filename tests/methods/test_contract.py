@@ -173,7 +173,7 @@ def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_oppone
         return sum(weights[term] * losses[term].item() for term in terms if term in losses)
 
     history = []
-    for _ in range(18):
+    for _ in range(30):
         # Some draw scanners, and the same ones in every step are part of the same batch.
         torch.manual_seed(0)
         history.append(own(method.step(batch, backend)))

@@ -8,6 +8,7 @@ import torch
 
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.methods.package import load_package
 from ctloupe.methods.synth_srgan import SUPER_RESOLVE, SYNTHESISE
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train import checkpoint
@@ -99,6 +100,9 @@ def test_a_single_stage_method_starts_from_the_networks_of_another_run(settings,
     train(new)
     one, other = weights(old.out), weights(new.out)
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+    before = RunFolder(new.out).effort()["started_from"]
+    assert before["steps"] == 2 and before["seconds"] > 0
+    assert load_package(new.out / "model").card.training["started_from"] == before
 
 
 def test_a_network_that_the_other_run_did_not_have_begins_anew(settings, tmp_path):

@@ -40,7 +40,7 @@ class SmoothTissue:
             smooth random field, from nothing to everything; in the others the band between two levels, as a vessel.
         """
         count, device = len(like), like.device
-        points = int(torch.randint(_POINTS[0], _POINTS[1] + 1, ()))
+        points = int(torch.randint(_POINTS[0], _POINTS[1] + 1, (), device="cpu"))
         field = torch.randn(count, 1, points, points, device=device)
         field = F.interpolate(field, like.shape[-2:], mode="bicubic", align_corners=True)
         level, width = torch.randn(2, count, 1, 1, 1, device=device)

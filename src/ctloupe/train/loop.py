@@ -117,6 +117,10 @@ class _Training:
         self.method: Method = kind(self.config)
         if plan.start_from is not None:
             start_with(self.method, plan.start_from, plan.finished)
+        self.earlier: dict[str, Any] | None = None
+        # Stages that build on each other say so themselves.
+        if plan.start_from is not None and len(kind.stages) == 1:
+            self.earlier = RunFolder(plan.start_from).effort()
         self.method.enter(plan.stage)
         self.backend = FabricBackend(fabric, self.method, settings.channels_last)
         self.banks = load_banks(settings.bank)
@@ -272,13 +276,14 @@ class _Training:
         if self.fabric.is_global_zero:
             found = self.method.findings()
             if self.plan.ships:
-                card = model_card(self.settings, self.config, self.banks, self.step, elapsed, found)
+                card = model_card(self.settings, self.config, self.banks, self.step, elapsed, found, self.earlier)
                 save_package(self.folder.model, self.method.enhancer(), card)
             self.folder.write_manifest(
                 steps=self.step,
                 training_seconds=round(elapsed, 1),
                 finished=self._done(elapsed),
                 findings=found,
+                **({"started_from": self.earlier} if self.earlier else {}),
             )
         self.fabric.barrier()
 

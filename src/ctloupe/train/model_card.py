@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.package import ModelCard, software_versions
 from ctloupe.train.bank_pair import BankPair
@@ -15,8 +17,13 @@ def model_card(
     step: int,
     elapsed: float,
     findings: dict[str, float],
+    started_from: dict[str, Any] | None = None,
 ) -> ModelCard:
-    """Describe the model as trained so far, with what its method has found in the data."""
+    """Describe the model as trained so far, with what its method has found in the data.
+
+    Where another run's networks were the start, that run's steps and seconds stand in the card too.
+    """
+    training = {"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings}
     return ModelCard(
         method=settings.method,
         preset=settings.preset,
@@ -26,6 +33,6 @@ def model_card(
         micro_window=(banks.micro.window.low, banks.micro.window.high),
         fingerprint=banks.fingerprint,
         mask=banks.clinical.mask or "lungs",
-        training={"steps": step, "seconds": round(elapsed, 1), "seed": settings.seed, "findings": findings},
+        training=training | ({"started_from": started_from} if started_from else {}),
         software=software_versions(),
     )

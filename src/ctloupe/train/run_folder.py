@@ -85,6 +85,12 @@ class RunFolder:
             raise FileError(f"{self.manifest}: not a valid manifest: expected a mapping of keys to values; {advice}")
         return found
 
+    def effort(self) -> dict[str, Any]:
+        """Steps and seconds of the run, and, as ``started_from``, those of the run whose networks it began with."""
+        facts = self.facts()
+        found = {"steps": facts.get("steps", 0), "seconds": facts.get("training_seconds", 0.0)}
+        return found | ({"started_from": facts["started_from"]} if "started_from" in facts else {})
+
     def settings(self) -> TrainSettings:
         """Read the configuration back.
 
