@@ -224,7 +224,10 @@ class _Enhancement:
     def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
-        scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
+        scan = read(path, series=request.series, voxel_size=request.voxel_size)
+        for note in scan.notes:
+            self.say(f"warning: {path.name}: {note}")
+        scan = self._fitted(scan)
         region = parse_region(scan.shape, request.slices, request.roi)
         mask = self._mask(scan)
         quantiles = _quantiles(request, out)
