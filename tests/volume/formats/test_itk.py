@@ -135,6 +135,15 @@ def test_a_truncated_file_names_promised_and_found_bytes(tmp_path: Path, suffix:
         read_itk(path)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_more_voxels_than_promised_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = scan(tmp_path / f"long{suffix}")
+    voxels = tmp_path / "long.raw" if suffix == ".mhd" else path
+    voxels.write_bytes(voxels.read_bytes() + b"\0\0")
+    with pytest.raises(FileError, match=rf"long\{suffix}: the header promises 240 bytes .* holds more"):
+        read_itk(path)
+
+
 def test_a_truncated_or_missing_raw_file_is_named(tmp_path: Path) -> None:
     path = scan(tmp_path / "cut.mhd")
     raw = tmp_path / "cut.raw"
@@ -270,6 +279,8 @@ def test_images_that_are_no_volumes_are_refused(tmp_path: Path, suffix: str) -> 
         (".mha", rb"Offset[^\n]*", b"Offset = 1", GeometryError, "Offset = 1 in the header; expected 3"),
         (".mha", rb"TransformMatrix[^\n]*", b"TransformMatrix = 1 0 0", GeometryError, "expected 9 finite numbers"),
         (".mha", rb"DimSize", b"Offset = 1 2 3\nDimSize", FileError, "'Offset' is twice"),
+        (".mha", rb"MSB = False", b"MSB = perhaps", FileError, "BinaryDataByteOrderMSB is perhaps in the header"),
+        (".nrrd", rb"endian: little", b"endian: middle", FileError, "endian is middle in the header"),
         (".mha", rb"LOCAL", b"/etc/passwd", FileError, "leads out of the folder"),
         (".mha", rb"LOCAL", b"../other.raw", FileError, "leads out of the folder"),
         (".nrrd", rb"space directions[^\n]*", b"spacings: 0.8 nan 2.5", GeometryError, "spacings is 0.8 nan 2.5"),

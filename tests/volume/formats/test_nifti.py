@@ -266,6 +266,15 @@ def test_a_compressed_file_is_not_inflated_far_beyond_its_voxels(tmp_path: Path)
         read_nifti(tmp_path / "a.nii.gz")
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_bytes_behind_the_voxels_are_noted(tmp_path: Path, suffix: str) -> None:
+    write_nifti(small_volume(), tmp_path / "a.nii")
+    content = (tmp_path / "a.nii").read_bytes() + b"\0" * 16
+    (tmp_path / f"b{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    (note,) = read_nifti(tmp_path / f"b{suffix}").notes
+    assert note == "the file goes on for 16 bytes behind the voxels that its header promises"
+
+
 def test_a_trailing_axis_of_one_is_dropped_and_a_real_fourth_axis_refused(tmp_path: Path) -> None:
     data = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     one = patched(saved_by_nibabel(tmp_path / "one.nii", data), 40, "8h", 4, 2, 3, 4, 1, 1, 1, 1)

@@ -18,7 +18,11 @@ from pydicom.uid import UID
 from ctloupe.foundation.errors import FileError
 from ctloupe.volume.formats.dicom.extent import Extent, extent_of_pixels, promised_bytes, require_modest_inflation
 
-DAMAGE = (BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error)
+# What pydicom and its decoders raise for damaged files.
+DAMAGE = (
+    *(BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error),
+    *(TypeError, AttributeError, KeyError, IndexError, MemoryError),
+)
 
 
 # Only these are read, so no patient field ever enters memory.

@@ -12,6 +12,7 @@ from ctloupe.foundation.errors import FileError, GeometryError
 _MOST_HEADER_BYTES = 1 << 20
 # The NRRD library quotes a field that it cannot read in a buffer of fixed size, and writes beyond its end.
 _MOST_LINE_CHARACTERS = 1000
+_TRUE_OR_FALSE = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
 _PLACES = (("Offset", "Position", "Origin"), ("TransformMatrix", "Rotation", "Orientation"))
 # The two micro signs are U+00B5 and U+03BC.
 _MILLIMETRES = {"": 1.0, "?": 1.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3}
@@ -80,6 +81,8 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
         _require_short(path, key, line)
         _require_new(path, fields, key.strip())
         fields[key.strip()] = value.strip()
+    for field in _TRUE_OR_FALSE:
+        _require_one_of(path, field, fields.get(field), ("true", "false", "t", "f", "1", "0"))
     axes = int(fields["NDims"])
     if fields.get("BinaryData", "True").lower().startswith("f"):
         raise FileError(f"{path}: voxels written as text are not read; save it as binary first")
@@ -119,6 +122,7 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
         if colon:
             _require_new(path, fields, key.strip().lower())
             fields[key.strip().lower()] = value.strip()
+    _require_one_of(path, "endian", fields.get("endian"), ("little", "big"))
     axes = int(fields["dimension"])
     _require_spacing(path, _nrrd_steps(path, fields, axes), axes)
     if axes == 3 and (origin := fields.get("space origin")) is not None:
@@ -186,6 +190,12 @@ def _require_numbers(path: Path, field: str, text: str | None, count: int) -> No
         raise GeometryError(
             f"{path}: {field} = {text[:60]} in the header; expected {count} finite numbers: repair the header"
         )
+
+
+def _require_one_of(path: Path, field: str, text: str | None, expected: tuple[str, ...]) -> None:
+    """Raise unless a field that is there has one of the values `expected`, which the library would not mind."""
+    if text is not None and text.lower() not in expected:
+        raise FileError(f"{path}: {field} is {text[:40]} in the header, expected {' or '.join(expected[:2])}")
 
 
 def _require_inside(path: Path, field: str, name: str) -> None:

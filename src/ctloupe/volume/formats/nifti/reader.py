@@ -83,7 +83,7 @@ def read_nifti(path: Path) -> Volume:
         stored = _layout(path, header)
         spacing, origin, direction, told = _place(path, header)
         dtype, convert = _scaling(path, header, stored.dtype)
-        raw = _inflated(path, stored) if compressed else _mapped(path, stored)
+        raw, beyond = _inflated(path, stored) if compressed else _mapped(path, stored)
     except _GZIP_FAULTS as error:
         raise FileError(f"{path}: the compressed data is damaged or cut short ({error}); fetch it again") from error
     data: NDArray[Any] | LazyArray
@@ -93,6 +93,8 @@ def read_nifti(path: Path) -> Volume:
     else:
         data = LazyArray(stored.shape, dtype, lambda block: convert(np.array(raw[block])), str(path))
     modality, units = _parsed(header)
+    if beyond:
+        told += (f"the file goes on for {beyond} bytes behind the voxels that its header promises",)
     return Volume(data, spacing, origin, direction, modality, units, told, told)
 
 
@@ -238,14 +240,16 @@ def _short(path: Path, promised: int, found: str) -> FileError:
     )
 
 
-def _mapped(path: Path, stored: _Stored) -> NDArray[Any]:
+def _mapped(path: Path, stored: _Stored) -> tuple[NDArray[Any], int]:
+    """Return the voxels, read when indexed, and how many bytes stand behind them."""
     found = max(0, path.stat().st_size - stored.offset)
     if found < stored.nbytes:
         raise _short(path, stored.nbytes, str(found))
-    return np.memmap(path, stored.dtype, "r", stored.offset, stored.shape)
+    return np.memmap(path, stored.dtype, "r", stored.offset, stored.shape), found - stored.nbytes
 
 
-def _inflated(path: Path, stored: _Stored) -> NDArray[Any]:
+def _inflated(path: Path, stored: _Stored) -> tuple[NDArray[Any], int]:
+    """Return the voxels, and how many bytes stand behind them."""
     most = path.stat().st_size * _MOST_EXPANSION
     if stored.nbytes > most:
         raise _short(path, stored.nbytes, f"{most} at most")
@@ -271,7 +275,7 @@ def _inflated(path: Path, stored: _Stored) -> NDArray[Any]:
                 )
     if found < stored.nbytes:
         raise _short(path, stored.nbytes, str(found))
-    return values
+    return values, beyond
 
 
 def _parsed(header: Any) -> tuple[Modality, Units]:
