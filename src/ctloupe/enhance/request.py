@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from ctloupe.enhance.spacing import require_spacing, resample_in_plane
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
 from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
-from ctloupe.prepare.masks import kind_of
+from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.geometry import Triple
@@ -145,6 +146,8 @@ def enhance_files(
     options = request.options()
     _check(request)
     several = holds_several(request.scan)
+    scans = _scans_of_folder(request) if several else {request.out: request.scan}
+    _require_apart(request, scans)
     if not several:
         _require_writable(request)
     device = resolve_accelerator(request.accelerator)
@@ -153,7 +156,7 @@ def enhance_files(
     resolver = SuperResolver(model, options).with_options(blend_outside=blends_outside(mask))
     work = _Enhancement(request, resolver, mask, say, progress or Silent())
     if several:
-        return _cohort(work, finished)
+        return _cohort(work, scans, finished)
     work.enhance(request.scan, request.out, _uncertainty(request, request.out))
     finished(str(request.out))
     return [request.out]
@@ -166,9 +169,8 @@ def _check(request: EnhanceRequest) -> None:
 
 def _require_writable(request: EnhanceRequest) -> None:
     """Refuse now what could not be written in the end."""
-    quantiles = _quantiles(request, request.out).values()
-    for path in (request.out, _uncertainty(request, request.out), request.invented, *quantiles):
-        if path is not None and not request.resume:
+    for path in _outputs(request, request.out):
+        if not request.resume:
             require_writable(path, request.overwrite)
 
 
@@ -187,27 +189,43 @@ def _beside(out: Path, name: str) -> Path:
     return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{suffix}")
 
 
-def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
-    """Work through the scans of a folder."""
-    request = work.request
-    paths, made, failed = volume_paths([request.scan]), [], []
+def _outputs(request: EnhanceRequest, out: Path) -> list[Path]:
+    """Everything that is written for the scan whose enhanced volume goes to `out`."""
+    maps = _uncertainty(request, out), request.invented, *_quantiles(request, out).values()
+    return [out, *(path for path in maps if path is not None)]
+
+
+def _require_apart(request: EnhanceRequest, scans: Mapping[Path, Path]) -> None:
+    """Refuse to write over anything that is read."""
+    mask = None if request.mask == AS_TRAINED else mask_file(request.mask)
+    made = [path for out in scans for path in _outputs(request, out)]
+    require_apart([request.scan, *scans.values(), request.model, mask], made)
+
+
+def _scans_of_folder(request: EnhanceRequest) -> dict[Path, Path]:
+    """Scans of a folder by the paths of their outputs."""
     for name in ("uncertainty", "invented"):
         if getattr(request, name) is not None:
             raise OptionError(f"`{name}` names the output of one scan; leave it out for a folder of scans")
-    for at, path in enumerate(paths, 1):
-        out = request.out / f"{name_of(path)}{request.format}"
+    return {request.out / f"{name_of(path)}{request.format}": path for path in volume_paths([request.scan])}
+
+
+def _cohort(work: _Enhancement, scans: Mapping[Path, Path], finished: Callable[[str], None]) -> list[Path]:
+    """Work through the scans of a folder."""
+    request, made, failed = work.request, list[Path](), list[str]()
+    for at, (out, path) in enumerate(scans.items(), 1):
         try:
             work.enhance(path, out, _uncertainty(request, out))
         except CtLoupeError as error:
             failed.append(str(error))
-            finished(f"{at}/{len(paths)} {path.name}: failed")
+            finished(f"{at}/{len(scans)} {path.name}: failed")
         else:
             made.append(out)
-            finished(f"{at}/{len(paths)} {path.name}: {out}")
+            finished(f"{at}/{len(scans)} {path.name}: {out}")
     for line in failed:
         work.say(f"failed: {line}")
     if failed:
-        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with `resume`")
+        raise OptionError(f"{len(failed)} of {len(scans)} volumes failed; see above, then go on with `resume`")
     return made
 
 

@@ -12,6 +12,7 @@ from ctloupe.evaluate.suite.report import OUTPUTS
 from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.inputs import require_apart
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     """
     suite = load_suite(request.suite)
     models = [*request.model, *(models_of(request.study) if request.study is not None else [])]
-    require_new(request.out, request.overwrite, *OUTPUTS)
     data = request.data or request.out / "data"
+    made = [request.out / name for name in (*OUTPUTS, "cases", "pictures")]
+    require_apart([request.suite, request.study, *(path for _, path in models)], [*made, data])
+    require_new(request.out, request.overwrite, *OUTPUTS)
     boards = measure_suite(suite, models, request.out, data, request.controls, say)
     say(f"wrote {', '.join(str(request.out / name) for name in OUTPUTS)}")
     return boards
