@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
@@ -15,7 +16,7 @@ from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
 from ctloupe.foundation.atomic import full_suffix
-from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
@@ -146,7 +147,7 @@ def enhance_files(
     options = request.options()
     _check(request)
     several = holds_several(request.scan)
-    scans = _scans_of_folder(request) if several else {request.out: request.scan}
+    scans = _scans_of_folder(request) if several else [(request.scan, request.out)]
     _require_apart(request, scans)
     if not several:
         _require_writable(request)
@@ -195,25 +196,32 @@ def _outputs(request: EnhanceRequest, out: Path) -> list[Path]:
     return [out, *(path for path in maps if path is not None)]
 
 
-def _require_apart(request: EnhanceRequest, scans: Mapping[Path, Path]) -> None:
-    """Refuse to write over anything that is read."""
+def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) -> None:
+    """Refuse to write over anything that is read, and to write two things to one place."""
     mask = None if request.mask == AS_TRAINED else mask_file(request.mask)
-    made = [path for out in scans for path in _outputs(request, out)]
-    require_apart([request.scan, *scans.values(), request.model, mask], made)
+    taken: dict[str, Path] = {}
+    for scan, out in scans:
+        for made in _outputs(request, out):
+            # Some disks know neither capitals nor how an accent is composed.
+            other = taken.setdefault(normalize("NFC", str(made)).casefold(), scan)
+            if other != scan:
+                raise FileError(f"{other} and {scan}: both would be written to {made}; rename one of them")
+    outputs = [made for _, out in scans for made in _outputs(request, out)]
+    require_apart([request.scan, *(scan for scan, _ in scans), request.model, mask], outputs)
 
 
-def _scans_of_folder(request: EnhanceRequest) -> dict[Path, Path]:
-    """Scans of a folder by the paths of their outputs."""
+def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Path, Path]]:
+    """Scans of a folder with the paths of their outputs."""
     for name in ("uncertainty", "invented"):
         if getattr(request, name) is not None:
             raise OptionError(f"`{name}` names the output of one scan; leave it out for a folder of scans")
-    return {request.out / f"{name_of(path)}{request.format}": path for path in volume_paths([request.scan])}
+    return [(path, request.out / f"{name_of(path)}{request.format}") for path in volume_paths([request.scan])]
 
 
-def _cohort(work: _Enhancement, scans: Mapping[Path, Path], finished: Callable[[str], None]) -> list[Path]:
+def _cohort(work: _Enhancement, scans: Sequence[tuple[Path, Path]], finished: Callable[[str], None]) -> list[Path]:
     """Work through the scans of a folder."""
     request, made, failed = work.request, list[Path](), list[str]()
-    for at, (out, path) in enumerate(scans.items(), 1):
+    for at, (path, out) in enumerate(scans, 1):
         try:
             work.enhance(path, out, _uncertainty(request, out))
         except CtLoupeError as error:
