@@ -28,6 +28,7 @@ from ctloupe.enhance.store.stream import Stores, fill, place, slabs_of, summaris
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.lock import locked
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
 
@@ -79,12 +80,15 @@ class Job:
         Raises
         ------
         FileError, OptionError, GeometryError, IntensityError
-            If inputs, outputs or options do not fit, or the disk is too small.
+            If inputs, outputs or options do not fit, another process writes an output, or the disk is too small.
         Interrupted
             If the user stopped it.
         """
         self._check()
-        return self._run_streamed() if format_of_output(self.output).resumable else self._write_at_once()
+        with ExitStack() as stack:
+            for output in sorted(self.outputs.values()):
+                stack.enter_context(locked(output))
+            return self._run_streamed() if format_of_output(self.output).resumable else self._write_at_once()
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""

@@ -163,6 +163,22 @@ def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on_wher
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.ome.zarr", "whole.ome.zarr"]
 
 
+@pytest.mark.parametrize("asked", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_second_run_onto_one_store_is_refused_and_the_first_ends_as_ever(tmp_path, asked):
+    whole, path = tmp_path / "whole.ome.zarr", tmp_path / "fine.ome.zarr"
+    enhance(whole)
+    refused = []
+
+    def meanwhile(done):
+        with pytest.raises(FileError, match=rf"fine\.ome\.zarr: process {os.getpid()} .* is writing it"):
+            enhance(path, **asked)
+        refused.append(done)
+
+    enhance(path, progress=meanwhile)
+    assert refused == [2, 4, 6, 8, 9] and files(path) == files(whole)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.ome.zarr", "whole.ome.zarr"]
+
+
 def test_stopped_before_anything_was_done_nothing_is_left(tmp_path):
     def stop(text):
         if text.startswith("plan: memory"):

@@ -13,6 +13,7 @@ from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.lock import locked
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     OptionError
         If there is no such suite, or a row's name is taken.
     FileError, ModelError
-        If a file is not valid, results are in `out` already, or a model has another scale.
+        If a file is not valid, results are in `out` already, another process writes there, or a model has another
+        scale.
     """
     suite = load_suite(request.suite)
     models = [*request.model, *(models_of(request.study) if request.study is not None else [])]
@@ -69,7 +71,8 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     made = [request.out / name for name in (*OUTPUTS, "cases", "pictures")]
     require_apart([request.suite, request.study, *(path for _, path in models)], [*made, data])
     require_new(request.out, request.overwrite, *OUTPUTS)
-    boards = measure_suite(suite, models, request.out, data, request.controls, say)
+    with locked(request.out):
+        boards = measure_suite(suite, models, request.out, data, request.controls, say)
     say(f"wrote {', '.join(str(request.out / name) for name in OUTPUTS)}")
     return boards
 
