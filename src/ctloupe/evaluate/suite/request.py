@@ -12,6 +12,8 @@ from ctloupe.evaluate.suite.report import OUTPUTS
 from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.lock import locked
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,17 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     OptionError
         If there is no such suite, or a row's name is taken.
     FileError, ModelError
-        If a file is not valid, results are in `out` already, or a model has another scale.
+        If a file is not valid, results are in `out` already, another process writes there, or a model has another
+        scale.
     """
     suite = load_suite(request.suite)
     models = [*request.model, *(models_of(request.study) if request.study is not None else [])]
-    require_new(request.out, request.overwrite, *OUTPUTS)
     data = request.data or request.out / "data"
-    boards = measure_suite(suite, models, request.out, data, request.controls, say, request.samples)
+    made = [request.out / name for name in (*OUTPUTS, "cases", "pictures")]
+    require_apart([request.suite, request.study, *(path for _, path in models)], [*made, data])
+    require_new(request.out, request.overwrite, *OUTPUTS)
+    with locked(request.out):
+        boards = measure_suite(suite, models, request.out, data, request.controls, say, request.samples)
     say(f"wrote {', '.join(str(request.out / name) for name in OUTPUTS)}")
     return boards
 
