@@ -62,6 +62,17 @@ def test_a_folder_is_worked_through_and_what_failed_is_told_at_the_end(tmp_path)
     assert read(tmp_path / "fine" / "case-2.nii.gz").shape == (3, 40, 48)
 
 
+@pytest.mark.parametrize("names", [("a.nii.gz", "a.mha"), ("a.mha", "A.nii.gz"), ("a.nii.gz", "a-uncertainty.mha")])
+def test_two_scans_of_a_folder_that_would_share_an_output_are_refused_before_the_work(tmp_path, names):
+    for name in names:
+        write(scan(), tmp_path / "scans" / name)
+    request = EnhanceRequest(tmp_path / "scans", tmp_path / "fine", "bicubic", 2, mask="none", samples=2)
+    with pytest.raises(FileError, match=r"both would be written to .*; rename one of them") as refused:
+        enhance_files(request)
+    assert all(str(tmp_path / "scans" / name) in str(refused.value) for name in names)
+    assert not (tmp_path / "fine").exists()
+
+
 def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
     request = EnhanceRequest(tmp_path / "no.nii.gz", tmp_path / "fine.nii.gz", "bicubic", samples=2)
     (tmp_path / "fine-uncertainty.nii.gz").touch()

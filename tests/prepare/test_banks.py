@@ -44,8 +44,9 @@ def test_banks_and_overlays_appear_together(scans, tmp_path):
 
 def test_a_folder_of_scans_stands_for_the_scans_in_it(scans, tmp_path):
     for number in (1, 2):
-        shutil.copy(scans[0], tmp_path / f"case-{number}.nii.gz")
-    prepare_banks(request_for(scans, clinical=(tmp_path,)), tmp_path / "bank")
+        (tmp_path / "cohort").mkdir(exist_ok=True)
+        shutil.copy(scans[0], tmp_path / "cohort" / f"case-{number}.nii.gz")
+    prepare_banks(request_for(scans, clinical=(tmp_path / "cohort",)), tmp_path / "bank")
     bank = PatchBank.load(tmp_path / "bank" / "clinical.bank")
     assert [one["name"] for one in bank.provenance] == ["case-1.nii.gz", "case-2.nii.gz"]
 

@@ -148,6 +148,11 @@ class OmeZarrWriter:
         names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
         return [name for name in names if name.is_file()]
 
+    def metadata_files(self) -> list[Path]:
+        """Return the files that describe the group and its levels."""
+        folders = [self.path, *(self.path / str(level) for level in range(len(self._arrays)))]
+        return [folder / "zarr.json" for folder in folders]
+
     def write(self, z0: int, slab: NDArray[Any]) -> None:
         """Write `slab` of shape (k, y, x) to the slices from `z0` on.
 
