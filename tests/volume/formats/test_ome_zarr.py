@@ -362,6 +362,25 @@ def test_a_slice_that_the_memory_cannot_hold_is_refused(store: Path) -> None:
         read_ome_zarr(store)
 
 
+def test_a_codec_that_could_run_what_it_reads_is_refused(store: Path, tmp_path: Path) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["codecs"] = [
+        {"name": "sharding_indexed", "configuration": {"codecs": ["bytes", {"name": "numcodecs.pickle"}]}}
+    ]
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match=r"0/zarr\.json: codec 'numcodecs\.pickle' is not read"):
+        read_ome_zarr(store)
+    old = make_foreign(
+        tmp_path / "f.zarr", noise(3, 20, 30), space(*"zyx"), [{"type": "scale", "scale": [1, 1, 1]}], "0.4"
+    )
+    for key, value in (("filters", [{"id": "delta"}, {"id": "pickle"}]), ("compressor", {"id": "pickle"})):
+        metadata = json.loads((old / "s0" / ".zarray").read_text()) | {"filters": None, "compressor": None, key: value}
+        (old / "s0" / ".zarray").write_text(json.dumps(metadata))
+        with pytest.raises(FileError, match=r"s0/\.zarray: codec 'pickle' is not read"):
+            read_ome_zarr(old)
+
+
 def test_a_pipe_in_place_of_a_chunk_is_refused(store: Path) -> None:
     chunk = store / "0" / "c" / "1" / "0" / "0"
     chunk.unlink()
