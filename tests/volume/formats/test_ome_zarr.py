@@ -253,7 +253,12 @@ def test_other_axes_are_refused(tmp_path: Path, shape: tuple[int, ...], axes: st
 
 
 @pytest.mark.parametrize(
-    "steps", [[], [{"type": "translation", "translation": [1, 1, 1]}], [{"type": "scale", "scale": [1, 2]}]]
+    "steps",
+    [
+        [],
+        [{"type": "translation", "translation": [1, 1, 1]}],
+        *([{"type": "scale", "scale": scale}] for scale in ([1, 2], [1, 2, "x"], [1, 2, [3]], [1, 2, {}], None)),
+    ],
 )
 def test_a_store_without_a_usable_scale_is_refused(tmp_path: Path, steps: list[dict[str, Any]]) -> None:
     with pytest.raises(GeometryError, match="scale"):
@@ -348,6 +353,29 @@ def test_a_shape_of_which_nothing_is_there_is_refused_at_once(store: Path, lengt
     file = store / "0" / "zarr.json"
     metadata = json.loads(file.read_text())
     metadata["shape"][0] = length
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match=said):
+        read_ome_zarr(store)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("shape",), [1, 20, 30], "0/c/[12]/0/0: lies beyond the shape"),
+        (("shape",), [0, 20, 30], "expected 1 or more"),
+        (("chunk_grid", "configuration", "chunk_shape"), [0, 20, 30], "v.ome.zarr/0: "),
+        (("fill_value",), 1e300, "no readable array"),
+    ],
+)
+def test_numbers_of_an_array_that_cannot_be_are_refused(
+    store: Path, keys: tuple[str, ...], value: Any, said: str
+) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    inner = metadata
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
     file.write_text(json.dumps(metadata))
     with pytest.raises(FileError, match=said):
         read_ome_zarr(store)
