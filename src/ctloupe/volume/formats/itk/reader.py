@@ -155,6 +155,8 @@ def _inflated_bytes(path: Path, voxels: StoredVoxels, promised: int) -> tuple[in
                     chunk = file.read(_CHUNK_BYTES)
                     read += len(chunk)
                 if not chunk:
+                    # All input may be taken in while some output still waits.
+                    found += len(inflate.flush())
                     break
                 found += len(inflate.decompress(chunk, _CHUNK_BYTES))
     except zlib.error as error:
