@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.request import EnhanceRequest, enhance_files
@@ -100,3 +101,15 @@ def test_what_cannot_be_names_the_option_and_leaves_nothing(tmp_path, monkeypatc
     with pytest.raises(error, match=message):
         enhance_files(request)
     assert not (tmp_path / "fine.nii.gz").exists()
+
+
+def test_what_a_file_left_open_is_said_before_the_scan_is_enhanced(tmp_path):
+    image = sitk.GetImageFromArray(np.full((2, 10, 12), 40_000, np.int32))
+    sitk.WriteImage(image, str(tmp_path / "scan.mha"))
+    header = (tmp_path / "scan.mha").read_bytes().replace(b"Offset = 0 0 0\n", b"")
+    (tmp_path / "scan.mha").write_bytes(header)
+    said = []
+    enhance_files(EnhanceRequest(tmp_path / "scan.mha", tmp_path / "fine.mha", "bicubic", 2, mask="none"), said.append)
+    assert said[0] == "warning: scan.mha: no origin in the header, taken as zero"
+    assert said[1].startswith("warning: scan.mha: values from 40000 to 40000, which are hardly HU")
+    assert "no origin in the header, taken as zero" in read(tmp_path / "scan.mha").history

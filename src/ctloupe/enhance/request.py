@@ -14,6 +14,7 @@ from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.value_range import values_beyond
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
 from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
@@ -253,7 +254,10 @@ class _Enhancement:
     def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
-        scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
+        scan = read(path, series=request.series, voxel_size=request.voxel_size)
+        for note in (*scan.notes, *values_beyond(scan)):
+            self.say(f"warning: {path.name}: {note}")
+        scan = self._fitted(scan)
         region = parse_region(scan.shape, request.slices, request.roi)
         mask = self._mask(scan)
         quantiles = _quantiles(request, out)

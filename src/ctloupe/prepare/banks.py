@@ -196,6 +196,8 @@ def _cases(
     first: tuple[str, Triple] | None = None
     for index, path in enumerate(paths, start=1):
         volume = _read(request, path, clinical)
+        for note in volume.notes:
+            say(f"warning: {path.name}: {note}")
         first = first or (path.name, volume.spacing)
         _require_like_spacing(first, path.name, volume, modality)
         if clinical:

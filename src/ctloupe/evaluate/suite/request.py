@@ -34,6 +34,8 @@ class SuiteRequest:
         Whether deliberately bad enhancers are rows as well.
     data
         Where the phantoms are kept; None: in `out`.
+    samples
+        Whether a sample of every model that draws any is a row as well.
     overwrite
         Whether earlier leaderboards in `out` are replaced; what was measured before is kept in any case.
     """
@@ -44,6 +46,7 @@ class SuiteRequest:
     study: Path | None = None
     controls: bool = False
     data: Path | None = None
+    samples: bool = False
     overwrite: bool = False
 
 
@@ -72,7 +75,7 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     require_apart([request.suite, request.study, *(path for _, path in models)], [*made, data])
     require_new(request.out, request.overwrite, *OUTPUTS)
     with locked(request.out):
-        boards = measure_suite(suite, models, request.out, data, request.controls, say)
+        boards = measure_suite(suite, models, request.out, data, request.controls, say, request.samples)
     say(f"wrote {', '.join(str(request.out / name) for name in OUTPUTS)}")
     return boards
 

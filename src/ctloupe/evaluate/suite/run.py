@@ -27,6 +27,7 @@ from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.names import require_name
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
@@ -61,6 +62,7 @@ def measure_suite(
     data: Path,
     controls: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    samples: bool = False,
 ) -> dict[str, Leaderboard]:
     """Measure models on every case of a suite, and write results, leaderboards and a page into `out`.
 
@@ -81,6 +83,8 @@ def measure_suite(
         Add deliberately bad enhancers as rows.
     say
         Told what is being done.
+    samples
+        Add a sample of every model that draws any as a row of its own, one for each of its seeds.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def measure_suite(
     OptionError
         If a model has another scale or a row's name is taken.
     """
-    entries = _entries(suite, models)
+    entries = _entries(suite, models, samples)
     found: dict[str, Comparison] = {}
     textures: dict[str, Unpaired] = {}
     for case in suite.cases:
@@ -116,8 +120,9 @@ def measure_suite(
     return boards
 
 
-def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
+def _entries(suite: Suite, models: Sequence[tuple[str, Path]], samples: bool) -> list[Entry]:
     entries: list[Entry] = []
+    drawn: list[Entry] = []
     for name, path in models:
         require_name(name, "model")
         if name == BASELINE:
@@ -125,7 +130,14 @@ def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
         resolver = load_model(path, suite.scale)
         seed = sum(entry.row == name for entry in entries)
         entries.append(Entry(name, seed, resolver.named(name)))
-    return entries
+        if samples and isinstance(resolver.model.network, FlowEnhancer):
+            sampled = resolver.with_options(output="sample", seed=seed)
+            drawn.append(Entry(f"{name}, a sample", seed, sampled.named(f"{name}, a sample")))
+    names = {entry.row for entry in entries}
+    for entry in drawn:
+        if entry.row in names:
+            raise OptionError(f"`model` {entry.row}: this is the row of the samples of another; choose another name")
+    return entries + drawn
 
 
 def _known(path: Path, case: CaseSpec) -> Comparison | None:
