@@ -24,6 +24,7 @@ from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
+from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -167,6 +168,8 @@ def enhance_files(
 def _check(request: EnhanceRequest) -> None:
     if request.resample and request.accept_spacing:
         raise OptionError("`resample` and `accept_spacing` exclude each other")
+    if request.format not in writable_suffixes():
+        raise OptionError(f"`format` {request.format!r}: expected one of {' '.join(writable_suffixes())}")
 
 
 def _require_writable(request: EnhanceRequest) -> None:
