@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together, require_new
+from ctloupe.foundation.atomic import replacing, replacing_together, require_new
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.leftovers import full_suffix
 
 
 def names(folder: Path) -> list[str]:

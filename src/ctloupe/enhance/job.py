@@ -27,7 +27,7 @@ from ctloupe.enhance.store.spool import Spool
 from ctloupe.enhance.store.stream import Stores, fill, place, slabs_of, summarised
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
-from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
 
@@ -84,7 +84,14 @@ class Job:
             If the user stopped it.
         """
         self._check()
-        return self._run_streamed() if format_of_output(self.output).resumable else self._write_at_once()
+        if format_of_output(self.output).resumable:
+            return self._run_streamed()
+        try:
+            return self._write_at_once()
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                f"{self.output}: stopped; nothing was written, since only OME-Zarr (*.ome.zarr) can be continued"
+            ) from error
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
@@ -179,7 +186,7 @@ class Job:
                 fill(enhancer, self.part, slabs, stores, record)
             else:
                 fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record)
-        except (FileError, KeyboardInterrupt) as error:
+        except (CtLoupeError, KeyboardInterrupt) as error:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 
     def _write_at_once(self) -> EnhancementSummary:
@@ -211,13 +218,13 @@ class Job:
         return summary
 
 
-def _stopped(journal: Journal, count: int, error: BaseException) -> FileError | Interrupted:
+def _stopped(journal: Journal, count: int, error: BaseException) -> CtLoupeError:
     """What to say when the work ended early; nothing is kept when nothing was done."""
     done = len(journal.finished())
     kept = f"{done} of {count} slices are kept, and the same command with `resume` goes on"
     if not done:
         journal.close()
         kept = "nothing was finished"
-    if isinstance(error, FileError):
-        return FileError(f"{error}; {kept}")
+    if isinstance(error, CtLoupeError):
+        return type(error)(f"{error}; {kept}")
     return Interrupted(f"{journal.output}: stopped; {kept}")

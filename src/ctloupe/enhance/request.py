@@ -14,8 +14,8 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
-from ctloupe.foundation.atomic import full_suffix
-from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of
@@ -198,6 +198,9 @@ def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
         out = request.out / f"{name_of(path)}{request.format}"
         try:
             work.enhance(path, out, _uncertainty(request, out))
+        except (Interrupted, KeyboardInterrupt) as error:
+            told = f"{error}; " if isinstance(error, Interrupted) else f"{out}: stopped; "
+            raise Interrupted(f"{told}{len(made)} of {len(paths)} volumes are finished") from error
         except CtLoupeError as error:
             failed.append(str(error))
             finished(f"{at}/{len(paths)} {path.name}: failed")

@@ -5,17 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ctloupe.foundation.errors import FileError
-
-_TWO_PART_SUFFIXES = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
-
-_REMOVAL_TRIES = 20
-_REMOVAL_SECONDS = 0.1
+from ctloupe.foundation.leftovers import hidden_name, remove, remove_leftovers
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -29,15 +24,6 @@ _REASONS = {
     errno.EEXIST: "its folder is a file",
     errno.EIO: "the write failed",
 }
-
-
-def full_suffix(path: Path) -> str:
-    """Return the suffix of `path`, its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
-    lower = path.name.lower()
-    for suffix in _TWO_PART_SUFFIXES:
-        if lower.endswith(suffix) and len(lower) > len(suffix):
-            return path.name[-len(suffix) :]
-    return path.suffix
 
 
 @contextmanager
@@ -65,16 +51,15 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
     with explained(path):
         _refuse(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
-        suffix = full_suffix(path)
-        stem = path.name[: len(path.name) - len(suffix)]
-        temporary = path.with_name(f".{stem}.partial-{os.getpid()}{suffix}")
-        _remove(temporary)
+        remove_leftovers(path)
+        temporary = hidden_name(path, "partial")
+        remove(temporary)
         try:
             yield temporary
             _flush(temporary)
             move_into_place(temporary, path, overwrite)
         finally:
-            _remove(temporary)
+            remove(temporary)
 
 
 @contextmanager
@@ -101,8 +86,9 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
         for path in reversed(finals):
             _refuse(path, overwrite)
         last.parent.mkdir(parents=True, exist_ok=True)
-        folder = last.with_name(f".{last.name}.partial-{os.getpid()}")
-        _remove(folder)
+        remove_leftovers(last)
+        folder = hidden_name(last, "partial")
+        remove(folder)
         folder.mkdir()
         try:
             yield folder
@@ -110,7 +96,7 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
             for named, path in zip(paths, finals, strict=True):
                 move_into_place(folder / Path(named).name, path, overwrite)
         finally:
-            _remove(folder)
+            remove(folder)
 
 
 def require_new(folder: Path, overwrite: bool, *names: str) -> None:
@@ -154,8 +140,8 @@ def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
     if path.is_dir() and not temporary.is_dir():
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
     if temporary.is_dir() and path.exists():
-        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
-        _remove(aside)
+        aside = hidden_name(path, "replaced")
+        remove(aside)
         try:
             path.replace(aside)
             temporary.replace(path)
@@ -163,7 +149,7 @@ def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
             if aside.exists() and not path.exists():
                 aside.replace(path)
             raise
-        _remove(aside)
+        remove(aside)
     else:
         temporary.replace(path)
     _flush_entry(path.parent)
@@ -188,18 +174,6 @@ def _flush_entry(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _remove(path: Path) -> None:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    # A writer with threads of its own may go on adding files for a moment after its first failure got here.
-    for _ in range(_REMOVAL_TRIES):
-        shutil.rmtree(path, ignore_errors=True)
-        time.sleep(_REMOVAL_SECONDS)
-        if not path.exists():
-            return
 
 
 @contextmanager

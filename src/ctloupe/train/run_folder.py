@@ -14,6 +14,7 @@ import torch
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.leftovers import sweep
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.methods.package import software_versions
@@ -57,10 +58,12 @@ class RunFolder:
         save_record(self.config, settings)
 
     def make(self) -> None:
-        """Make the folder and those inside it, where they are not there yet."""
+        """Make the folder and those inside it, where they are not there yet; what a killed run left goes."""
         try:
             for folder in (self.checkpoints, self.previews, self.events):
                 folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.model.parent, self.checkpoints, self.previews):
+                sweep(folder)
         except OSError as error:
             raise FileError(f"{self.path}: cannot make the run folder ({error.strerror})") from error
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.atomic import replacing, replacing_together
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.volume.formats.base import Format
 from ctloupe.volume.formats.detection import format_of
 from ctloupe.volume.formats.registry import format_of_suffix, writable_suffixes
