@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.leftovers import hidden_name, remove, remove_leftovers
@@ -22,6 +23,7 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "its folder is a file",
     errno.EEXIST: "its folder is a file",
+    errno.EISDIR: "it is a folder",
     errno.EIO: "the write failed",
 }
 
@@ -51,6 +53,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
     with explained(path):
         _refuse(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
+        require_place(path)
         remove_leftovers(path)
         temporary = hidden_name(path, "partial")
         remove(temporary)
@@ -110,6 +113,27 @@ def require_new(folder: Path, overwrite: bool, *names: str) -> None:
     for name in names:
         if not overwrite and (folder / name).exists():
             raise FileError(f"{folder / name}: exists already; give `overwrite` or another `out`")
+
+
+def require_place(path: Path) -> None:
+    """Refuse a place that nothing can be written to, before anything is computed.
+
+    Raises
+    ------
+    FileError
+        If the name is too long, a part of its folder is a file, or the folder takes no new files.
+    """
+    with explained(path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            pass
+        folder = next(one for one in path.absolute().parents if one.exists())
+        try:
+            with TemporaryFile(dir=folder):
+                pass
+        except FileNotFoundError as error:
+            raise FileError(f"{path}: cannot be written: its folder takes no files; choose another place") from error
 
 
 def _through_link(path: Path) -> Path:
@@ -185,6 +209,13 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno not in _REASONS:
             raise
         raise FileError(_explanation(error, path)) from error
+
+
+def refusal_in_words(error: OSError) -> str | None:
+    """Return one line about what the operating system refused, where that is no fault of the program; else None."""
+    if error.errno not in _REASONS or error.filename is None:
+        return f"{_REASONS[error.errno]}; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    return f"{os.fsdecode(error.filename)}: {_REASONS[error.errno]}"
 
 
 def _explanation(error: OSError, path: Path) -> str:
