@@ -81,7 +81,7 @@ def enhance(
     series: Series = None,
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of calibration, dropout and samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of calibration, dropout and samples.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.

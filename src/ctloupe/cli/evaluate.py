@@ -65,7 +65,7 @@ def evaluate(
     ] = None,
     patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi.")] = None,
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,

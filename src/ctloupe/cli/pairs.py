@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def pairs(
     run: Annotated[Path, typer.Argument(help="Run folder of a method that makes clinical-like images.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Bank folder to make.")],
-    seed: Annotated[int, typer.Option(help="Seed of methods that add noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of methods that add noise.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Write synthesised pairs: clinical patch k of the bank is made of its µCT patch k.

@@ -28,7 +28,7 @@ def prepare(
         int, typer.Option("--patch", help="Side of a clinical patch in pixels; µCT patches are scale times larger.")
     ] = 32,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     clinical_mask: Annotated[
         str, typer.Option(help="lungs, box, none or a mask file (for a single volume).")
     ] = "lungs",

@@ -27,7 +27,7 @@ def scanner(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for scanner.png and scanner.json.")] = None,
     mask: Annotated[str, typer.Option(help="Where to look: lungs, box, none, or a mask file.")] = "lungs",
     patches: Annotated[int, typer.Option(help="Patches to look at.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches and edges.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches and edges.")] = 0,
     series: Series = None,
     as_json: AsJson = False,
     overwrite: Overwrite = False,

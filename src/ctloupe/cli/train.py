@@ -34,7 +34,7 @@ def train(
         Path | None,
         typer.Option("--from", help="Run folder to take networks from: finished stages, or weights to start with."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random (0 when not given).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random (0 when not given).")] = None,
     accelerator: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16-mixed or 32-true.")] = None,

@@ -13,6 +13,7 @@ from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.tiling import PROCESS_BYTES
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.foundation.leftovers import full_suffix
@@ -162,6 +163,11 @@ def enhance_files(
 def _check(request: EnhanceRequest) -> None:
     if request.resample and request.accept_spacing:
         raise OptionError("`resample` and `accept_spacing` exclude each other")
+    if request.memory is not None and request.memory < PROCESS_BYTES:
+        raise OptionError(
+            f"`memory` {request.memory / 1e9:g} GB: Python and PyTorch alone take {PROCESS_BYTES / 1e9:.1f} GB; give 1GB "
+            "or more"
+        )
 
 
 def _require_writable(request: EnhanceRequest) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.errors import CtLoupeError, FileError
 from ctloupe.foundation.leftovers import hidden_name, remove, remove_leftovers
 
 _REASONS = {
@@ -26,6 +27,12 @@ _REASONS = {
     errno.EISDIR: "it is a folder",
     errno.EIO: "the write failed",
 }
+
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Refusals that are never the program's fault, wherever in a chain of errors they stand."""
+
+# numpy, PyTorch, safetensors and zlib say in words only that a write came to nothing.
+_FAILED_WRITE = re.compile(r"requested and \d+ written|failed writing file|file write failed|No space left|I/O error")
 
 
 @contextmanager
@@ -61,6 +68,11 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
             yield temporary
             _flush(temporary)
             move_into_place(temporary, path, overwrite)
+        except CtLoupeError as error:
+            # What is written inside the folder is known by its hidden name only.
+            if str(temporary) in str(error):
+                raise type(error)(str(error).replace(str(temporary), str(path))) from error
+            raise
         finally:
             remove(temporary)
 
@@ -108,8 +120,9 @@ def require_new(folder: Path, overwrite: bool, *names: str) -> None:
     Raises
     ------
     FileError
-        If one of the files `names` is in `folder` already, without `overwrite`.
+        If one of the files `names` is in `folder` already, without `overwrite`, or nothing can be written there.
     """
+    require_place(folder / "new")
     for name in names:
         if not overwrite and (folder / name).exists():
             raise FileError(f"{folder / name}: exists already; give `overwrite` or another `out`")
@@ -124,10 +137,8 @@ def require_place(path: Path) -> None:
         If the name is too long, a part of its folder is a file, or the folder takes no new files.
     """
     with explained(path):
-        try:
+        with suppress(FileNotFoundError):
             path.lstat()
-        except FileNotFoundError:
-            pass
         folder = next(one for one in path.absolute().parents if one.exists())
         try:
             with TemporaryFile(dir=folder):
@@ -205,17 +216,36 @@ def explained(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals into one line; other errors of the writer pass unchanged."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _REASONS:
+    except CtLoupeError:
+        raise
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None:
             raise
-        raise FileError(_explanation(error, path)) from error
+        raise FileError(_explanation(refusal, path)) from error
+
+
+def _refusal(error: BaseException) -> OSError | None:
+    """What the operating system refused, behind an error that a library may have made of it."""
+    if isinstance(error, OSError) and error.errno in _REASONS:
+        return error
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in _OF_DISKS:
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    if _FAILED_WRITE.search(str(error)):
+        return OSError(errno.EIO, str(error).splitlines()[0])
+    return None
 
 
 def refusal_in_words(error: OSError) -> str | None:
     """Return one line about what the operating system refused, where that is no fault of the program; else None."""
-    if error.errno not in _REASONS or error.filename is None:
-        return f"{_REASONS[error.errno]}; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
-    return f"{os.fsdecode(error.filename)}: {_REASONS[error.errno]}"
+    if error.errno in _REASONS and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {_REASONS[error.errno]}"
+    if error.errno in _OF_DISKS:
+        return f"a file could not be written: {_REASONS[error.errno]}"
+    return None
 
 
 def _explanation(error: OSError, path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import torch
 
-from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.atomic import explained, replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.leftovers import sweep
 from ctloupe.foundation.notice import RESEARCH_NOTICE
@@ -150,10 +150,11 @@ class MetricsLog:
         """Append `row`; its keys are the columns, the same every time."""
         if self._writer is None or self._file is None:
             self._writer, self._file = self._open(list(row))
-        self._writer.writerow(
-            {key: f"{value:.8g}" if isinstance(value, float) else value for key, value in row.items()}
-        )
-        self._file.flush()
+        with explained(self._path):
+            self._writer.writerow(
+                {key: f"{value:.8g}" if isinstance(value, float) else value for key, value in row.items()}
+            )
+            self._file.flush()
 
     def _open(self, columns: list[str]) -> tuple[csv.DictWriter[str], IO[str]]:
         if self._kept and list(self._kept[0]) != columns:
