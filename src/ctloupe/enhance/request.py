@@ -165,8 +165,8 @@ def _check(request: EnhanceRequest) -> None:
         raise OptionError("`resample` and `accept_spacing` exclude each other")
     if request.memory is not None and request.memory < PROCESS_BYTES:
         raise OptionError(
-            f"`memory` {request.memory / 1e9:g} GB: Python and PyTorch alone take {PROCESS_BYTES / 1e9:.1f} GB; give 1GB "
-            "or more"
+            f"`memory` {request.memory / 1e9:g} GB: Python and PyTorch alone take {PROCESS_BYTES / 1e9:.1f} GB; "
+            "give 1GB or more"
         )
 
 

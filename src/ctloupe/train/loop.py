@@ -23,7 +23,7 @@ from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
-from ctloupe.train.settings import TrainSettings
+from ctloupe.train.settings import TrainSettings, method_config_of
 from ctloupe.train.stages import StagePlan, plan_of, start_with
 
 PREVIEW_PATCHES = 4
@@ -112,7 +112,7 @@ class _Training:
         torch.use_deterministic_algorithms(settings.deterministic)
         torch.manual_seed(settings.seed)
         kind = methods.get(settings.method)
-        self.config: MethodConfig = kind.Config.model_validate(settings.config)
+        self.config: MethodConfig = method_config_of(settings)
         self.method: Method = kind(self.config)
         if plan.start_from is not None:
             start_with(self.method, plan.start_from, plan.finished)
@@ -229,7 +229,7 @@ class _Training:
             return False
         self.newest = saved[-1]
         state = checkpoint.read(self.newest)
-        checkpoint.restore(state, self.method, self.backend)
+        checkpoint.restore(state, self.method, self.backend, self.newest)
         self.step, self.elapsed_before = int(state["step"]), float(state["elapsed"])
         return True
 

@@ -11,14 +11,31 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ctloupe.foundation.atomic import explained, replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.leftovers import sweep
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import read_plain, save_record
+from ctloupe.foundation.records import load_record, save_record
 from ctloupe.methods.package import software_versions
 from ctloupe.train.settings import TrainSettings, read_mapping, settings_of
+
+
+class Manifest(BaseModel):
+    """Content of ``manifest.json``: what is read back of it has a type, whatever else was noted is kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    steps: int = Field(0, ge=0)
+    training_seconds: FiniteFloat = Field(0.0, ge=0)
+    finished: bool = False
+    started_from: dict[str, Any] | None = None
+    started: str = ""
+    command: list[str] = Field(default_factory=list)
+    device: str = ""
+    precision: str = ""
+    machine: dict[str, Any] = Field(default_factory=dict)
 
 
 class RunFolder:
@@ -83,10 +100,7 @@ class RunFolder:
         if not self.manifest.is_file():
             return {}
         advice = "delete it; the training goes on from its checkpoints without it"
-        found = read_plain(self.manifest, "manifest", advice)
-        if not isinstance(found, dict):
-            raise FileError(f"{self.manifest}: not a valid manifest: expected a mapping of keys to values; {advice}")
-        return found
+        return load_record(self.manifest, Manifest, "manifest", advice).model_dump(mode="json", exclude_unset=True)
 
     def effort(self) -> dict[str, Any]:
         """Steps and seconds of the run, and, as ``started_from``, those of the run whose networks it began with."""
@@ -134,6 +148,11 @@ class MetricsLog:
         The file.
     first_step
         Rows of this step and later are dropped: they come from a run that was cut off after its last checkpoint.
+
+    Raises
+    ------
+    FileError
+        If the file is there and is no such table.
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
@@ -142,9 +161,15 @@ class MetricsLog:
         self._writer: csv.DictWriter[str] | None = None
         self._kept: list[dict[str, str]] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = csv.DictReader(file)
-                self._kept = [row for row in rows if _whole(row) and int(row["step"]) < first_step]
+            try:
+                with path.open(newline="", encoding="utf-8") as file:
+                    rows = csv.DictReader(file)
+                    self._kept = [row for row in rows if _whole(row) and int(row["step"]) < first_step]
+            except (KeyError, ValueError, csv.Error) as error:
+                raise FileError(
+                    f"{path}: not a table with a whole number in column 'step' ({error}); delete it, the training goes "
+                    "on from its checkpoints without it"
+                ) from error
 
     def write(self, row: dict[str, float | int]) -> None:
         """Append `row`; its keys are the columns, the same every time."""
