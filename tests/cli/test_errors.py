@@ -344,6 +344,16 @@ def test_values_that_cannot_be_are_refused(run, scan, tmp_path, monkeypatch, arg
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_names_of_files_cannot_steer_the_terminal(run, scan, tmp_path):
+    name = "two\nlines\x1b[31m.nii.gz"
+    status, _, err = run("inspect", tmp_path / name)
+    assert (status, err.count("\n"), "\x1b" in err) == (2, 1, False)
+    (tmp_path / name).write_bytes(scan.read_bytes())
+    status, out, _ = run("inspect", tmp_path / name)
+    assert status == 0 and "\x1b" not in out
+    assert out.splitlines()[0] == f"{tmp_path}/two\\nlines\\x1b[31m.nii.gz: nifti"
+
+
 def test_debug_shows_the_traceback(tmp_path):
     command = [sys.executable, "-m", "ctloupe.cli.main", "--debug", "inspect", str(tmp_path / "nothing.nii")]
     done = subprocess.run(command, capture_output=True, text=True)

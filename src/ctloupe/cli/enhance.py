@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +91,7 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
     request = EnhanceRequest(
@@ -131,4 +130,4 @@ def enhance(
         seed=seed,
         overwrite=overwrite,
     )
-    enhance_files(request, say, ConsoleProgress(), partial(print, flush=True))
+    enhance_files(request, say, ConsoleProgress(), show)

@@ -29,6 +29,7 @@ from ctloupe.cli import (
 from ctloupe.cli.flags import as_flags
 from ctloupe.foundation.atomic import refusal_in_words
 from ctloupe.foundation.errors import CtLoupeError, Interrupted
+from ctloupe.foundation.foreign_text import printable
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.signals import exit_status, interrupting
 
@@ -105,13 +106,13 @@ def main() -> None:
         except CtLoupeError as error:
             if os.environ.get("CTLOUPE_DEBUG"):
                 raise
-            print(f"ctloupe: {as_flags(str(error))}", file=sys.stderr)
+            print(f"ctloupe: {as_flags(printable(str(error)))}", file=sys.stderr)
             sys.exit(exit_status() if isinstance(error, Interrupted) else 2)
         except OSError as error:
             told = refusal_in_words(error)
             if told is None or os.environ.get("CTLOUPE_DEBUG"):
                 raise
-            print(f"ctloupe: {told}", file=sys.stderr)
+            print(f"ctloupe: {printable(told)}", file=sys.stderr)
             sys.exit(2)
 
 

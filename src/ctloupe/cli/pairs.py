@@ -25,7 +25,7 @@ def pairs(
 
     Example: ctloupe pairs runs/synth-srgan -o pairs
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.train.bank_pair import load_banks
     from ctloupe.train.pairs import write_pairs
     from ctloupe.train.run_folder import RunFolder
@@ -37,4 +37,4 @@ def pairs(
     finally:
         progress.close()
     say(f"wrote {count} pairs")
-    print(out)
+    show(str(out))

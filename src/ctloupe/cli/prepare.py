@@ -58,7 +58,7 @@ def prepare(
 
     Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
     """
-    from ctloupe.cli.progress import say
+    from ctloupe.cli.progress import say, show
     from ctloupe.prepare.banks import BankRequest, prepare_banks
 
     request = BankRequest(
@@ -80,7 +80,7 @@ def prepare(
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
-    print(out)
+    show(str(out))
 
 
 def _window(text: str, option: str) -> WindowRequest:

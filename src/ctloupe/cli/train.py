@@ -49,7 +49,7 @@ def train(
     Example: ctloupe train --resume runs/first
     Example: ctloupe train --bank bank --method synth-srgan --from runs/pairs --out runs/second
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.train.loop import train as run
     from ctloupe.train.request import TrainRequest
 
@@ -79,7 +79,7 @@ def train(
     model = run(settings, ConsoleProgress(), resume=resume is not None)
     if not model.is_dir():
         say(f"trained stage {settings.stage}; train the next one with --from {settings.out}")
-        print(settings.out)
+        show(str(settings.out))
         return
     say(f"trained; model package: {model}")
-    print(model)
+    show(str(model))
