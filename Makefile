@@ -14,6 +14,11 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 
 STUDY ?= study-all
+PAGE ?= docs/results.md
+# Rows, seeds and minutes of the study that are not the usual ones.
+ROWS ?=
+SEEDS ?=
+MINUTES ?=
 
 # Other Pythons, on the path or of pyenv, and the rooms that can be tested without torch, whose builds for them are of
 # gigabytes.
@@ -82,8 +87,8 @@ lock:
 
 # Trains what the study lacks (three quarters of an hour on two cores), runs the suite, and writes it into the docs.
 leaderboard: $(STAMP)
-	$(BIN)/ctloupe study run all --scale tiny --out $(STUDY) --resume
-	$(BIN)/python benchmarks/leaderboard.py --study $(STUDY) --page docs/results.md
+	$(BIN)/ctloupe study run all --scale tiny --out $(STUDY) --resume $(ROWS:%=--only %) $(SEEDS:%=--seeds %) $(MINUTES:%=--minutes %)
+	$(BIN)/python benchmarks/leaderboard.py --study $(STUDY) --page $(PAGE)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,7 +25,7 @@ def main():
     if BEGIN not in text or END not in text:
         parser.error(f"{arguments.page}: expected the marks {BEGIN} and {END}")
     out = arguments.out or arguments.study / arguments.suite
-    given = ["suite", arguments.suite, "--study", arguments.study, "--controls", "-o", out, "--overwrite"]
+    given = ["suite", arguments.suite, "--study", arguments.study, "--controls", "--samples", "-o", out, "--overwrite"]
     sys.argv = ["ctloupe", *map(str, given)]
     try:
         ctloupe()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.request import EnhanceRequest, enhance_files
@@ -61,6 +62,17 @@ def test_a_folder_is_worked_through_and_what_failed_is_told_at_the_end(tmp_path)
     assert read(tmp_path / "fine" / "case-2.nii.gz").shape == (3, 40, 48)
 
 
+@pytest.mark.parametrize("names", [("a.nii.gz", "a.mha"), ("a.mha", "A.nii.gz"), ("a.nii.gz", "a-uncertainty.mha")])
+def test_two_scans_of_a_folder_that_would_share_an_output_are_refused_before_the_work(tmp_path, names):
+    for name in names:
+        write(scan(), tmp_path / "scans" / name)
+    request = EnhanceRequest(tmp_path / "scans", tmp_path / "fine", "bicubic", 2, mask="none", samples=2)
+    with pytest.raises(FileError, match=r"both would be written to .*; rename one of them") as refused:
+        enhance_files(request)
+    assert all(str(tmp_path / "scans" / name) in str(refused.value) for name in names)
+    assert not (tmp_path / "fine").exists()
+
+
 def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
     request = EnhanceRequest(tmp_path / "no.nii.gz", tmp_path / "fine.nii.gz", "bicubic", samples=2)
     (tmp_path / "fine-uncertainty.nii.gz").touch()
@@ -87,3 +99,15 @@ def test_what_cannot_be_names_the_option_and_leaves_nothing(tmp_path, monkeypatc
     with pytest.raises(error, match=message):
         enhance_files(request)
     assert not (tmp_path / "fine.nii.gz").exists()
+
+
+def test_what_a_file_left_open_is_said_before_the_scan_is_enhanced(tmp_path):
+    image = sitk.GetImageFromArray(np.full((2, 10, 12), 40_000, np.int32))
+    sitk.WriteImage(image, str(tmp_path / "scan.mha"))
+    header = (tmp_path / "scan.mha").read_bytes().replace(b"Offset = 0 0 0\n", b"")
+    (tmp_path / "scan.mha").write_bytes(header)
+    said = []
+    enhance_files(EnhanceRequest(tmp_path / "scan.mha", tmp_path / "fine.mha", "bicubic", 2, mask="none"), said.append)
+    assert said[0] == "warning: scan.mha: no origin in the header, taken as zero"
+    assert said[1].startswith("warning: scan.mha: values from 40000 to 40000, which are hardly HU")
+    assert "no origin in the header, taken as zero" in read(tmp_path / "scan.mha").history

@@ -1,6 +1,7 @@
 """From scans on disk to banks and overlays."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -43,8 +44,9 @@ def test_banks_and_overlays_appear_together(scans, tmp_path):
 
 def test_a_folder_of_scans_stands_for_the_scans_in_it(scans, tmp_path):
     for number in (1, 2):
-        shutil.copy(scans[0], tmp_path / f"case-{number}.nii.gz")
-    prepare_banks(request_for(scans, clinical=(tmp_path,)), tmp_path / "bank")
+        (tmp_path / "cohort").mkdir(exist_ok=True)
+        shutil.copy(scans[0], tmp_path / "cohort" / f"case-{number}.nii.gz")
+    prepare_banks(request_for(scans, clinical=(tmp_path / "cohort",)), tmp_path / "bank")
     bank = PatchBank.load(tmp_path / "bank" / "clinical.bank")
     assert [one["name"] for one in bank.provenance] == ["case-1.nii.gz", "case-2.nii.gz"]
 
@@ -180,3 +182,16 @@ def test_the_kind_of_mask_is_kept_with_the_bank(scans, tmp_path):
     del record["mask"]
     file.write_text(json.dumps(record))
     assert PatchBank.load(tmp_path / "own" / "clinical.bank").mask is None
+
+
+def test_what_a_file_left_open_is_said_before_patches_are_cut(tmp_path):
+    clinical = Volume(np.random.default_rng(0).integers(-900, 100, (2, 12, 12)).astype(np.int16), (1.0, 0.4, 0.4))
+    paths = [write(clinical, tmp_path / f"{name}.mha") for name in ("clinical", "micro")]
+    paths[1].write_bytes(re.sub(rb"Offset = [^\n]*\n", b"", paths[1].read_bytes()))
+    request = BankRequest(
+        *((path,) for path in paths), scale=2, patch_size=4, per_case=2, clinical_mask="none", micro_mask="none"
+    )
+    said = []
+    prepare_banks(request, tmp_path / "bank", said.append)
+    assert "warning: micro.mha: no origin in the header, taken as zero" in said
+    assert not [line for line in said if line.startswith("warning: clinical.mha")]

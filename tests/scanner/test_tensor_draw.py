@@ -1,5 +1,7 @@
 """Scanners drawn for training scan as they say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -32,6 +34,31 @@ def test_each_image_is_blurred_by_its_own_scanner():
     at = torch.arange(32) - (64 - 1.5) / 4
     variance = (low * at.square()).sum(1) / low.sum(1)
     assert variance.tolist() == pytest.approx([0.5**2 + 1 / 12, 0.9**2 + 1 / 12], abs=0.02)
+
+
+def sharpened(blur, overshoot):
+    kernel = DrawnScanners(torch.tensor([blur]), torch.zeros(1), torch.zeros(1), torch.ones(1))
+    return replace(kernel, overshoot=torch.tensor([overshoot]))
+
+
+def test_a_sharp_kernel_overshoots_at_an_edge_and_keeps_the_mean():
+    edge = torch.zeros(1, 1, 128, 128)
+    edge[..., 64:] = 0.5
+    plain, sharp = (sharpened(0.5, overshoot).scanned(edge, 4)[0, 0, 16] for overshoot in (0.0, 1.5))
+    assert plain.max() <= 0.5 + 1e-6 and plain.min() >= -1e-6
+    # By more than a tenth of the step.
+    assert 0.55 < sharp.max() < 0.65 and -0.15 < sharp.min() < -0.05
+    assert float(sharp.mean()) == pytest.approx(float(plain.mean()), abs=1e-4)
+
+
+def test_a_sharp_kernel_is_told_as_the_blur_that_is_alike_at_a_middle_frequency():
+    kernel = sharpened(0.7, 0.4)
+    wave = 0.5 * torch.sin(2 * torch.pi * 0.25 * (torch.arange(256) + 0.5) / 4).expand(1, 1, 256, 256).contiguous()
+    told = float(kernel.numbers()[0, 0])
+    assert 0.3 < told < 0.6
+    alike = sharpened(told, 0.0).scanned(wave, 4)[..., 16:-16]
+    assert torch.allclose(kernel.scanned(wave, 4)[..., 16:-16], alike, atol=5e-3)
+    assert float(sharpened(0.1, 0.8).numbers()[0, 0]) == 0
 
 
 def test_ranges_and_neighbourhoods_are_kept():

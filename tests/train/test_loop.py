@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError, TrainingError
+from ctloupe.foundation.progress import Silent
 from ctloupe.methods.package import load_package
 from ctloupe.train import checkpoint
 from ctloupe.train.loop import train
@@ -197,6 +198,20 @@ def test_a_second_run_in_the_same_folder_is_refused(settings):
     train(made)
     with pytest.raises(FileError, match="`resume`"):
         train(made)
+
+
+def test_a_run_that_is_under_way_is_not_resumed_by_another(settings):
+    made, refused = settings(steps=3), []
+
+    class Meanwhile(Silent):
+        def update(self, done, note=""):
+            with pytest.raises(FileError, match="is writing it; wait"):
+                train(made, resume=True)
+            refused.append(done)
+
+    train(made, Meanwhile())
+    assert len(refused) == 3 and [row["step"] for row in rows(made.out)] == ["1", "2", "3"]
+    assert not (made.out / ".lock").exists()
 
 
 def test_a_missing_bank_a_batch_that_cannot_be_split_and_an_untrainable_method_are_refused(settings, tmp_path):

@@ -127,6 +127,9 @@ def test_pairs_are_written_as_a_bank_in_the_order_of_the_micro_patches(first, tm
         expected = method.clinical_like(torch.from_numpy(micro.unit()[3:4]))[0, 0].numpy()
     step = 2 * clinical.slope / (clinical.window.high - clinical.window.low)
     assert np.abs(clinical.unit()[3, 0] - expected).max() <= step
+    for place in (first, first.parent, first / "pairs"):
+        with pytest.raises(FileError, match="an input is never replaced"):
+            write_pairs(first, place, overwrite=True)
 
 
 def test_a_method_without_clinical_like_images_says_so(settings, tmp_path):

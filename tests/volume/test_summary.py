@@ -149,3 +149,8 @@ def test_a_voxel_that_is_not_a_number_is_refused() -> None:
     voxels[1, 2, 3] = np.nan
     with pytest.raises(IntensityError, match="NaN"):
         summarise(Volume(voxels, CLINICAL))
+
+
+def test_what_the_reader_noted_is_the_first_warning() -> None:
+    volume = Volume(np.full((2, 3, 4), 7, np.int16), CLINICAL, notes=("2 of 18 chunks are absent",))
+    assert summarise(volume).warnings == ("2 of 18 chunks are absent", "every voxel is 7")

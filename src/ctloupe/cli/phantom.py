@@ -95,6 +95,7 @@ def phantom(
             _pair(micro_window, "--micro-window", "0,255", float),
             _pair(hu, "--hu", "-1000,500", float) or PairedMicroRequest.hu,
             as_voxel_size(voxel_size),
+            out,
         )
         pair = pair_micro(request)
         pair.write(out, overwrite=overwrite)

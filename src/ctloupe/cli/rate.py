@@ -31,7 +31,7 @@ def design(
     from ctloupe.rate.design import read_design, write_study
 
     made = read_design(file)
-    paths = write_study(made, out, overwrite)
+    paths = write_study(made, out, overwrite, [file])
     say(f"{len(made.patch_names)} patches × {len(made.methods)} methods, {made.repeats} repeats, for each rater")
     say(f"keep {paths[1]} from the raters")
     for path in paths:
@@ -58,5 +58,5 @@ def analyse(
 
     made = read_design(study / DESIGN)
     found = read_ratings(made, study, ratings)
-    content = write_analysis(made, found, out, overwrite)
+    content = write_analysis(made, found, out, overwrite, [study, *ratings])
     print(json.dumps(content, indent=2) if as_json else (out / "analysis.md").read_text("utf-8"))

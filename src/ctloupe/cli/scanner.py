@@ -40,7 +40,7 @@ def scanner(
     from ctloupe.cli.progress import say
     from ctloupe.prepare.scanner_request import ScannerRequest, find_scanner
 
-    found = find_scanner(ScannerRequest(scan, micro, mask, patches, seed, series))
+    found = find_scanner(ScannerRequest(scan, micro, mask, patches, seed, series, out))
     if out is not None:
         found.write(out, f"{scan.name}: the scanner as found", overwrite)
         say(f"wrote {out / 'scanner.png'} and scanner.json")

@@ -31,6 +31,9 @@ def suite(
         Path | None, typer.Option(help="Also every model that 'study run' trained in this folder.")
     ] = None,
     controls: Annotated[bool, typer.Option("--controls", help="Add deliberately bad enhancers as rows.")] = False,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Also a sample of every model that draws any, as a row of its own.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Where the phantoms are kept; default: in --out.")] = None,
     as_json: AsJson = False,
     overwrite: Overwrite = False,
@@ -43,5 +46,5 @@ def suite(
     from ctloupe.evaluate.suite.request import SuiteRequest, run_suite
 
     models = tuple(named_paths(model or [], "--model"))
-    request = SuiteRequest(name, out, models, study, controls, data, overwrite)
+    request = SuiteRequest(name, out, models, study, controls, data, samples, overwrite)
     print_boards(run_suite(request, say), as_json)

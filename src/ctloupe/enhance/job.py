@@ -24,10 +24,12 @@ from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.cluster import fill_on_cluster
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
 from ctloupe.enhance.store.spool import Spool
-from ctloupe.enhance.store.stream import Stores, fill, place, slabs_of, summarised
+from ctloupe.enhance.store.stores import Stores
+from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
+from ctloupe.foundation.lock import locked
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
 
@@ -79,19 +81,22 @@ class Job:
         Raises
         ------
         FileError, OptionError, GeometryError, IntensityError
-            If inputs, outputs or options do not fit, or the disk is too small.
+            If inputs, outputs or options do not fit, another process writes an output, or the disk is too small.
         Interrupted
             If the user stopped it.
         """
         self._check()
-        if format_of_output(self.output).resumable:
-            return self._run_streamed()
-        try:
-            return self._write_at_once()
-        except KeyboardInterrupt as error:
-            raise Interrupted(
-                f"{self.output}: stopped; nothing was written, since only OME-Zarr (*.ome.zarr) can be continued"
-            ) from error
+        with ExitStack() as stack:
+            for output in sorted(self.outputs.values()):
+                stack.enter_context(locked(output))
+            if format_of_output(self.output).resumable:
+                return self._run_streamed()
+            try:
+                return self._write_at_once()
+            except KeyboardInterrupt as error:
+                raise Interrupted(
+                    f"{self.output}: stopped; nothing was written, since only OME-Zarr (*.ome.zarr) can be continued"
+                ) from error
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
@@ -150,17 +155,19 @@ class Job:
         enhancer = self._prepare()
         count = self.part.scan.shape[0]
         self._plan(enhancer, count)
-        journal.begin(BegunWork(identity=self._identity(), tiling=enhancer.tiling))
+        journal.begin()
         values = described(self.model, self.options, self.part.scan)
         beside = described_beside(self.model, self.options, self.part.scan)
         stores = Stores.create(journal.folder, values, levels_of(self.model.scale), beside)
-        journal.opened()
+        identity = self._identity()
+        journal.opened(BegunWork(identity=identity, tiling=enhancer.tiling, stores=stores.descriptions()))
         self._stream(enhancer, slabs_of(count, self.slab, set()), stores, journal)
 
     def _go_on(self, journal: Journal) -> None:
         """Enhance what an interrupted run had not finished."""
         journal.resume(self._identity())
-        finished, count = journal.finished(), self.part.scan.shape[0]
+        stores, count = self._whole(journal), self.part.scan.shape[0]
+        finished = journal.finished()
         self.tell(f"resuming: {len(finished)} of {count} slices are done")
         slabs = slabs_of(count, self.slab, finished)
         if not slabs:
@@ -169,7 +176,20 @@ class Job:
         if journal.work.tiling is not None:
             enhancer.use(journal.work.tiling)
         self._plan(enhancer, len(slabs) * self.slab)
-        self._stream(enhancer, slabs, Stores.reopen(journal.folder), journal)
+        self._stream(enhancer, slabs, stores, journal)
+
+    def _whole(self, journal: Journal) -> Stores:
+        """The stores that were begun, with nothing in them but slices that are as they were written."""
+        stores = Stores.reopen(journal.folder, journal.work.stores, self.outputs)
+        lost = journal.require_whole(stores.marks, stores.descriptions())
+        if lost:
+            self.tell(f"warning: {len(lost)} finished slabs, the first at slice {lost[0]}, are damaged or gone")
+        unfinished = set(range(self.part.scan.shape[0])) - journal.finished()
+        if unfinished:
+            stores.require_inside(journal.folder)
+        for z in unfinished:
+            stores.clear(z)
+        return stores
 
     def _stream(self, enhancer: SliceEnhancer, slabs: list[tuple[int, int]], stores: Stores, journal: Journal) -> None:
         """Fill the stores, and keep what is finished when the work is stopped."""

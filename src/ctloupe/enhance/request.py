@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
@@ -14,12 +15,14 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
 from ctloupe.enhance.tiling import PROCESS_BYTES
+from ctloupe.enhance.value_range import values_beyond
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
-from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
-from ctloupe.prepare.masks import kind_of
+from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.geometry import Triple
@@ -146,6 +149,8 @@ def enhance_files(
     options = request.options()
     _check(request)
     several = holds_several(request.scan)
+    scans = _scans_of_folder(request) if several else [(request.scan, request.out)]
+    _require_apart(request, scans)
     if not several:
         _require_writable(request)
     device = resolve_accelerator(request.accelerator)
@@ -154,7 +159,7 @@ def enhance_files(
     resolver = SuperResolver(model, options).with_options(blend_outside=blends_outside(mask))
     work = _Enhancement(request, resolver, mask, say, progress or Silent())
     if several:
-        return _cohort(work, finished)
+        return _cohort(work, scans, finished)
     work.enhance(request.scan, request.out, _uncertainty(request, request.out))
     finished(str(request.out))
     return [request.out]
@@ -172,9 +177,8 @@ def _check(request: EnhanceRequest) -> None:
 
 def _require_writable(request: EnhanceRequest) -> None:
     """Refuse now what could not be written in the end."""
-    quantiles = _quantiles(request, request.out).values()
-    for path in (request.out, _uncertainty(request, request.out), request.invented, *quantiles):
-        if path is not None and not request.resume:
+    for path in _outputs(request, request.out):
+        if not request.resume:
             require_writable(path, request.overwrite)
 
 
@@ -193,30 +197,53 @@ def _beside(out: Path, name: str) -> Path:
     return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{suffix}")
 
 
-def _cohort(work: _Enhancement, finished: Callable[[str], None]) -> list[Path]:
-    """Work through the scans of a folder."""
-    request = work.request
-    paths, made, failed = volume_paths([request.scan]), [], []
+def _outputs(request: EnhanceRequest, out: Path) -> list[Path]:
+    """Everything that is written for the scan whose enhanced volume goes to `out`."""
+    maps = _uncertainty(request, out), request.invented, *_quantiles(request, out).values()
+    return [out, *(path for path in maps if path is not None)]
+
+
+def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) -> None:
+    """Refuse to write over anything that is read, and to write two things to one place."""
+    mask = None if request.mask == AS_TRAINED else mask_file(request.mask)
+    taken: dict[str, Path] = {}
+    for scan, out in scans:
+        for made in _outputs(request, out):
+            # Some disks know neither capitals nor how an accent is composed.
+            other = taken.setdefault(normalize("NFC", str(made)).casefold(), scan)
+            if other != scan:
+                raise FileError(f"{other} and {scan}: both would be written to {made}; rename one of them")
+    outputs = [made for _, out in scans for made in _outputs(request, out)]
+    require_apart([request.scan, *(scan for scan, _ in scans), request.model, mask], outputs)
+
+
+def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Path, Path]]:
+    """Scans of a folder with the paths of their outputs."""
     for name in ("uncertainty", "invented"):
         if getattr(request, name) is not None:
             raise OptionError(f"`{name}` names the output of one scan; leave it out for a folder of scans")
-    for at, path in enumerate(paths, 1):
-        out = request.out / f"{name_of(path)}{request.format}"
+    return [(path, request.out / f"{name_of(path)}{request.format}") for path in volume_paths([request.scan])]
+
+
+def _cohort(work: _Enhancement, scans: Sequence[tuple[Path, Path]], finished: Callable[[str], None]) -> list[Path]:
+    """Work through the scans of a folder."""
+    request, made, failed = work.request, list[Path](), list[str]()
+    for at, (path, out) in enumerate(scans, 1):
         try:
             work.enhance(path, out, _uncertainty(request, out))
         except (Interrupted, KeyboardInterrupt) as error:
             told = f"{error}; " if isinstance(error, Interrupted) else f"{out}: stopped; "
-            raise Interrupted(f"{told}{len(made)} of {len(paths)} volumes are finished") from error
+            raise Interrupted(f"{told}{len(made)} of {len(scans)} volumes are finished") from error
         except CtLoupeError as error:
             failed.append(str(error))
-            finished(f"{at}/{len(paths)} {path.name}: failed")
+            finished(f"{at}/{len(scans)} {path.name}: failed")
         else:
             made.append(out)
-            finished(f"{at}/{len(paths)} {path.name}: {out}")
+            finished(f"{at}/{len(scans)} {path.name}: {out}")
     for line in failed:
         work.say(f"failed: {line}")
     if failed:
-        raise OptionError(f"{len(failed)} of {len(paths)} volumes failed; see above, then go on with `resume`")
+        raise OptionError(f"{len(failed)} of {len(scans)} volumes failed; see above, then go on with `resume`")
     return made
 
 
@@ -233,7 +260,10 @@ class _Enhancement:
     def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
-        scan = self._fitted(read(path, series=request.series, voxel_size=request.voxel_size))
+        scan = read(path, series=request.series, voxel_size=request.voxel_size)
+        for note in (*scan.notes, *values_beyond(scan)):
+            self.say(f"warning: {path.name}: {note}")
+        scan = self._fitted(scan)
         region = parse_region(scan.shape, request.slices, request.roi)
         mask = self._mask(scan)
         quantiles = _quantiles(request, out)

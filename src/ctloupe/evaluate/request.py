@@ -28,10 +28,11 @@ from ctloupe.evaluate.report.words import in_words
 from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.records import validated
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.prepare.masks import mask_of
+from ctloupe.prepare.masks import mask_file, mask_of
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
@@ -165,6 +166,7 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError(f"`protocol` {request.protocol}: expected one of {', '.join(CHOICES)}")
     if request.out is not None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
+        require_apart(_inputs(request), [request.out / name for name in ("metrics.json", *pages)])
         require_new(request.out, request.overwrite, "metrics.json", *pages)
     if request.protocol == "jmi" and (request.micro is None or len(request.model) != 1):
         raise OptionError("`protocol` jmi needs `micro` and one `model`")
@@ -189,6 +191,14 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError("`output`: two volumes have one name; give them as NAME=volume")
     if BASELINE in names:
         raise OptionError(f"`output` {BASELINE}=…: this row is always there; choose another name")
+
+
+def _inputs(request: EvaluateRequest) -> list[Path | None]:
+    """Everything that the request reads."""
+    volumes = [request.input, request.other_input, request.truth, request.labels, request.micro]
+    maps = [request.uncertainty, request.invented, request.recalibration, request.scanner]
+    named = [path for _, path in (*request.output, *request.other_output, *request.model)]
+    return [*volumes, *maps, *named, None if request.mask is None else mask_file(str(request.mask))]
 
 
 def _require_pair(request: EvaluateRequest) -> None:

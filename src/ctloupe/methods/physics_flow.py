@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -50,6 +51,10 @@ class PhysicsFlowConfig(MethodConfig):
     """Blurs of the scanners, in clinical voxels."""
     noise_range: tuple[float, float] = (0.0, 0.09)
     """Standard deviations of their noise, in units of [−1, 1]."""
+    overshoot_range: tuple[float, float] = (0.0, 1.6)
+    """How much sharp kernels sharpen what they have blurred; see `DrawnScanners`."""
+    overshoot_fraction: float = Field(0.0, ge=0, le=1)
+    """Share of the scanners that have a sharp kernel, of which the network is told the blur that is alike."""
     near_fraction: float = Field(0.5, ge=0, le=1)
     """Share of the scanners that are drawn around the one estimated from the clinical patches."""
     intensity_jitter: float = Field(0.02, ge=0, lt=1)
@@ -268,7 +273,7 @@ class PhysicsFlow(Method):
             middle = high.mean((1, 2, 3), keepdim=True)
             high, thick = (torch.lerp(middle, one, contrast).clamp(-1, 1) for one in (high, thick))
             beside = None if beside is None else torch.lerp(middle, beside, contrast).clamp(-1, 1)
-        scanners = self.scanners(count)
+        scanners = self._some_sharpened(self.scanners(count))
         scan, told = scanners.scanned(thick, scale), scanners.numbers()
         if not self.config.neighbours:
             return high, scan, told
@@ -277,6 +282,14 @@ class PhysicsFlow(Method):
         # Each slice is scanned for itself: their noise is independent.
         scans = [scan, *(scanners.scanned(one, scale) for one in beside.split(1, 1))]
         return high, torch.cat(scans, 1), torch.cat([told, batch.micro_slice_spacing[:, None]], 1)
+
+    def _some_sharpened(self, scanners: DrawnScanners) -> DrawnScanners:
+        """The scanners, of which some overshoot at edges."""
+        if not self.config.overshoot_fraction:
+            return scanners
+        low, high = self.config.overshoot_range
+        chosen = torch.rand_like(scanners.blur) < self.config.overshoot_fraction
+        return replace(scanners, overshoot=(low + (high - low) * torch.rand_like(scanners.blur)) * chosen)
 
     def _times(self, count: int, first: int, device: torch.device) -> Tensor:
         """Times of a batch: the first ones 0, the others logit-normal (Esser et al. 2024, arXiv:2403.03206)."""

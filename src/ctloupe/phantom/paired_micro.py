@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
 from ctloupe.images.windows import IntensityWindow
@@ -26,6 +27,9 @@ from ctloupe.volume.volume import Volume
 
 RECORD: Final = "paired-micro.json"
 """Name of the record beside the volumes."""
+
+VOLUMES: Final = ("clinical", "truth")
+"""Names of the volumes, which are ``.nii.gz``."""
 
 BLUR_VOXELS: Final = (0.25, 1.1)
 NOISE_HU: Final = (2.0, 60.0)
@@ -55,6 +59,8 @@ class PairedMicroRequest:
         Hounsfield units that a µCT, which has none, is given by a straight line; nothing is clipped.
     voxel_size : (z, y, x) in mm
         Edges of the voxels of a µCT in TIFF files that do not state them.
+    out
+        Folder that the pair is to be written to; None: nowhere.
 
     Raises
     ------
@@ -70,6 +76,7 @@ class PairedMicroRequest:
     micro_window: tuple[float, float] | None = None
     hu: tuple[float, float] = (-1000.0, 500.0)
     voxel_size: Triple | None = None
+    out: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("scale", "slices"):
@@ -110,7 +117,7 @@ class PairedMicro:
         FileError
             If a file exists without `overwrite` or cannot be written.
         """
-        files = {out / f"{name}.nii.gz": getattr(self, name) for name in ("clinical", "truth")}
+        files = {out / f"{name}.nii.gz": getattr(self, name) for name in VOLUMES}
         there = [file for file in (*files, out / RECORD) if file.exists()]
         if there and not overwrite:
             raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
@@ -134,10 +141,12 @@ def pair_micro(request: PairedMicroRequest) -> PairedMicro:
     Raises
     ------
     FileError, GeometryError
-        If the µCT cannot be read, or is smaller than 8 clinical voxels in the plane.
+        If the µCT cannot be read, is what would be written, or is smaller than 8 clinical voxels in the plane.
     OptionError
         If `planes` lies outside of it.
     """
+    if request.out is not None:
+        require_apart([request.from_micro], [request.out / one for one in (*(f"{n}.nii.gz" for n in VOLUMES), RECORD)])
     source = read(request.from_micro, voxel_size=request.voxel_size)
     micro = _whole_voxels(source, request)
     values = np.asarray(micro.data, np.float32)

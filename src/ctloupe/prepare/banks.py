@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
-from ctloupe.prepare.masks import kind_of, mask_of
+from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.collection import volume_paths
@@ -98,6 +99,8 @@ def prepare_banks(
         If a scan cannot be read or masked, or no patch fits into a mask.
     """
     _check(request)
+    masks = mask_file(request.clinical_mask), mask_file(request.micro_mask)
+    require_apart([*request.clinical, *request.micro, *masks], [out])
     request = replace(
         request,
         clinical=tuple(volume_paths(list(request.clinical))),
@@ -193,6 +196,8 @@ def _cases(
     first: tuple[str, Triple] | None = None
     for index, path in enumerate(paths, start=1):
         volume = _read(request, path, clinical)
+        for note in volume.notes:
+            say(f"warning: {path.name}: {note}")
         first = first or (path.name, volume.spacing)
         _require_like_spacing(first, path.name, volume, modality)
         if clinical:

@@ -24,6 +24,11 @@ def kind_of(asked: str) -> MaskKind:
     return kinds.get(asked, "file")
 
 
+def mask_file(asked: str) -> Path | None:
+    """Return the file that `asked` means; None where it is a kind of mask."""
+    return Path(asked) if kind_of(asked) == "file" else None
+
+
 def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
     """Make the mask that `asked` names on the grid of `volume`.
 

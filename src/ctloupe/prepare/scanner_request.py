@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow
-from ctloupe.prepare.masks import mask_of
+from ctloupe.prepare.masks import mask_file, mask_of
 from ctloupe.prepare.patches import RECORD_NAME, PatchBank
 from ctloupe.scanner.edges import EdgeBlur, blur_from_edges
 from ctloupe.scanner.estimate import DISAGREEMENT, LARGEST_MISFIT, ScannerEstimate, estimate_scanner
@@ -49,6 +50,8 @@ class ScannerRequest:
         Seed of the choice of patches and edges.
     series
         Number or UID of the DICOM series, where a folder holds several.
+    out
+        Folder that the findings are to be written to; None: nowhere.
     """
 
     scan: Path
@@ -57,6 +60,7 @@ class ScannerRequest:
     patches: int = 256
     seed: int = 0
     series: str | None = None
+    out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,9 @@ def find_scanner(request: ScannerRequest) -> ScannerFindings:
     """
     if request.patches < 1:
         raise OptionError(f"`patches` {request.patches}: expected a positive number")
+    if request.out is not None:
+        made = [request.out / name for name in (PICTURE_NAME, FINDINGS_NAME)]
+        require_apart([request.scan, request.micro, mask_file(request.mask)], made)
     scan = read(request.scan, series=request.series if detect(request.scan) == "dicom" else None)
     micro, window = (None, CLINICAL) if request.micro is None else _micro_bank(request.micro)
     mask = mask_of(request.mask, scan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.rate.agreement import intraclass_correlation, krippendorff_alpha
@@ -126,14 +128,37 @@ def as_markdown(design: Design, results: dict[str, CriterionResult]) -> str:
     return "\n".join(lines)
 
 
-def write_analysis(design: Design, ratings: dict[str, Marks], folder: Path, overwrite: bool = False) -> dict[str, Any]:
+def write_analysis(
+    design: Design,
+    ratings: dict[str, Marks],
+    folder: Path,
+    overwrite: bool = False,
+    inputs: Iterable[Path | None] = (),
+) -> dict[str, Any]:
     """Write ``analysis.md``, ``analysis.json`` and a box plot of each criterion to a new folder.
+
+    Parameters
+    ----------
+    design, ratings
+        The study, and its marks by criterion.
+    folder
+        Folder to make.
+    overwrite
+        Whether to replace what is there.
+    inputs
+        Files and folders that study and marks were read from; none may lie in `folder` or hold it.
 
     Returns
     -------
     dict
         Content of the JSON file.
+
+    Raises
+    ------
+    FileError
+        If `folder` exists without `overwrite`, touches an input, or cannot be written.
     """
+    require_apart(inputs, [folder])
     results = analyse(design, ratings)
     criteria = {name: asdict(result) for name, result in results.items()}
     content: dict[str, Any] = finite({"study": design.name, "notice": RESEARCH_NOTICE, "criteria": criteria})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.records import read_plain, save_record, validated
 
 KEY: Final = "key.csv"
@@ -107,14 +109,33 @@ def presentation(design: Design) -> list[dict[str, str]]:
     return rows
 
 
-def write_study(design: Design, folder: Path, overwrite: bool = False) -> list[Path]:
+def write_study(
+    design: Design, folder: Path, overwrite: bool = False, inputs: Iterable[Path | None] = ()
+) -> list[Path]:
     """Write the key, which no rater may see, and an empty sheet for each rater.
+
+    Parameters
+    ----------
+    design
+        The study.
+    folder
+        Folder to make.
+    overwrite
+        Whether to replace what is there.
+    inputs
+        Files that the design was read from; none may lie in `folder`.
 
     Returns
     -------
     list of Path
         The design, the key, and the sheets ``ratings-CODE.csv``.
+
+    Raises
+    ------
+    FileError
+        If `folder` exists without `overwrite`, holds an input, or cannot be written.
     """
+    require_apart(inputs, [folder])
     rows = presentation(design)
     criteria = list(design.criteria)
     with replacing(folder, overwrite) as temporary:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.lock import locked
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, get
 from ctloupe.phantom.clinical_slices import SliceMode, labels_on_clinical_slices, truth_on_clinical_slices
@@ -86,7 +87,7 @@ def prepare_data(
     Raises
     ------
     FileError
-        If the folder holds data made otherwise.
+        If the folder holds data made otherwise, or another process is making them.
     """
     wanted = {
         "size": list(budget.size),
@@ -108,8 +109,9 @@ def prepare_data(
                 f"{wanted[differing[0]]}); give another `data`"
             )
         return StudyData(folder)
-    _make(folder, budget, enlargement, patch_size, say)
-    save_record(record, wanted)
+    with locked(folder):
+        _make(folder, budget, enlargement, patch_size, say)
+        save_record(record, wanted)
     return StudyData(folder)
 
 

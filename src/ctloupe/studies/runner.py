@@ -15,6 +15,7 @@ from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.report.page import square_of, varied_square
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
@@ -93,10 +94,15 @@ def run_study(
     Raises
     ------
     FileError
-        If `out` holds a study already and `resume` is not asked for, or another one.
+        If `out` holds a study already and `resume` is not asked for, or another one, or another process runs it.
     OptionError
         If a row of `only` does not exist, or a number of the paper belongs to no metric.
     """
+    with locked(out):
+        return _run(study, out, request, say, progress or Silent())
+
+
+def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], None], progress: Progress) -> Path:
     rows = study.trained(request.only)
     for row in study.rows:
         numbers_by_label(row.paper, row.key)
@@ -113,7 +119,7 @@ def run_study(
             if result_path(out, row.key, seed).is_file():
                 continue
             say(f"seed {seed}, row {row.key}: {row.label}")
-            result = _attempt(study, row, seed, out, request, budget, data, progress or Silent())
+            result = _attempt(study, row, seed, out, request, budget, data, progress)
             say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
             save_record(result_path(out, row.key, seed), finite(result))
             page = write_report(study, out)

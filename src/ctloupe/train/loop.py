@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, TrainingError
+from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.signals import deferred
 from ctloupe.methods.base import Method, MethodConfig
@@ -56,7 +57,7 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     TrainingError
         If a loss term is no longer finite.
     CtLoupeError
-        If anything is wrong with settings, banks or the run folder.
+        If anything is wrong with settings, banks or the run folder, or another process trains in it.
     """
     run = RunFolder(settings.out)
     kind = methods.get(settings.method)
@@ -65,13 +66,14 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     planned = plan_of(settings, kind)
     load_banks(settings.bank)
     make_fabric(settings)
-    if not resume:
-        run.create(settings)
     try:
-        for one in planned:
-            # A last stage that has reached its end may be given a later one; the others must stay what was built upon.
-            if one is planned[-1] or not (resume and RunFolder(one.folder).finished):
-                _launch(settings, one, progress or Silent(), resume)
+        with locked(run.path, inside=True):
+            if not resume:
+                run.create(settings)
+            for one in planned:
+                # A last stage that has reached its end may be given a later one; others must stay what was built upon.
+                if one is planned[-1] or not (resume and RunFolder(one.folder).finished):
+                    _launch(settings, one, progress or Silent(), resume)
     except KeyboardInterrupt as error:
         raise Interrupted(f"stopped between steps; continue with `resume` {settings.out}") from error
     return run.model

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.methods.base import Method
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.bank_pair import CLINICAL_NAME, MICRO_NAME, load_banks
@@ -47,9 +48,10 @@ def write_pairs(
     Raises
     ------
     FileError, OptionError
-        If there is no such run, or its method makes no clinical-like images.
+        If there is no such run, its method makes no clinical-like images, or `out` would touch run or bank.
     """
     settings = RunFolder(run).settings()
+    require_apart([run, settings.bank], [out])
     banks = load_banks(settings.bank)
     method = load_method(run)
     fine = method.config.patch_size * method.config.scale

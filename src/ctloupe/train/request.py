@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ctloupe import methods
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.inputs import require_apart
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings, read_mapping, settings_of
 
@@ -89,6 +90,7 @@ class TrainRequest:
     def _fresh(self) -> TrainSettings:
         if self.bank is None or self.out is None:
             raise OptionError("`bank` and `out` are needed (or `resume` RUN to continue a run)")
+        require_apart([self.bank, self.config, self.start_from], RunFolder(self.out).outputs())
         kind = methods.get(self.method)
         if not kind.trainable:
             raise OptionError(

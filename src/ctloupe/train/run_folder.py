@@ -74,6 +74,11 @@ class RunFolder:
         self.make()
         save_record(self.config, settings)
 
+    def outputs(self) -> list[Path]:
+        """Files and folders that a run writes."""
+        folders = [self.checkpoints, self.previews, self.events, self.model]
+        return [self.config, self.metrics, self.manifest, *folders]
+
     def make(self) -> None:
         """Make the folder and those inside it, where they are not there yet; what a killed run left goes."""
         try:

@@ -42,7 +42,7 @@ class VolumeSummary:
     fraction_saturated : float
         Share of voxels at the lowest or highest value of an integer type; 0 for floats.
     warnings : tuple of str
-        What looks odd, each in one line.
+        What looks odd, each in one line; the notes of the reader first.
     """
 
     format: str
@@ -123,7 +123,7 @@ def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
         maximum=statistics.maximum,
         percentiles=statistics.percentiles,
         fraction_saturated=statistics.share_lowest + statistics.share_highest,
-        warnings=(*_geometry_warnings(volume.spacing), *_intensity_warnings(statistics, dtype, guess)),
+        warnings=(*volume.notes, *_geometry_warnings(volume.spacing), *_intensity_warnings(statistics, dtype, guess)),
     )
 
 

@@ -136,6 +136,8 @@ class Volume:
         Unit of the values.
     history : tuple of str
         What was done to the volume, oldest first; it never holds a patient field.
+    notes : tuple of str
+        What its file left open or states oddly, and how that was taken; shown to whoever uses the volume.
 
     Raises
     ------
@@ -150,6 +152,7 @@ class Volume:
     modality: Modality = "unknown"
     units: Units = "raw"
     history: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)
@@ -165,6 +168,7 @@ class Volume:
         object.__setattr__(self, "origin", origin)
         object.__setattr__(self, "direction", geometry.as_direction(self.direction))
         object.__setattr__(self, "history", tuple(self.history))
+        object.__setattr__(self, "notes", tuple(self.notes))
 
     @property
     def shape(self) -> tuple[int, int, int]:

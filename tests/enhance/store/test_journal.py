@@ -1,7 +1,5 @@
 """A journal is read back as it was written, or refused in one line."""
 
-import json
-
 import pytest
 
 from ctloupe.enhance.identity import Identity
@@ -15,15 +13,24 @@ def identity(**changes):
     return Identity.model_validate(facts | {"device": "cpu", "options": {"seed": 0}} | changes)
 
 
+MARK = (12, "a")
+
+
 @pytest.fixture
 def begun(tmp_path):
     """A journal with four of nine slices done."""
     journal = Journal(tmp_path / "fine.ome.zarr")
-    journal.begin(BegunWork(identity=identity(), tiling=Tiling(tile=(8, 16), copies=2)))
-    journal.opened()
+    journal.begin()
+    journal.opened(BegunWork(identity=identity(), tiling=Tiling(tile=(8, 16), copies=2), stores={"values": MARK}))
     for first in (0, 2):
-        journal.record(FinishedSlab(slices=(first, first + 2), residual=(1.5, -0.5, 7), tiles=(3, 1)))
+        journal.record(slab(first))
     return journal
+
+
+def slab(first):
+    return FinishedSlab(
+        slices=(first, first + 2), residual=(1.5, -0.1, 7), tiles=(3, 1), marks={"values": (MARK, (0, "b"))}
+    )
 
 
 def lines_of(journal):
@@ -51,7 +58,7 @@ def test_a_line_cut_off_by_a_crash_is_dropped(begun):
     again = Journal(begun.output)
     again.resume(identity())
     assert again.finished() == {0, 1}
-    again.record(FinishedSlab(slices=(2, 4), residual=(1.5, -0.5, 7), tiles=(3, 1)))
+    again.record(slab(2))
     assert lines_of(begun).read_bytes() == text
 
 
@@ -60,12 +67,43 @@ def test_a_line_cut_off_by_a_crash_is_dropped(begun):
     [
         (lambda lines: [*lines[:1], b"{", *lines[1:]], "journal.jsonl: not a valid journal"),
         (lambda lines: [], "journal.jsonl: not a valid journal"),
-        (lambda lines: [b'{"scan": "s"}', *lines[1:]], "'identity'"),
-        (lambda lines: [lines[0], json.dumps({"slices": [0]}).encode()], "'slices"),
+        (lambda lines: [b'{"scan": "s"}', *lines[1:]], "'says'"),
+        (lambda lines: lines[1:], "it was changed"),
+        (lambda lines: [lines[0], lines[2]], "it was changed"),
+        (lambda lines: [*lines, lines[-1]], "it was changed"),
+        (lambda lines: [lines[0].replace(b"[8, 16]", b"[8, 32]"), *lines[1:]], "it was changed"),
+        (lambda lines: [*lines[:2], lines[2].replace(b"[2, 4]", b"[2, 9]")], "it was changed"),
+        (lambda lines: [*lines[:2], lines[2].replace(b"1.5", b"1.25")], "it was changed"),
     ],
 )
 def test_anything_else_is_refused_and_says_how_to_go_on(begun, change, told):
     lines = change(lines_of(begun).read_bytes().splitlines())
     lines_of(begun).write_bytes(b"".join(line + b"\n" for line in lines))
     with pytest.raises(FileError, match=f"{told}.*start over without `resume`"):
+        Journal(begun.output).resume(identity())
+
+
+def test_slices_that_are_not_as_noted_are_forgotten_for_good(begun):
+    found = {0: MARK, 1: (0, "b"), 2: MARK, 3: (0, "damaged")}
+    again = Journal(begun.output)
+    again.resume(identity())
+    described = {"values": MARK}
+    assert again.require_whole(lambda z: {"values": found[z]}, described) == [2]
+    assert again.finished() == {0, 1}
+    found[3] = (0, "b")
+    again.record(slab(2))
+    later = Journal(begun.output)
+    later.resume(identity())
+    assert later.require_whole(lambda z: {"values": found[z]}, described) == [] and later.done == begun.done
+
+
+@pytest.mark.parametrize("described", [{}, {"values": (12, "changed")}])
+def test_a_store_that_is_not_as_it_was_begun_is_refused(begun, described):
+    with pytest.raises(FileError, match="'values' is not as it was begun; start over without `resume`"):
+        begun.require_whole(lambda z: {"values": MARK}, described)
+
+
+def test_slices_beyond_the_work_are_refused(begun):
+    begun.record(slab(8))
+    with pytest.raises(FileError, match="slices 8:10 are not of this work"):
         Journal(begun.output).resume(identity())

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ import zarr
 
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.store.journal import Journal
 from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.images.windows import IntensityWindow
@@ -44,6 +45,11 @@ def files(store):
 
 def enhance(path, overrides=None, **options):
     resolver(**(overrides or {})).enhance_to(scan(), path, slab=2, **options)
+
+
+def interpolate(path, **options):
+    """Enhance in hardly any time: what is looked at is the store."""
+    load_model("bicubic", 4).enhance_to(scan(), path, slab=2, **options)
 
 
 def test_the_store_holds_the_volume_and_levels_down_to_the_scans_size(tmp_path):
@@ -111,8 +117,6 @@ def test_the_plan_is_told_before_the_work(tmp_path):
 
 
 def test_too_little_disk_is_an_error_before_the_work(tmp_path, monkeypatch):
-    import shutil
-
     free = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     with pytest.raises(FileError, match="are free; free some space"):
@@ -140,7 +144,7 @@ def test_slabs_change_no_byte(tmp_path, slab):
     assert files(tmp_path / "a.ome.zarr") == files(tmp_path / "b.ome.zarr")
 
 
-def stopped_after(path, slices, **changes):
+def stopped_after(path, slices, run=enhance, **changes):
     """Enhance until so many slices are done, then be interrupted as by Ctrl-C."""
 
     def stop(done):
@@ -148,7 +152,7 @@ def stopped_after(path, slices, **changes):
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="the same command with `resume` goes on"):
-        enhance(path, progress=stop, **changes)
+        run(path, progress=stop, **changes)
 
 
 def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on_where_it_was(tmp_path):
@@ -161,6 +165,20 @@ def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on_wher
     assert "resuming: 4 of 9 slices are done" in said and told == [6, 8, 9]
     assert files(path) == files(whole)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.ome.zarr", "whole.ome.zarr"]
+
+
+def test_a_second_run_onto_one_store_is_refused_and_the_first_ends_as_ever(tmp_path):
+    path, refused = tmp_path / "fine.ome.zarr", []
+
+    def meanwhile(done):
+        for asked in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(FileError, match=rf"fine\.ome\.zarr: process {os.getpid()} .* is writing it"):
+                interpolate(path, **asked)
+        refused.append(done)
+
+    interpolate(path, progress=meanwhile)
+    assert refused == [2, 4, 6, 8, 9] and [one.name for one in tmp_path.iterdir()] == ["fine.ome.zarr"]
+    assert np.array_equal(read(path).array(), load_model("bicubic", 4).enhance(scan()).data)
 
 
 def test_stopped_before_anything_was_done_nothing_is_left(tmp_path):
@@ -235,6 +253,74 @@ def test_a_journal_cut_off_in_the_middle_of_a_line_costs_one_slab(tmp_path):
     enhance(path, resume=True, tell=said.append)
     assert "resuming: 4 of 9 slices are done" in said
     assert files(path) == files(whole)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A whole store, and the folder of the same work stopped after six of nine slices."""
+    folder = tmp_path_factory.mktemp("kept")
+    interpolate(folder / "whole.ome.zarr")
+    stopped_after(folder / "fine.ome.zarr", 6, run=interpolate)
+    return folder
+
+
+@pytest.fixture
+def unfinished(kept, tmp_path):
+    """A copy of the folder of the stopped work, and the path of its output."""
+    path = tmp_path / "fine.ome.zarr"
+    return shutil.copytree(Journal(kept / path.name).folder, Journal(path).folder), path
+
+
+def emptied(store):
+    (store / "0/c/1/0/0").write_bytes(b"")
+
+
+def flipped(store):
+    chunk = store / "0/c/3/0/0"
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "first"),
+    [
+        (lambda store: (store / "0/c/0/0/0").unlink(), 0),
+        (lambda store: (store / "2/c/2/0/0").unlink(), 2),
+        (lambda store: shutil.rmtree(store / "0/c"), 0),
+        (lambda store: shutil.copy(store / "0/c/2/0/0", store / "0/c/3/0/0"), 2),
+        (emptied, 0),
+        (flipped, 2),
+    ],
+)
+def test_slices_that_are_gone_or_damaged_are_made_again(kept, unfinished, damage, first):
+    folder, path = unfinished
+    damage(folder / "values.ome.zarr")
+    said = []
+    interpolate(path, resume=True, tell=said.append)
+    assert any(line.startswith("warning: ") and f"the first at slice {first}, are damaged" in line for line in said)
+    assert files(path) == files(kept / "whole.ome.zarr")
+
+
+@pytest.mark.parametrize("name", ["values.ome.zarr", "values.ome.zarr/zarr.json", "values.ome.zarr/1/zarr.json"])
+def test_a_store_that_is_gone_or_changed_is_refused_on_resume(unfinished, name):
+    folder, path = unfinished
+    if (folder / name).is_dir():
+        shutil.rmtree(folder / name)
+    else:
+        (folder / name).write_text((folder / name).read_text().replace("0", "1", 1))
+    with pytest.raises(FileError, match=r"fine\.ome\.zarr\.unfinished.*start over without `resume`"):
+        interpolate(path, resume=True)
+    assert not path.exists()
+
+
+def test_a_journal_that_claims_more_than_was_done_is_refused(unfinished):
+    folder, path = unfinished
+    lines = folder / "journal.jsonl"
+    lines.write_text(lines.read_text().replace('"slices": [4, 6]', '"slices": [4, 9]'))
+    with pytest.raises(FileError, match=r"not a valid journal: .*start over without `resume`"):
+        interpolate(path, resume=True)
+    assert not path.exists()
 
 
 def test_a_folder_whose_removal_a_kill_cut_off_is_removed_on_resume(tmp_path):

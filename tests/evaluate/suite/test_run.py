@@ -1,6 +1,7 @@
 """A suite: fixed phantoms, every model, one leaderboard a group."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -181,6 +182,18 @@ def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):
     with pytest.raises(ModelError, match="scale"):
         measure_suite(load_suite("smoke-v1"), [("mine", tiny_model)], tmp_path / "out", tmp_path / "data")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sample_of_a_flow_is_a_row_of_its_own(tiny_flow, tmp_path):
+    path = tmp_path / "one.yaml"
+    path.write_text(re.sub(r"  - \{key: (two|three).*\n", "", SMALL).replace("96, 96", "64, 64"))
+    boards = measure_suite(load_suite(str(path)), [("flow", tiny_flow)], tmp_path / "out", tmp_path, samples=True)
+    assert list(boards["lung"].rows) == ["bicubic", "flow", "flow, a sample"]
+    models = load_comparison(tmp_path / "out" / "cases" / "one.json").models
+    assert [one["output"] for one in models.values()] == ["mean", "sample"]
+    taken = [("flow", tiny_flow), ("flow, a sample", tiny_flow)]
+    with pytest.raises(OptionError, match="choose another name"):
+        measure_suite(load_suite(str(path)), taken, tmp_path / "other", tmp_path, samples=True)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
+    JPEGLossless,
     JPEGLSLossless,
     RLELossless,
 )
@@ -190,10 +191,115 @@ def test_source_files_come_in_slice_order_not_in_name_order(tmp_path: Path, dico
     assert sorted(truth.files) != truth.files
 
 
-def test_another_modality_is_raw(tmp_path: Path, dicom_series: Write) -> None:
-    dicom_series(tmp_path, modality="MR", slopes=None, intercepts=None)
+@pytest.mark.parametrize("modality", ["OT", ""])
+def test_what_states_no_modality_of_patients_is_raw_and_says_so(
+    tmp_path: Path, dicom_series: Write, modality: str
+) -> None:
+    dicom_series(tmp_path, modality=modality)
     volume = read_dicom(tmp_path)
     assert (volume.modality, volume.units) == ("unknown", "raw")
+    assert volume.notes == (f"Modality is {modality or 'missing'}, not CT, so the units are unknown",)
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT"])
+def test_another_modality_is_no_ct(tmp_path: Path, dicom_series: Write, modality: str) -> None:
+    truth = dicom_series(tmp_path, modality=modality)
+    message = refusal(tmp_path, IntensityError)
+    assert names(message, truth.files[-1]) and f"Modality {modality}, expected CT" in message
+
+
+def test_a_scout_is_no_slice(tmp_path: Path, dicom_series: Write) -> None:
+    truth = dicom_series(tmp_path)
+    resave(truth.files[2], lambda dataset: setattr(dataset, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
+    message = refusal(tmp_path, IntensityError)
+    assert names(message, truth.files[2]) and "LOCALIZER" in message
+
+
+def test_lost_values_and_burned_in_text_are_noted(tmp_path: Path, dicom_series: Write) -> None:
+    def declared(_: int, dataset: FileDataset) -> None:
+        dataset.LossyImageCompression, dataset.BurnedInAnnotation = "01", "YES"
+
+    dicom_series(tmp_path, edit=declared)
+    lossy, burned_in = read_dicom(tmp_path).notes
+    assert lossy.startswith("LossyImageCompression is 01") and burned_in.startswith("BurnedInAnnotation is YES")
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1e300, 0), (1e-300, 0), (1e12, 0), (1, 1e30)])
+def test_a_scale_that_erases_or_bursts_the_image_is_refused(
+    tmp_path: Path, dicom_series: Write, slope: float, intercept: float
+) -> None:
+    truth = dicom_series(tmp_path)
+
+    def scaled(dataset: FileDataset) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = f"{slope:g}", f"{intercept:g}"
+
+    resave(truth.files[1], scaled)
+    message = refusal(tmp_path, IntensityError)
+    assert names(message, truth.files[1]) and f"RescaleSlope {slope:g}" in message
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
+def test_more_pixels_than_rows_and_columns_are_refused(tmp_path: Path, dicom_series: Write, syntax: UID) -> None:
+    def narrowed(_: int, dataset: FileDataset) -> None:
+        dataset.Columns -= 1
+
+    truth = dicom_series(tmp_path, syntax=syntax, edit=narrowed)
+    message = refusal(tmp_path, FileError)
+    assert names(message, truth.files[0 if "cannot be decoded" in message else -1])
+
+
+@pytest.mark.parametrize(("stated", "lost"), [(1.25, 1), (-1.25, 1), (0.834, 2)])
+def test_slices_lost_evenly_are_noticed_by_their_stated_distance(
+    tmp_path: Path, dicom_series: Write, stated: float, lost: int
+) -> None:
+    dicom_series(tmp_path, edit=lambda _, dataset: setattr(dataset, "SpacingBetweenSlices", stated))
+    assert f"missing slices, {lost} between every two" in refusal(tmp_path, GeometryError)
+
+
+def test_a_stated_distance_that_differs_otherwise_is_noted(tmp_path: Path, dicom_series: Write) -> None:
+    dicom_series(tmp_path, edit=lambda _, dataset: setattr(dataset, "SpacingBetweenSlices", 3))
+    volume = read_dicom(tmp_path)
+    assert volume.spacing[0] == 2.5
+    assert volume.notes == ("SpacingBetweenSlices is 3 mm, the positions lie 2.5 mm apart and are taken",)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_frames_that_a_file_cannot_hold_are_not_gone_through(
+    tmp_path: Path, dicom_series: Write, compressed: bool
+) -> None:
+    truth = dicom_series(tmp_path)
+    if compressed:
+        resave(truth.files[1], lambda dataset: dataset.compress(RLELossless))
+    resave(truth.files[1], lambda dataset: setattr(dataset, "NumberOfFrames", 2_000_000_000))
+    assert "truncated" in refusal(truth.files[1], FileError)
+
+
+def test_a_matrix_that_a_compressed_file_cannot_hold_is_refused(tmp_path: Path, dicom_series: Write) -> None:
+    truth = dicom_series(tmp_path)
+
+    def vast(dataset: FileDataset) -> None:
+        dataset.compress(RLELossless)
+        dataset.Rows = dataset.Columns = 65535
+
+    resave(truth.files[1], vast)
+    message = refusal(truth.files[1], FileError)
+    assert names(message, truth.files[1]) and "65535×65535 pixels in a file of" in message
+
+
+def test_a_deflated_file_is_not_inflated_beyond_its_header(tmp_path: Path, dicom_series: Write) -> None:
+    truth = dicom_series(tmp_path, syntax=DeflatedExplicitVRLittleEndian)
+    resave(truth.files[1], lambda dataset: dataset.add_new(0x7FE10011, "OB", bytes(40_000_000)))
+    message = refusal(tmp_path, FileError)
+    assert names(message, truth.files[1]) and "inflates to more than" in message
+
+
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLSLossless])
+def test_compressed_pixels_of_32_bits_do_not_reach_a_decoder(tmp_path: Path, dicom_series: Write, syntax: UID) -> None:
+    truth = dicom_series(tmp_path)
+    mislabel(truth.files[1], syntax)
+    resave(truth.files[1], lambda dataset: setattr(dataset, "BitsAllocated", 32))
+    message = refusal(tmp_path, IntensityError)
+    assert names(message, truth.files[1]) and "BitsAllocated 32" in message
 
 
 def test_a_spectral_map_is_not_taken_for_hu(tmp_path: Path, dicom_series: Write) -> None:
@@ -205,8 +311,9 @@ def test_ct_without_rescale_tags_is_taken_as_stored_and_says_so(tmp_path: Path, 
     truth = dicom_series(tmp_path, slopes=None, intercepts=None, signed=True)
     volume = read_dicom(tmp_path)
     np.testing.assert_array_equal(volume.array(), truth.stored)
-    assert volume.units == "HU"
-    assert "slope 1, intercept 0" in volume.history[-1]
+    assert volume.units == "raw"
+    assert "slope 1, intercept 0" in volume.notes[-1]
+    assert volume.notes[-1] == volume.history[-1]
 
 
 def test_half_a_rescale_is_refused(tmp_path: Path, dicom_series: Write) -> None:

@@ -76,6 +76,22 @@ def test_patient_and_study_come_from_the_source_and_identities_are_new(tmp_path)
     assert not [path for path in folder.iterdir() if "Doe" in path.name or "1234" in path.name]
 
 
+def test_what_was_done_to_the_source_is_not_denied(tmp_path):
+    def declared(index, dataset):
+        if index == 3:
+            dataset.LossyImageCompression, dataset.LossyImageCompressionRatio = "01", "10"
+        dataset.BurnedInAnnotation = "YES" if index == 2 else "NO"
+
+    for name, edit in (("told", declared), ("silent", None)):
+        source = write_dicom_series(tmp_path / name, edit=edit)
+        write(read_dicom(source.folder), tmp_path / f"{name}.dicom", source=source_series(source.folder))
+    for image in images(tmp_path / "told.dicom"):
+        assert (image.LossyImageCompression, image.LossyImageCompressionRatio) == ("01", 10)
+        assert image.BurnedInAnnotation == "YES"
+    for image in images(tmp_path / "silent.dicom"):
+        assert "LossyImageCompression" not in image and "BurnedInAnnotation" not in image
+
+
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
 @pytest.mark.parametrize("with_source", [True, False])
 def test_dciodvfy_finds_no_error(tmp_path, with_source):

@@ -135,6 +135,15 @@ def test_a_truncated_file_names_promised_and_found_bytes(tmp_path: Path, suffix:
         read_itk(path)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_more_voxels_than_promised_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = scan(tmp_path / f"long{suffix}")
+    voxels = tmp_path / "long.raw" if suffix == ".mhd" else path
+    voxels.write_bytes(voxels.read_bytes() + b"\0\0")
+    with pytest.raises(FileError, match=rf"long\{suffix}: the header promises 240 bytes .* holds more"):
+        read_itk(path)
+
+
 def test_a_truncated_or_missing_raw_file_is_named(tmp_path: Path) -> None:
     path = scan(tmp_path / "cut.mhd")
     raw = tmp_path / "cut.raw"
@@ -183,6 +192,49 @@ def test_compressed_voxels_fewer_than_promised_are_refused(tmp_path: Path) -> No
         read_itk(path)
 
 
+@pytest.mark.parametrize("stated", [b"", b"CompressedDataSize = 0\n", b"CompressedDataSize = 20\n"])
+def test_a_length_of_the_compressed_voxels_that_is_not_theirs_is_refused(tmp_path: Path, stated: bytes) -> None:
+    path = header_edited(scan(tmp_path / "bad.mha", compressed=True), rb"CompressedDataSize = \d+\n", stated)
+    with pytest.raises(
+        FileError, match=r"bad\.mha: CompressedDataSize is .*; write CompressedDataSize = \d+"
+    ) as caught:
+        read_itk(path)
+    told = re.search(r"write (CompressedDataSize = \d+)", str(caught.value))
+    assert told is not None
+    mended = re.sub(rb"CompressedDataSize[^\n]*\n", b"", path.read_bytes())
+    path.write_bytes(mended.replace(b"ElementDataFile", told[1].encode() + b"\nElementDataFile", 1))
+    np.testing.assert_array_equal(read_itk(path).data, VALUES)
+
+
+@pytest.mark.parametrize("suffix", ATTACHED)
+def test_voxels_that_the_memory_cannot_hold_are_refused_before_they_are_read(tmp_path: Path, suffix: str) -> None:
+    path = scan(tmp_path / f"vast{suffix}")
+    head = path.read_bytes()[: -VALUES.nbytes]
+    length = 2**13
+    head = re.sub(rb"(DimSize =|sizes:) 6 5 4", rb"\1 %d %d %d" % (length, length, length), head)
+    path.write_bytes(head)
+    with path.open("r+b") as file:
+        file.truncate(len(head) + 2 * length**3)
+    with pytest.raises(FileError, match=rf"vast\{suffix}: its header promises 1099\.5 GB"):
+        read_itk(path)
+
+
+def test_a_field_that_the_library_could_not_quote_is_refused(tmp_path: Path) -> None:
+    path = header_edited(scan(tmp_path / "long.nrrd"), rb"encoding", b"spacings: " + b"1 " * 50_000 + b"\nencoding")
+    with pytest.raises(FileError, match=r"long\.nrrd: field 'spacings' of the header has 100010 characters"):
+        read_itk(path)
+    header_edited(path, rb"spacings[^\n]*\n", b"# " + b"a comment " * 10_000 + b"\n")
+    np.testing.assert_array_equal(read_itk(path).data, VALUES)
+
+
+@pytest.mark.parametrize("suffix", ATTACHED)
+def test_a_header_without_an_origin_is_noted(tmp_path: Path, suffix: str) -> None:
+    path = header_edited(scan(tmp_path / f"a{suffix}"), rb"(Offset|space origin)[^\n]*\n", b"")
+    volume = read_itk(path)
+    assert volume.notes == ("no origin in the header, taken as zero",)
+    assert volume.history == volume.notes
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_values_that_are_not_finite_are_refused(tmp_path: Path, suffix: str, bad: float) -> None:
@@ -222,6 +274,18 @@ def test_images_that_are_no_volumes_are_refused(tmp_path: Path, suffix: str) -> 
             GeometryError,
             "voxel size of -1×0.7×2.5",
         ),
+        (".mha", rb"ElementSpacing[^\n]*", b"ElementSpacing = 0.6 0.7", GeometryError, "2 numbers in the header"),
+        (".mha", rb"Offset[^\n]*", b"Offset = nan 0 0", GeometryError, "Offset = nan 0 0 in the header"),
+        (".mha", rb"Offset[^\n]*", b"Offset = 1", GeometryError, "Offset = 1 in the header; expected 3"),
+        (".mha", rb"TransformMatrix[^\n]*", b"TransformMatrix = 1 0 0", GeometryError, "expected 9 finite numbers"),
+        (".mha", rb"DimSize", b"Offset = 1 2 3\nDimSize", FileError, "'Offset' is twice"),
+        (".mha", rb"MSB = False", b"MSB = perhaps", FileError, "BinaryDataByteOrderMSB is perhaps in the header"),
+        (".nrrd", rb"endian: little", b"endian: middle", FileError, "endian is middle in the header"),
+        (".mha", rb"LOCAL", b"/etc/passwd", FileError, "leads out of the folder"),
+        (".mha", rb"LOCAL", b"../other.raw", FileError, "leads out of the folder"),
+        (".nrrd", rb"space directions[^\n]*", b"spacings: 0.8 nan 2.5", GeometryError, "spacings is 0.8 nan 2.5"),
+        (".nrrd", rb"space directions: \S+", b"space directions: none", GeometryError, "space directions is none"),
+        (".nrrd", rb"space origin[^\n]*", b"space origin: (nan,0,0)", GeometryError, "space origin = nan 0 0 in"),
         (".mha", rb"TransformMatrix = 1 0", b"TransformMatrix = 1 0.3", GeometryError, "not orthonormal"),
         (".nrrd", rb"\(0,0.\d+,0\)", b"(0.3,0.7,0)", GeometryError, "not orthonormal"),
         (".mha", rb"DimSize", b"DistanceUnits = furlong\nDimSize", GeometryError, "unit of length 'furlong'"),

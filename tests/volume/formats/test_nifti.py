@@ -230,6 +230,51 @@ def test_only_the_qform_is_enough(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_nifti(tmp_path / "a.nii").affine, volume.affine, atol=1e-5)
 
 
+def test_statements_of_the_voxel_size_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    write_nifti(small_volume(), tmp_path / "bad.nii")
+    patched(tmp_path / "bad.nii", 80, "3f", 0.6, 0.7, 5.0)
+    with pytest.raises(GeometryError, match=r"bad\.nii: voxel sizes of 0\.6×0\.7×2\.5 in the sform and 0\.6×0\.7×5 in"):
+        read_nifti(tmp_path / "bad.nii")
+
+
+def test_sform_and_qform_that_contradict_each_other_are_refused_in_one_space_and_noted_in_two(tmp_path: Path) -> None:
+    write_nifti(small_volume(), tmp_path / "a.nii")
+    patched(tmp_path / "a.nii", 268, "3f", 10.0, -20.0, 70.0)
+    with pytest.raises(GeometryError, match=r"a\.nii: sform and qform state the same space \(code 1\) and places"):
+        read_nifti(tmp_path / "a.nii")
+    patched(tmp_path / "a.nii", 254, "h", 2)
+    (note,) = read_nifti(tmp_path / "a.nii").notes
+    assert note.startswith("sform (code 2) and qform (code 1) lie ") and note.endswith("the sform is taken")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("offset", [1e30, float("inf"), float("nan"), -1.0])
+def test_an_offset_that_no_file_has_is_refused(tmp_path: Path, suffix: str, offset: float) -> None:
+    write_nifti(small_volume(), tmp_path / "bad.nii")
+    patched(tmp_path / "bad.nii", 108, "f", offset)
+    path = tmp_path / f"bad{suffix}"
+    if suffix == ".nii.gz":
+        path.write_bytes(gzip.compress((tmp_path / "bad.nii").read_bytes()))
+    with pytest.raises(FileError, match=rf"bad\{suffix}: vox_offset is"):
+        read_nifti(path)
+
+
+def test_a_compressed_file_is_not_inflated_far_beyond_its_voxels(tmp_path: Path) -> None:
+    write_nifti(small_volume(), tmp_path / "a.nii")
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes() + bytes(1 << 22), 1))
+    with pytest.raises(FileError, match=r"a\.nii\.gz: .* goes on for more than 1048576 bytes behind them"):
+        read_nifti(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_bytes_behind_the_voxels_are_noted(tmp_path: Path, suffix: str) -> None:
+    write_nifti(small_volume(), tmp_path / "a.nii")
+    content = (tmp_path / "a.nii").read_bytes() + b"\0" * 16
+    (tmp_path / f"b{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    (note,) = read_nifti(tmp_path / f"b{suffix}").notes
+    assert note == "the file goes on for 16 bytes behind the voxels that its header promises"
+
+
 def test_a_trailing_axis_of_one_is_dropped_and_a_real_fourth_axis_refused(tmp_path: Path) -> None:
     data = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     one = patched(saved_by_nibabel(tmp_path / "one.nii", data), 40, "8h", 4, 2, 3, 4, 1, 1, 1, 1)

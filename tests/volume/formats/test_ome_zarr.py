@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,13 +142,15 @@ def test_streaming_in_slabs_of_any_size_equals_writing_at_once_byte_for_byte(tmp
     assert contents(streamed) == contents(tmp_path / "whole.ome.zarr")
 
 
-def test_slices_never_written_hold_the_fill_value(tmp_path: Path) -> None:
+def test_a_store_of_which_a_slice_was_never_written_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.ome.zarr"
-    with OmeZarrWriter(path, (3, 20, 30), "int16", SIZE, fill_value=-1000, attributes={"model": "m"}) as writer:
+    with OmeZarrWriter(path, (3, 20, 30), "int16", SIZE, attributes={"model": "m"}) as writer:
         writer.write(1, noise(1, 20, 30))
-    voxels = read_ome_zarr(path).array()
-    assert (voxels[[0, 2]] == -1000).all()
-    np.testing.assert_array_equal(voxels[1:2], noise(1, 20, 30))
+        with pytest.raises(FileError, match=r"v\.ome\.zarr/0/c/0/0/0: is missing, and with it 2 of 3 chunks"):
+            read_ome_zarr(path)
+        for z in (0, 2):
+            writer.write(z, noise(1, 20, 30))
+    np.testing.assert_array_equal(read_ome_zarr(path).data[2], noise(1, 20, 30)[0])
     assert json.loads((path / "zarr.json").read_text())["attributes"]["ctloupe"]["model"] == "m"
 
 
@@ -186,6 +189,7 @@ def make_foreign(
     steps: list[dict[str, Any]],
     version: str = "0.5",
     shared_steps: list[dict[str, Any]] | None = None,
+    chunks: tuple[int, ...] | None = None,
 ) -> Path:
     dataset = {"path": "s0", "coordinateTransformations": steps}
     multiscale: dict[str, Any] = {"version": version, "axes": axes, "datasets": [dataset]}
@@ -195,7 +199,7 @@ def make_foreign(
     ome: Any = {"multiscales": [multiscale]}
     attributes: Any = {"ome": {"version": "0.5", **ome}} if new else ome
     group = zarr.open_group(path, mode="w", zarr_format=3 if new else 2, attributes=attributes)
-    array = group.create_array("s0", shape=voxels.shape, dtype=voxels.dtype, chunks=voxels.shape)
+    array = group.create_array("s0", shape=voxels.shape, dtype=voxels.dtype, chunks=chunks or voxels.shape)
     array[:] = voxels
     return path
 
@@ -311,11 +315,66 @@ def test_a_damaged_chunk_is_never_read_as_voxels(tmp_path: Path, shape: tuple[in
         read_ome_zarr(path).array()
 
 
-def test_a_chunk_that_is_absent_holds_the_fill_value(store: Path) -> None:
+def test_a_chunk_that_is_missing_from_a_store_of_ours_is_named(store: Path) -> None:
     (store / "0" / "c" / "1" / "0" / "0").unlink()
-    voxels = read_ome_zarr(store).array()
-    assert not voxels[1].any()
-    np.testing.assert_array_equal(voxels[[0, 2]], noise(3, 20, 30)[[0, 2]])
+    with pytest.raises(FileError, match=r"v\.ome\.zarr/0/c/1/0/0: is missing, and with it 1 of 3 chunks"):
+        read_ome_zarr(store)
+
+
+def test_slices_of_zeros_are_stored_too(tmp_path: Path) -> None:
+    write_ome_zarr(Volume(np.zeros((2, 600, 30), np.int16), SIZE), tmp_path / "v.ome.zarr")
+    assert not read_ome_zarr(tmp_path / "v.ome.zarr").array().any()
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_absent_chunks_of_a_foreign_store_hold_the_fill_value_and_are_counted(tmp_path: Path, version: str) -> None:
+    voxels = noise(3, 20, 30)
+    steps = [{"type": "scale", "scale": [5.0, 4.0, 3.0]}]
+    path = make_foreign(tmp_path / "f.zarr", voxels, space(*"zyx"), steps, version, chunks=(1, 8, 16))
+    first, second = ("s0/c/1/0/1", "s0/c/1/2/0") if version == "0.5" else ("s0/1.0.1", "s0/1.2.0")
+    (path / first).unlink()
+    (path / second).unlink()
+    volume = read_ome_zarr(path)
+    assert volume.notes == (f"2 of 18 chunks are absent, the first {first}; they are taken as 0",)
+    voxels[1, :8, 16:] = voxels[1, 16:, :16] = 0
+    np.testing.assert_array_equal(volume.array(), voxels)
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [(2**40, "an axis of 1099511627776"), (10**30, "an axis of 10+ "), (2**23, "3/0/0: is missing, .* 8388605 of")],
+)
+def test_a_shape_of_which_nothing_is_there_is_refused_at_once(store: Path, length: int, said: str) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["shape"][0] = length
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match=said):
+        read_ome_zarr(store)
+
+
+def test_a_slice_that_the_memory_cannot_hold_is_refused(store: Path) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["shape"][1:] = [2**23, 2**23]
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match="memory"):
+        read_ome_zarr(store)
+
+
+def test_a_pipe_in_place_of_a_chunk_is_refused(store: Path) -> None:
+    chunk = store / "0" / "c" / "1" / "0" / "0"
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(FileError, match="0/c/1/0/0: neither a file nor a folder"):
+        read_ome_zarr(store)
+
+
+@pytest.mark.parametrize("where", ["../other.ome.zarr/0", "/etc"])
+def test_an_array_outside_the_store_is_not_read(store: Path, where: str) -> None:
+    edit(store, lambda attributes: attributes["ome"]["multiscales"][0]["datasets"][0].update(path=where))
+    with pytest.raises(FileError, match="leads out of the store"):
+        read_ome_zarr(store)
 
 
 @pytest.mark.parametrize("lost", ["zarr.json", "0/zarr.json"])

@@ -259,6 +259,19 @@ def test_a_file_cut_short_is_never_read_as_whole(tmp_path: Path, options: dict[s
         read_tiff(path, SIZE)
 
 
+@pytest.mark.parametrize("rows", [1, 16])
+@pytest.mark.filterwarnings("ignore")
+def test_strips_that_do_not_cover_a_page_are_never_filled_with_zeros(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "bad.tif"
+    options = {"photometric": "minisblack", "metadata": None}
+    tifffile.imwrite(path, ramp(2, 64, 50), compression="zlib", rowsperstrip=64, **options)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for page in tif.pages:
+            page.tags["RowsPerStrip"].overwrite(rows)
+    with pytest.raises(FileError, match=rf"bad\.tif: .*page 0 has 1 of the {64 // rows} strips"):
+        read_tiff(path, SIZE)
+
+
 def test_only_the_pages_asked_for_are_decoded(tmp_path: Path) -> None:
     path = tmp_path / "z.tif"
     tifffile.imwrite(path, ramp(5, 30, 40), compression="zlib")

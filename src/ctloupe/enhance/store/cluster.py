@@ -9,7 +9,8 @@ from typing import Final
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab
-from ctloupe.enhance.store.stream import Stores, fill
+from ctloupe.enhance.store.stores import Stores
+from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.errors import MissingExtraError, OptionError
 
 RETRIES: Final = 5

@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.enhance.scan_part import ScanPart
-from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
+from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab, Journal
+from ctloupe.enhance.store.stores import SUFFIX, Mark, Stores
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
-from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
-from ctloupe.volume.volume import Volume
 
 AHEAD: Final = 2
 """Slabs that are read before they are needed, and slices that may wait to be written."""
 
-_SUFFIX: Final = ".ome.zarr"
 
-
-@dataclass(frozen=True)
-class Stores:
-    """The stores that one enhancement fills: the volume, and by name the maps beside it."""
-
-    values: OmeZarrWriter
-    beside: dict[str, OmeZarrWriter]
-
-    @classmethod
-    def create(cls, folder: Path, described: Volume, levels: int, beside: dict[str, Volume]) -> Stores:
-        """Make empty stores in `folder`, for the grids of (lazy) volumes."""
-        values = OmeZarrWriter.like(described, folder / f"values{_SUFFIX}", np.int16, levels)
-        maps = {
-            name: OmeZarrWriter.like(one, folder / f"{name}{_SUFFIX}", np.float32, levels)
-            for name, one in beside.items()
-        }
-        return cls(values, maps)
-
-    @classmethod
-    def reopen(cls, folder: Path) -> Stores:
-        """Open those that `create` made."""
-        made = {store.name.removesuffix(_SUFFIX): OmeZarrWriter.reopen(store) for store in folder.glob(f"*{_SUFFIX}")}
-        return cls(made.pop("values"), made)
-
-    def write(self, z: int, made: EnhancedSlice) -> None:
-        """Write slice `z` to the disk, through its caches."""
-        self.values.write(z, made.values[None])
-        files = self.values.files(z)
-        for name, store in self.beside.items():
-            store.write(z, made.beside[name][None])
-            files += store.files(z)
-        for file in files:
-            handle = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+_Write = Future[dict[str, Mark]]
+"""A slice that is written by another thread."""
 
 
 def slabs_of(count: int, size: int, finished: set[int]) -> list[tuple[int, int]]:
@@ -96,8 +56,8 @@ def fill(
         Called, in the order of the slabs, with what is to be noted of each after it is on the disk.
     """
     with ThreadPoolExecutor(1) as pen:
-        waiting: list[tuple[tuple[int, int], list[Future[None]], EnhancementSummary]] = []
-        unwritten: deque[Future[None]] = deque()
+        waiting: list[tuple[tuple[int, int], list[_Write], EnhancementSummary]] = []
+        unwritten: deque[_Write] = deque()
         for (begin, end), block in _read_ahead(part, slabs, enhancer.neighbours):
             writes, summary = [], EnhancementSummary()
             for z in range(begin, end):
@@ -116,14 +76,14 @@ def fill(
 
 def _settle(
     run: tuple[int, int],
-    writes: list[Future[None]],
+    writes: list[_Write],
     summary: EnhancementSummary,
     finished: Callable[[FinishedSlab], None],
 ) -> None:
-    for write in writes:
-        write.result()
+    written = [write.result() for write in writes]
+    marks = {name: tuple(one[name] for one in written) for name in written[0]}
     residual = summary.squares, summary.total, summary.voxels
-    finished(FinishedSlab(slices=run, residual=residual, tiles=(summary.tiles, summary.skipped)))
+    finished(FinishedSlab(slices=run, residual=residual, tiles=(summary.tiles, summary.skipped), marks=marks))
 
 
 def _read_ahead(
@@ -175,7 +135,7 @@ def place(journal: Journal, outputs: dict[str, Path], overwrite: bool) -> None:
     """
     with explained(journal.output):
         for name in sorted(outputs, key=lambda name: name == "values"):
-            made = journal.folder / f"{name}{_SUFFIX}"
+            made = journal.folder / f"{name}{SUFFIX}"
             if made.is_dir():
                 for torn in made.rglob("*.partial"):
                     # Of a write that a kill interrupted; zarr gives a shard its name only when it is whole.

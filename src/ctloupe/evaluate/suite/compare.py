@@ -10,6 +10,7 @@ from ctloupe.evaluate.comparison import load_comparison
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, by_case, leaderboard
 from ctloupe.evaluate.suite.report import OUTPUTS, write_boards
 from ctloupe.foundation.atomic import require_new
+from ctloupe.foundation.inputs import require_apart
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def compare_records(request: CompareRequest, say: Callable[[str], None] = lambda
         If records are of different protocols, contradict each other, or lack a row that others have.
     """
     if request.out is not None:
+        require_apart(request.records, [request.out / name for name in OUTPUTS])
         require_new(request.out, request.overwrite, *OUTPUTS)
     board = leaderboard(by_case({str(path): load_comparison(path) for path in request.records}))
     if request.out is not None:

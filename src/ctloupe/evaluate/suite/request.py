@@ -12,6 +12,8 @@ from ctloupe.evaluate.suite.report import OUTPUTS
 from ctloupe.evaluate.suite.run import measure_suite
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.lock import locked
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class SuiteRequest:
         Whether deliberately bad enhancers are rows as well.
     data
         Where the phantoms are kept; None: in `out`.
+    samples
+        Whether a sample of every model that draws any is a row as well.
     overwrite
         Whether earlier leaderboards in `out` are replaced; what was measured before is kept in any case.
     """
@@ -42,6 +46,7 @@ class SuiteRequest:
     study: Path | None = None
     controls: bool = False
     data: Path | None = None
+    samples: bool = False
     overwrite: bool = False
 
 
@@ -60,13 +65,17 @@ def run_suite(request: SuiteRequest, say: Callable[[str], None] = lambda line: N
     OptionError
         If there is no such suite, or a row's name is taken.
     FileError, ModelError
-        If a file is not valid, results are in `out` already, or a model has another scale.
+        If a file is not valid, results are in `out` already, another process writes there, or a model has another
+        scale.
     """
     suite = load_suite(request.suite)
     models = [*request.model, *(models_of(request.study) if request.study is not None else [])]
-    require_new(request.out, request.overwrite, *OUTPUTS)
     data = request.data or request.out / "data"
-    boards = measure_suite(suite, models, request.out, data, request.controls, say)
+    made = [request.out / name for name in (*OUTPUTS, "cases", "pictures")]
+    require_apart([request.suite, request.study, *(path for _, path in models)], [*made, data])
+    require_new(request.out, request.overwrite, *OUTPUTS)
+    with locked(request.out):
+        boards = measure_suite(suite, models, request.out, data, request.controls, say, request.samples)
     say(f"wrote {', '.join(str(request.out / name) for name in OUTPUTS)}")
     return boards
 

@@ -25,6 +25,7 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
@@ -59,6 +60,7 @@ def measure_suite(
     data: Path,
     controls: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    samples: bool = False,
 ) -> dict[str, Leaderboard]:
     """Measure models on every case of a suite, and write results, leaderboards and a page into `out`.
 
@@ -79,6 +81,8 @@ def measure_suite(
         Add deliberately bad enhancers as rows.
     say
         Told what is being done.
+    samples
+        Add a sample of every model that draws any as a row of its own, one for each of its seeds.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def measure_suite(
     OptionError
         If a model has another scale or a row's name is taken.
     """
-    entries = _entries(suite, models)
+    entries = _entries(suite, models, samples)
     found: dict[str, Comparison] = {}
     textures: dict[str, Unpaired] = {}
     for case in suite.cases:
@@ -114,15 +118,23 @@ def measure_suite(
     return boards
 
 
-def _entries(suite: Suite, models: Sequence[tuple[str, Path]]) -> list[Entry]:
+def _entries(suite: Suite, models: Sequence[tuple[str, Path]], samples: bool) -> list[Entry]:
     entries: list[Entry] = []
+    drawn: list[Entry] = []
     for name, path in models:
         if name == BASELINE:
             raise OptionError(f"`model` {name}: bicubic is always a row; choose another name")
         resolver = load_model(path, suite.scale)
         seed = sum(entry.row == name for entry in entries)
         entries.append(Entry(name, seed, resolver.named(name)))
-    return entries
+        if samples and isinstance(resolver.model.network, FlowEnhancer):
+            sampled = resolver.with_options(output="sample", seed=seed)
+            drawn.append(Entry(f"{name}, a sample", seed, sampled.named(f"{name}, a sample")))
+    names = {entry.row for entry in entries}
+    for entry in drawn:
+        if entry.row in names:
+            raise OptionError(f"`model` {entry.row}: this is the row of the samples of another; choose another name")
+    return entries + drawn
 
 
 def _known(path: Path, case: CaseSpec) -> Comparison | None:

@@ -10,9 +10,11 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import RLELossless
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, MissingExtraError
 from ctloupe.volume import geometry
+from ctloupe.volume.formats.dicom.extent import MOST_EXPANSION
 from ctloupe.volume.formats.dicom.headers import Header, Slice, at_fault, named_files
 
 UNIT_TOLERANCE = 1e-3
@@ -66,10 +68,16 @@ def typical_gap(gaps: NDArray[np.float64]) -> float | None:
 def check_pixels(slices: Sequence[Slice]) -> None:
     """Raise unless every file holds whole, greyscale, decodable pixels."""
     headers = list(dict.fromkeys(one.header for one in slices))
-    cut = [one.label for one in headers if not one.complete]
+    cut = [one.label for one in headers if one.extent == "short"]
     if cut:
         raise FileError(
             f"{named_files(cut)}: truncated, fewer pixel bytes than the header promises; copy the file again"
+        )
+    long = [one.label for one in headers if one.extent == "long"]
+    if long:
+        raise FileError(
+            f"{named_files(long)}: more pixel bytes than Rows, Columns and NumberOfFrames promise, so the place of "
+            "each pixel is unclear; export it again"
         )
     inverted = [one.label for one in headers if one.greyscale == "MONOCHROME1"]
     if inverted:
@@ -96,6 +104,16 @@ def _check_layout(headers: Sequence[Header]) -> None:
             raise IntensityError(
                 f"{one.label}: unsupported pixel layout (allocated, stored, high bit, sign: {one.bits}); "
                 "export the series as ordinary 16-bit CT images"
+            )
+        packed = one.syntax is not None and one.syntax.is_compressed
+        if packed and allocated == 32 and one.syntax != RLELossless:
+            raise IntensityError(
+                f"{one.label}: compressed pixels with BitsAllocated 32, expected 8 or 16; export it uncompressed"
+            )
+        if packed and one.promised > MOST_EXPANSION * one.size:
+            raise FileError(
+                f"{one.label}: promises {one.matrix[0]}×{one.matrix[1]} pixels in a file of {one.size} bytes; "
+                "it is damaged: copy it again from its source"
             )
 
 
@@ -217,6 +235,7 @@ def _slice_distance(
         )
     _check_upright(slices, positions - positions[0] - heights[:, None] * normal, heights, pixel)
     _check_even(slices, gaps, step)
+    _check_stated(slices, step)
     mean = float(heights[-1] / (len(slices) - 1))
     strayed = np.abs(heights - mean * np.arange(len(slices))) > POSITION_TOLERANCE * mean
     if strayed.any():
@@ -270,3 +289,16 @@ def _check_even(slices: Sequence[Slice], gaps: NDArray[np.float64], step: float)
         f"{_pairs(slices, wide)}: uneven slice spacing, {gaps[wide[0]]:.4g} mm where {step:.4g} mm was "
         "expected; reconstruct the series with one slice distance"
     )
+
+
+def _check_stated(slices: Sequence[Slice], step: float) -> None:
+    """Raise where the slices lie a multiple of the stated distance apart: those between them were lost evenly."""
+    ratios = np.array([step / one.distance for one in slices if one.distance is not None])
+    if not len(ratios):
+        return
+    ratio = float(np.median(ratios))
+    if round(ratio) >= 2 and abs(ratio - round(ratio)) <= GAP_TOLERANCE * ratio:
+        raise GeometryError(
+            f"{slices[0].label} to {slices[-1].label}: missing slices, {round(ratio) - 1} between every two: they lie "
+            f"{step:.4g} mm apart and SpacingBetweenSlices is {step / ratio:.4g} mm; copy the whole series again"
+        )

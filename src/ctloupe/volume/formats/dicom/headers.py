@@ -8,16 +8,21 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.volume.formats.dicom.extent import Extent, extent_of_pixels, promised_bytes, require_modest_inflation
 
-DAMAGE = (BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error)
+# What pydicom and its decoders raise for damaged files.
+DAMAGE = (
+    *(BytesLengthException, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error),
+    *(TypeError, AttributeError, KeyError, IndexError, MemoryError),
+)
 
 
 # Only these are read, so no patient field ever enters memory.
@@ -27,6 +32,7 @@ _TAGS = [
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "RescaleType"),
+    *("ImageType", "LossyImageCompression", "BurnedInAnnotation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
 
@@ -44,7 +50,12 @@ class Header:
     matrix: tuple[int, int]
     greyscale: str
     bits: tuple[int | None, int | None, int | None, int | None]
-    complete: bool
+    extent: Extent
+    promised: int
+    size: int
+    kinds: tuple[str, ...]
+    lossy: bool
+    burned_in: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,7 @@ class Slice:
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
     thickness: float | None
+    distance: float | None
     slope: float | None
     intercept: float | None
     rescale_type: str
@@ -122,14 +134,16 @@ def _read_header(path: Path, label: str) -> list[Slice]:
     try:
         # The library's warnings quote header values, which may be a patient's.
         with path.open("rb") as stream, warnings.catch_warnings(action="ignore"):
+            require_modest_inflation(path, label)
             data = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
             matrix = (_whole(data, "Rows"), _whole(data, "Columns"))
             if matrix[0] is None or matrix[1] is None:
                 if _lost_its_image(data, path.stat().st_size):
                     raise FileError(damaged)
                 return []
-            complete = _pixels_complete(stream, data, path.stat().st_size)
-            header = _header(path, label, data, (matrix[0], matrix[1]), complete)
+            size = path.stat().st_size
+            extent = extent_of_pixels(stream, data, size)
+            header = _header(path, label, data, (matrix[0], matrix[1]), extent, size)
             return _frames(header, data)
     except InvalidDicomError as error:
         raise FileError(f"{label}: not a DICOM file (no DICM mark at byte 128); remove it or copy it again") from error
@@ -146,7 +160,7 @@ def _lost_its_image(data: Dataset, size: int) -> bool:
     return size < meta_end or not kind or "Image Storage" in UID(kind).name
 
 
-def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], complete: bool) -> Header:
+def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], extent: Extent, size: int) -> Header:
     samples = _whole(data, "SamplesPerPixel")
     photometric = str(data.get("PhotometricInterpretation") or "")
     layout = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
@@ -161,13 +175,23 @@ def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], comp
         matrix=matrix,
         greyscale=photometric if samples == 1 else f"{photometric} with {samples} samples per pixel",
         bits=(bits[0], bits[1], bits[2], bits[3]),
-        complete=complete,
+        extent=extent,
+        promised=promised_bytes(data),
+        size=size,
+        kinds=tuple(str(kind).upper() for kind in _several(data.get("ImageType"))),
+        lossy=str(data.get("LossyImageCompression") or "") == "01",
+        burned_in=str(data.get("BurnedInAnnotation") or "").upper() == "YES",
     )
+
+
+def _several(value: object) -> Iterable[object]:
+    return value if isinstance(value, MultiValue) else () if value is None else (value,)
 
 
 def _frames(header: Header, data: Dataset) -> list[Slice]:
     per_frame = data.get("PerFrameFunctionalGroupsSequence") or []
-    count = _whole(data, "NumberOfFrames") or 1
+    # A file that holds fewer frames than it promises is refused as a whole, so they are not gone through.
+    count = (_whole(data, "NumberOfFrames") or 1) if header.extent == "whole" else 1
     if count == 1 and not per_frame:
         return [_slice(header, None, data, data, data, data)]
     shared = (data.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
@@ -188,7 +212,8 @@ def _slice(
     measures: Dataset,
     transform: Dataset,
 ) -> Slice:
-    thickness = _numbers(measures, "SliceThickness", 1) or _numbers(measures, "SpacingBetweenSlices", 1)
+    distance = _numbers(measures, "SpacingBetweenSlices", 1)
+    thickness = _numbers(measures, "SliceThickness", 1) or distance
     pixel = _numbers(measures, "PixelSpacing", 2)
     return Slice(
         header=header,
@@ -197,6 +222,7 @@ def _slice(
         orientation=_numbers(orientation, "ImageOrientationPatient", 6),
         pixel_spacing=pixel if pixel and min(pixel) > 0 else None,
         thickness=thickness[0] if thickness and thickness[0] > 0 else None,
+        distance=abs(distance[0]) if distance and distance[0] != 0 else None,
         slope=_scaling(transform, "RescaleSlope"),
         intercept=_scaling(transform, "RescaleIntercept"),
         rescale_type=str(transform.get("RescaleType") or "").upper(),
@@ -223,36 +249,6 @@ def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | Non
 def _whole(data: Dataset, keyword: str) -> int | None:
     number = _numbers(data, keyword, 1)
     return int(number[0]) if number else None
-
-
-def _pixels_complete(stream: BinaryIO, data: Dataset, size: int) -> bool:
-    """Whether the file goes on for as long as its header promises; `stream` stands before the pixel data."""
-    syntax = data.file_meta.get("TransferSyntaxUID")
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return True  # the inflater itself notices a cut
-    implicit, little = data.original_encoding
-    head = stream.read(8 if implicit else 12)
-    if len(head) < 8:
-        return False
-    order = "<" if little else ">"
-    if syntax is not None and syntax.is_compressed:
-        return _fragments_complete(stream, size)
-    (length,) = struct.unpack(f"{order}I", head[-4:])
-    promised = _whole(data, "BitsAllocated") or 0
-    for keyword in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"):
-        promised *= _whole(data, keyword) or 1
-    return bool(8 * min(length, size - stream.tell()) >= promised)
-
-
-def _fragments_complete(stream: BinaryIO, size: int) -> bool:
-    while len(item := stream.read(8)) == 8:
-        group, element, length = struct.unpack("<HHI", item)
-        if (group, element) != (0xFFFE, 0xE000):
-            return (group, element) == (0xFFFE, 0xE0DD)
-        if stream.seek(length, 1) > size:
-            return False
-    # Some writers leave out the closing mark; what is whole up to the end is for the decoder to judge.
-    return not item
 
 
 def named_files(labels: Iterable[str]) -> str:

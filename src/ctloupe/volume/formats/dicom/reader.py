@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.dicom.grid import (
+    GAP_TOLERANCE,
     TOUCHING_MM,
     Stack,
     check_alike,
@@ -33,9 +34,15 @@ from ctloupe.volume.formats.dicom.grid import (
     typical_gap,
 )
 from ctloupe.volume.formats.dicom.headers import DAMAGE, Slice, at_fault, grouped_series
-from ctloupe.volume.volume import Modality, Units, Volume
+from ctloupe.volume.formats.dicom.kind import check_kind, meaning_of, notes_of_distance
+from ctloupe.volume.formats.room import require_room
+from ctloupe.volume.volume import Volume
 
 _LISTED = 12
+
+
+# Beyond it, single precision no longer tells the values of an image apart from infinity or zero.
+_MOST_SLOPE = 1e9
 
 
 _INT16 = np.iinfo(np.int16)
@@ -100,8 +107,9 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
 
     Slices are ordered along the normal of ImageOrientationPatient; the origin is the centre of the first
     voxel of the first slice. RescaleSlope and RescaleIntercept are applied to each slice: int16 where all are
-    whole numbers and every value fits, else float32. A CT is ``"clinical"`` in ``"HU"``, anything else
-    ``"unknown"`` and ``"raw"``. Multi-frame files are read when each frame has its position (Enhanced CT).
+    whole numbers and every value fits, else float32. A CT is ``"clinical"``, in ``"HU"`` where it has rescale tags;
+    Modality OT (other) or none is ``"unknown"`` and ``"raw"``, and every other modality is refused.
+    Multi-frame files are read when each frame has its position (Enhanced CT).
 
     Parameters
     ----------
@@ -120,20 +128,19 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
         If a position, orientation or spacing is missing, or the slices do not form one even, upright and
         complete stack.
     IntensityError
-        If the image is in colour or inverted, or its values cannot be scaled.
+        If the image is of another modality, a survey view (LOCALIZER), in colour or inverted, or its values cannot be
+        scaled.
     MissingExtraError
         If the pixels are compressed and no installed library decodes them.
     """
-    stack = _checked(Path(path), series)
-    first = stack.slices[0]
-    slopes, intercepts, note = _rescale(stack.slices)
-    data = _decode(stack, slopes, intercepts)
-    modality: Modality = "clinical" if first.header.modality == "CT" else "unknown"
-    # Spectral CT stores electron density, effective atomic number and the like under the same modality.
-    in_hu = modality == "clinical" and first.rescale_type in ("", "HU", "HU_MOD", "US")
-    units: Units = "HU" if in_hu else "raw"
-    history = (f"read {len(stack.slices)} DICOM slices", *note)
-    return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history)
+    path = Path(path)
+    stack = _checked(path, series)
+    slopes, intercepts = _rescale(stack.slices)
+    modality, units, notes = meaning_of(stack.slices)
+    notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE)
+    data = _decode(path, stack, slopes, intercepts)
+    history = (f"read {len(stack.slices)} DICOM slices", *notes)
+    return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history, notes)
 
 
 def _info(index: int, slices: Sequence[Slice]) -> SeriesInfo:
@@ -181,18 +188,18 @@ def _select(path: Path, groups: list[list[Slice]], series: str | int | None) -> 
 
 def _checked(path: Path, series: str | int | None) -> Stack:
     slices = _select(path, grouped_series(path), series)
+    check_kind(slices)
     check_pixels(slices)
     check_present(slices)
     check_alike(slices)
     return stacked_slices(slices)
 
 
-def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float], tuple[str, ...]]:
+def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float]]:
     """Return the slope and intercept of each slice, and what the history must say of them."""
     absent = [one for one in slices if one.slope is None and one.intercept is None]
     if len(absent) == len(slices):
-        note = ("no rescale tags: stored values taken as they are (slope 1, intercept 0)",)
-        return [1.0] * len(slices), [0.0] * len(slices), note
+        return [1.0] * len(slices), [0.0] * len(slices)
     lacking = [one for one in slices if not (_known(one.slope) and _known(one.intercept))]
     if lacking:
         raise IntensityError(
@@ -202,20 +209,31 @@ def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float], tuple[s
     flat = [one for one in slices if one.slope == 0]
     if flat:
         raise IntensityError(f"{at_fault(flat)}: RescaleSlope is 0, which erases the image; export it again")
+    wild = [one for one in slices if not (_usable(one.slope or 0.0) and abs(one.intercept or 0.0) <= _MOST_SLOPE)]
+    if wild:
+        raise IntensityError(
+            f"{at_fault(wild)}: RescaleSlope {wild[0].slope:g} and RescaleIntercept {wild[0].intercept:g}, expected a "
+            f"slope of {1 / _MOST_SLOPE:g} to {_MOST_SLOPE:g} and an intercept below that; export the series again"
+        )
     types = Counter(one.rescale_type for one in slices)
     if len(types) > 1:
         odd = [one for one in slices if one.rescale_type != types.most_common(1)[0][0]]
         raise IntensityError(f"{at_fault(odd)}: mixed RescaleType within one series; keep one kind of slice")
-    return [one.slope or 1.0 for one in slices], [one.intercept or 0.0 for one in slices], ()
+    return [one.slope or 1.0 for one in slices], [one.intercept or 0.0 for one in slices]
+
+
+def _usable(slope: float) -> bool:
+    return 1 / _MOST_SLOPE <= abs(slope) <= _MOST_SLOPE
 
 
 def _known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _decode(stack: Stack, slopes: list[float], intercepts: list[float]) -> NDArray[Any]:
+def _decode(path: Path, stack: Stack, slopes: list[float], intercepts: list[float]) -> NDArray[Any]:
     whole = all(v.is_integer() and _INT16.min <= v <= _INT16.max for v in (*slopes, *intercepts))
     shape = (len(stack.slices), *stack.slices[0].header.matrix)
+    require_room(path, math.prod(shape) * (2 if whole else 4))
     out: NDArray[Any] = np.empty(shape, np.int16 if whole else np.float32)
     with warnings.catch_warnings(action="ignore"):
         for index, values in enumerate(_stored_values(stack.slices)):
@@ -232,6 +250,8 @@ def _stored_values(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
             # The library reads frames straight from a file, but does not inflate it on the way.
             deflated = header.syntax == DeflatedExplicitVRLittleEndian
             source = dcmread(header.path) if deflated else header.path
+            if isinstance(source, Dataset) and len(source.PixelData) > header.promised + 1:
+                raise FileError(damaged)
             for values in iter_pixels(source, indices=frames, raw=True):
                 if values.shape != header.matrix:
                     raise FileError(damaged)

@@ -111,8 +111,7 @@ def _template(volume: Volume, source: Sequence[Path]) -> tuple[Dataset, _Source 
     shared.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     shared.DerivationDescription = volume.history[-1][:1024] if volume.history else RESEARCH_NOTICE
     shared.ImageComments = RESEARCH_NOTICE
-    shared.BurnedInAnnotation = "NO"
-    shared.LossyImageCompression = "00"
+    _say_as_sources(shared, headers)
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
         if keyword not in shared:
             setattr(shared, keyword, generate_uid())
@@ -120,6 +119,21 @@ def _template(volume: Volume, source: Sequence[Path]) -> tuple[Dataset, _Source 
         if keyword not in shared:
             setattr(shared, keyword, "")
     return shared, _Source(headers) if headers else None
+
+
+def _say_as_sources(shared: Dataset, headers: Sequence[Dataset]) -> None:
+    """State what was done to the pixels of the sources and cannot be undone; leave out what not all of them tell."""
+    of_loss = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+    for keyword, grave, details in (("LossyImageCompression", "01", of_loss), ("BurnedInAnnotation", "YES", ())):
+        told = [str(one.get(keyword) or "").upper() for one in headers]
+        if grave in told:
+            setattr(shared, keyword, grave)
+            like = headers[told.index(grave)]
+            for detail in details:
+                if detail in like:
+                    shared[detail] = like[detail]
+        elif told and all(told):
+            setattr(shared, keyword, told[0])
 
 
 def _header(path: Path) -> Dataset:

@@ -10,6 +10,10 @@ from pathlib import Path
 from ctloupe.foundation.errors import FileError, GeometryError
 
 _MOST_HEADER_BYTES = 1 << 20
+# The NRRD library quotes a field that it cannot read in a buffer of fixed size, and writes beyond its end.
+_MOST_LINE_CHARACTERS = 1000
+_TRUE_OR_FALSE = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
+_PLACES = (("Offset", "Position", "Origin"), ("TransformMatrix", "Rotation", "Orientation"))
 # The two micro signs are U+00B5 and U+03BC.
 _MILLIMETRES = {"": 1.0, "?": 1.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3}
 _LONG_NAMES = {"millimeter": "mm", "millimetre": "mm", "micron": "um", "micrometer": "um", "micrometre": "um"}
@@ -31,6 +35,10 @@ class StoredVoxels:
         Length of the header's unit in mm.
     library
         Name of ITK's reader of the format.
+    compressed_bytes
+        Length of the compressed voxels as the header states it; None where the format states none.
+    notes
+        What the header left open.
     """
 
     file: Path
@@ -38,6 +46,8 @@ class StoredVoxels:
     encoding: str
     millimetres: float
     library: str
+    compressed_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def voxels_of(path: Path) -> StoredVoxels:
@@ -46,15 +56,18 @@ def voxels_of(path: Path) -> StoredVoxels:
     Raises
     ------
     FileError
-        If the header is damaged, or describes voxels that are not read, for instance as text.
+        If the header is damaged, or describes voxels that are not read, for instance as text, or that lie outside the
+        folder of the header.
     GeometryError
-        If it states no voxel size, or an unknown unit.
+        If it states no voxel size for each axis, or an unknown unit, or a place that is not made of finite numbers.
     """
     with path.open("rb") as file:
         head = file.read(_MOST_HEADER_BYTES)
     try:
         return _nrrd(path, head) if head.startswith(b"NRRD") else _metaimage(path, head)
-    except (ValueError, KeyError) as error:
+    except KeyError as error:
+        raise FileError(f"{path}: damaged header (no field {error.args[0]!r}); fetch the file again") from error
+    except (ValueError, OverflowError) as error:
         raise FileError(f"{path}: damaged header ({error}); fetch the file again") from error
 
 
@@ -65,15 +78,25 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
     fields: dict[str, str] = {}
     for line in head[: end.end()].decode("utf-8", "replace").splitlines():
         key, _, value = line.partition("=")
+        _require_short(path, key, line)
+        _require_new(path, fields, key.strip())
         fields[key.strip()] = value.strip()
+    for field in _TRUE_OR_FALSE:
+        _require_one_of(path, field, fields.get(field), ("true", "false", "t", "f", "1", "0"))
+    axes = int(fields["NDims"])
     if fields.get("BinaryData", "True").lower().startswith("f"):
         raise FileError(f"{path}: voxels written as text are not read; save it as binary first")
     sizes = fields.get("ElementSpacing") or fields.get("ElementSize")
-    _require_spacing(path, [float(size) for size in (sizes or "").split()])
+    _require_spacing(path, [float(size) for size in (sizes or "").split()], axes)
+    for names, count in zip(_PLACES, (axes, axes * axes), strict=True):
+        for name in names:
+            _require_numbers(path, name, fields.get(name), count)
     name = fields["ElementDataFile"]
     if name.split(" ")[0] == "LIST" or "%" in name:
         raise FileError(f"{path}: its voxels are spread over several files; save it as one .mha first")
     local = name.upper() == "LOCAL"
+    if not local:
+        _require_inside(path, "ElementDataFile", name)
     offset = int(fields.get("HeaderSize", "0"))
     compressed = fields.get("CompressedData", "False").lower().startswith("t")
     return StoredVoxels(
@@ -82,6 +105,8 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
         encoding="zlib" if compressed else "raw",
         millimetres=_unit(path, fields.get("DistanceUnits", "")),
         library="MetaImageIO",
+        compressed_bytes=int(fields.get("CompressedDataSize", "0")) if compressed else None,
+        notes=() if any(name in fields for name in _PLACES[0]) else ("no origin in the header, taken as zero",),
     )
 
 
@@ -91,14 +116,17 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
     fields: dict[str, str] = {}
     for line in text.decode("utf-8", "replace").splitlines()[1:]:
         key, colon, value = line.partition(":")
-        if colon and not line.startswith("#") and not value.startswith("="):
+        if line.startswith("#") or value.startswith("="):
+            continue
+        _require_short(path, key, line)
+        if colon:
+            _require_new(path, fields, key.strip().lower())
             fields[key.strip().lower()] = value.strip()
-    vectors = re.findall(r"\(([^)]*)\)", fields.get("space directions", ""))
-    if vectors:
-        steps = [math.hypot(*(float(part) for part in vector.split(","))) for vector in vectors]
-    else:
-        steps = [float(size) for size in fields.get("spacings", "").split() if size.lower() != "nan"]
-    _require_spacing(path, steps)
+    _require_one_of(path, "endian", fields.get("endian"), ("little", "big"))
+    axes = int(fields["dimension"])
+    _require_spacing(path, _nrrd_steps(path, fields, axes), axes)
+    if axes == 3 and (origin := fields.get("space origin")) is not None:
+        _require_numbers(path, "space origin", origin.strip("()").replace(",", " "), axes)
     units = set(re.findall(r'"([^"]*)"', fields.get("space units", fields.get("units", ""))))
     if len(units) > 1:
         found = ", ".join(sorted(units))
@@ -106,6 +134,8 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
     name = fields.get("data file") or fields.get("datafile")
     if name and (name.split()[0] == "LIST" or "%" in name):
         raise FileError(f"{path}: its voxels are spread over several files; save it as one .nrrd first")
+    if name:
+        _require_inside(path, "data file", name)
     encoding = fields["encoding"].lower()
     skip = int(fields.get("byte skip", fields.get("byteskip", "0")))
     begin = 0 if name else (end.end() if end else len(head))
@@ -116,12 +146,70 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
         encoding=encoding if lines == 0 else "skipped lines",
         millimetres=_unit(path, units.pop() if units else ""),
         library="NrrdImageIO",
+        notes=() if "space origin" in fields else ("no origin in the header, taken as zero",),
     )
 
 
-def _require_spacing(path: Path, sizes: list[float]) -> None:
+def _nrrd_steps(path: Path, fields: dict[str, str], axes: int) -> list[float]:
+    """Return the voxel size along every axis that has one; an axis of vectors or times has none."""
+    directions = fields.get("space directions", "")
+    stated = re.findall(r"\([^)]*\)|[^\s()]+", directions) or fields.get("spacings", "").split()
+    unknown = [one for one in stated if one.lower() in ("none", "nan")]
+    if unknown and axes == 3:
+        field = "space directions" if directions else "spacings"
+        raise GeometryError(
+            f"{path}: {field} is {' '.join(stated)}, so the voxel size of an axis is unknown, and none is guessed; "
+            "put it into the header"
+        )
+    known = [one for one in stated if one not in unknown]
+    return [math.hypot(*(float(part) for part in one.strip("()").split(","))) for one in known]
+
+
+def _require_short(path: Path, key: str, line: str) -> None:
+    if len(line) > _MOST_LINE_CHARACTERS:
+        raise FileError(
+            f"{path}: field {key.strip()[:20]!r} of the header has {len(line)} characters, expected at most "
+            f"{_MOST_LINE_CHARACTERS}; fetch the file again"
+        )
+
+
+def _require_new(path: Path, fields: dict[str, str], key: str) -> None:
+    if key in fields:
+        raise FileError(f"{path}: field {key[:40]!r} is twice in the header, so it is unclear which one holds")
+
+
+def _require_numbers(path: Path, field: str, text: str | None, count: int) -> None:
+    """Raise unless a field that is there holds `count` finite numbers."""
+    if text is None:
+        return
+    try:
+        numbers = [float(part) for part in text.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise GeometryError(
+            f"{path}: {field} = {text[:60]} in the header; expected {count} finite numbers: repair the header"
+        )
+
+
+def _require_one_of(path: Path, field: str, text: str | None, expected: tuple[str, ...]) -> None:
+    """Raise unless a field that is there has one of the values `expected`, which the library would not mind."""
+    if text is not None and text.lower() not in expected:
+        raise FileError(f"{path}: {field} is {text[:40]} in the header, expected {' or '.join(expected[:2])}")
+
+
+def _require_inside(path: Path, field: str, name: str) -> None:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise FileError(
+            f"{path}: {field} {name[:60]} leads out of the folder of the header; put the voxels beside the header"
+        )
+
+
+def _require_spacing(path: Path, sizes: list[float], axes: int) -> None:
     if not sizes:
         raise GeometryError(f"{path}: no voxel size in the header, and none is guessed; add it to the header")
+    if axes == 3 and len(sizes) != axes:
+        raise GeometryError(f"{path}: a voxel size of {len(sizes)} numbers in the header; expected {axes}")
     if not all(math.isfinite(size) and size > 0 for size in sizes):
         stated = "×".join(f"{size:g}" for size in sizes)
         raise GeometryError(f"{path}: a voxel size of {stated} in the header; expected numbers > 0")

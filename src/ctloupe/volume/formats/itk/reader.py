@@ -19,6 +19,7 @@ import SimpleITK as sitk
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.formats.itk.headers import StoredVoxels, voxels_of
+from ctloupe.volume.formats.room import require_room
 from ctloupe.volume.geometry import Triple, as_direction
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
@@ -26,6 +27,8 @@ MODALITY, UNITS = "ctloupe_modality", "ctloupe_units"
 """Keys of the metadata that files written here carry."""
 
 _CHUNK_BYTES = 1 << 22
+# What a byte can become at most: deflate cannot expand more, and text needs a digit for each hexadecimal half.
+_MOST_EXPANSION = {"zlib": 1032, "gzip": 1032, "gz": 1032, "hex": 1}
 
 
 def read_itk(path: Path) -> Volume:
@@ -37,7 +40,8 @@ def read_itk(path: Path) -> Volume:
     Raises
     ------
     FileError
-        If the file or its raw file is missing, damaged, or holds fewer bytes than the header promises.
+        If the file or its raw file is missing, damaged, or holds fewer bytes than the header promises, or the memory
+        cannot hold them.
     GeometryError
         If it is not three-dimensional, states no voxel size or an unknown unit, or has sheared directions.
     IntensityError
@@ -76,6 +80,8 @@ def read_itk(path: Path) -> Volume:
         direction,
         cast(Modality, modality) if modality in get_args(Modality) else "unknown",
         cast(Units, units) if units in get_args(Units) else "raw",
+        voxels.notes,
+        voxels.notes,
     )
 
 
@@ -104,32 +110,56 @@ def _promised_bytes(path: Path, reader: Any) -> int:
 
 
 def _require_size(path: Path, voxels: StoredVoxels, promised: int) -> None:
+    """Raise unless the file holds what its header promises, and the memory does."""
     size = voxels.file.stat().st_size
+    where = "the file" if voxels.file == path else voxels.file.name
+    packed = 0
     if voxels.encoding == "raw":
         found = size - max(0, voxels.offset)
+    elif size * _MOST_EXPANSION.get(voxels.encoding, promised) < promised:
+        raise _unlike(path, promised, f"{where} of {size} bytes cannot hold them")
     elif voxels.encoding == "zlib":
-        found = _inflated_bytes(path, voxels)
+        found, packed = _inflated_bytes(path, voxels, promised)
     else:
         # The NRRD library checks the length of its other encodings itself.
-        return
+        found = promised
     if found < promised:
-        where = "the file" if voxels.file == path else voxels.file.name
+        raise _unlike(path, promised, f"{where} holds {max(0, found)}")
+    # Voxels at the end of a file may follow anything; elsewhere, more of them were written for another shape.
+    if found > promised and voxels.offset >= 0:
+        raise _unlike(path, promised, f"{where} holds more")
+    if voxels.compressed_bytes is not None and voxels.compressed_bytes != packed:
+        # The library inflates so many bytes, and gives memory that was never written as the rest of the voxels.
         raise FileError(
-            f"{path}: the header promises {promised} bytes of voxels, {where} holds {max(0, found)}; "
-            "it is cut short or damaged: fetch it again"
+            f"{path}: CompressedDataSize is {voxels.compressed_bytes or 'missing or 0'} in the header, the compressed "
+            f"voxels take {packed} bytes; write CompressedDataSize = {packed}, or fetch the file again"
         )
+    require_room(path, promised)
 
 
-def _inflated_bytes(path: Path, voxels: StoredVoxels) -> int:
-    inflate, found = zlib.decompressobj(47), 0
+def _unlike(path: Path, promised: int, found: str) -> FileError:
+    return FileError(
+        f"{path}: the header promises {promised} bytes of voxels, {found}; it is cut short or damaged: fetch it again"
+    )
+
+
+def _inflated_bytes(path: Path, voxels: StoredVoxels, promised: int) -> tuple[int, int]:
+    """Return how many bytes zlib makes, as far as just beyond what is promised, and of how many."""
+    inflate, found, read = zlib.decompressobj(47), 0, 0
     try:
         with voxels.file.open("rb") as file:
             file.seek(max(0, voxels.offset))
-            while not inflate.eof and (chunk := inflate.unconsumed_tail or file.read(_CHUNK_BYTES)):
+            while not inflate.eof and found <= promised:
+                chunk = inflate.unconsumed_tail
+                if not chunk:
+                    chunk = file.read(_CHUNK_BYTES)
+                    read += len(chunk)
+                if not chunk:
+                    break
                 found += len(inflate.decompress(chunk, _CHUNK_BYTES))
     except zlib.error as error:
         raise FileError(f"{path}: the compressed voxels are damaged ({error}); fetch it again") from error
-    return found
+    return found, read - len(inflate.unused_data) - len(inflate.unconsumed_tail)
 
 
 def reason_of(error: RuntimeError) -> str:

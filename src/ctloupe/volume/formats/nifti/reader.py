@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
+from ctloupe.volume.formats.room import require_room
 from ctloupe.volume.volume import LazyArray, Modality, Units, Volume, require_finite
 
 VOXELS_FROM = {348: 352, 540: 544}
@@ -30,6 +31,12 @@ MARK = "ctloupe;"
 """Beginning of the description field of files written here."""
 
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_MOST_OFFSET = 1 << 26
+# What may stand behind the voxels, as padding.
+_TRAILING_BYTES = 1 << 20
+# Largest difference of two statements of a voxel size, and of the corners of a volume, in voxels.
+_SIZE_TOLERANCE = 0.01
+_PLACE_TOLERANCE = 0.5
 _READ_BYTES = 1 << 24
 # The deflate format cannot expand a byte to more than this many.
 _MOST_EXPANSION = 1032
@@ -59,9 +66,11 @@ def read_nifti(path: Path) -> Volume:
     Raises
     ------
     FileError
-        If the file is missing, damaged, or holds fewer bytes than its header promises.
+        If the file is missing, damaged, or holds fewer bytes than its header promises, or the memory cannot hold
+        those of a compressed one.
     GeometryError
-        If it is not three-dimensional, or its affine is sheared, or no voxel size is stated.
+        If it is not three-dimensional, or its affine is sheared, or no voxel size is stated, or sform, qform and pixdim
+        contradict each other.
     IntensityError
         If the voxels are complex, in colour, NaN or infinite.
     """
@@ -74,7 +83,7 @@ def read_nifti(path: Path) -> Volume:
         stored = _layout(path, header)
         spacing, origin, direction, told = _place(path, header)
         dtype, convert = _scaling(path, header, stored.dtype)
-        raw = _inflated(path, stored) if compressed else _mapped(path, stored)
+        raw, beyond = _inflated(path, stored) if compressed else _mapped(path, stored)
     except _GZIP_FAULTS as error:
         raise FileError(f"{path}: the compressed data is damaged or cut short ({error}); fetch it again") from error
     data: NDArray[Any] | LazyArray
@@ -84,7 +93,9 @@ def read_nifti(path: Path) -> Volume:
     else:
         data = LazyArray(stored.shape, dtype, lambda block: convert(np.array(raw[block])), str(path))
     modality, units = _parsed(header)
-    return Volume(data, spacing, origin, direction, modality, units, told)
+    if beyond:
+        told += (f"the file goes on for {beyond} bytes behind the voxels that its header promises",)
+    return Volume(data, spacing, origin, direction, modality, units, told, told)
 
 
 def _is_gzip(path: Path) -> bool:
@@ -128,8 +139,9 @@ def _layout(path: Path, header: Any) -> _Stored:
         raise IntensityError(f"{path}: {name} voxels, expected greyscale; extract one component first")
     start = float(header["vox_offset"])
     least = VOXELS_FROM[int(header["sizeof_hdr"])]
-    offset = max(least, int(start)) if math.isfinite(start) else least
-    return _Stored((shape[2], shape[1], shape[0]), dtype, offset)
+    if not 0 <= start <= _MOST_OFFSET:
+        raise FileError(f"{path}: vox_offset is {start:g}, expected 0 to {_MOST_OFFSET}; fetch the file again")
+    return _Stored((shape[2], shape[1], shape[0]), dtype, max(least, int(start)))
 
 
 def _place(path: Path, header: Any) -> tuple[geometry.Triple, geometry.Triple, geometry.Direction, tuple[str, ...]]:
@@ -138,16 +150,43 @@ def _place(path: Path, header: Any) -> tuple[geometry.Triple, geometry.Triple, g
         raise GeometryError(f"{path}: unknown unit of length (code {unit}); expected metre, mm or micron")
     millimetres = np.array([_MILLIMETRES[unit]] * 3 + [1.0])[:, None]
     told: tuple[str, ...] = ()
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])
     try:
-        if int(header["sform_code"]) > 0:
+        if sform > 0:
             affine = header.get_sform()
-        elif int(header["qform_code"]) > 0:
+        elif qform > 0:
             affine = header.get_qform()
         else:
             affine, told = _unplaced(header), ("no orientation in the header",)
-        return (*geometry.from_affine_ras(millimetres * affine), told)
+        place = geometry.from_affine_ras(millimetres * affine)
+        return (*place, _agreeing(header, sform, qform) if sform > 0 else told)
     except (HeaderDataError, GeometryError, ValueError) as error:
         raise GeometryError(f"{path}: {error}") from error
+
+
+def _agreeing(header: Any, sform_code: int, qform_code: int) -> tuple[str, ...]:
+    """Return what to note where qform and sform lie in unlike spaces; raise where they contradict each other."""
+    sform = header.get_sform()
+    sizes = np.linalg.norm(sform[:3, :3], axis=0)
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    stated = np.isfinite(pixdim) & (pixdim > 0)
+    if np.any(stated & (np.abs(sizes - pixdim) > _SIZE_TOLERANCE * pixdim)):
+        found, expected = ("×".join(f"{size:.4g}" for size in one) for one in (sizes, pixdim))
+        raise GeometryError(
+            f"voxel sizes of {found} in the sform and {expected} in pixdim contradict each other; repair the header"
+        )
+    if qform_code <= 0:
+        return ()
+    ends = np.array([(x, y, z, 1.0) for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    ends[:, :3] *= np.asarray(header.get_data_shape()[:3]) - 1
+    apart = float(np.linalg.norm(ends @ (sform - header.get_qform()).T, axis=1).max())
+    if apart <= _PLACE_TOLERANCE * sizes.min():
+        return ()
+    if sform_code == qform_code:
+        raise GeometryError(
+            f"sform and qform state the same space (code {sform_code}) and places {apart:.4g} apart; repair the header"
+        )
+    return (f"sform (code {sform_code}) and qform (code {qform_code}) lie {apart:.4g} apart; the sform is taken",)
 
 
 def _unplaced(header: Any) -> NDArray[np.float64]:
@@ -201,24 +240,21 @@ def _short(path: Path, promised: int, found: str) -> FileError:
     )
 
 
-def _mapped(path: Path, stored: _Stored) -> NDArray[Any]:
+def _mapped(path: Path, stored: _Stored) -> tuple[NDArray[Any], int]:
+    """Return the voxels, read when indexed, and how many bytes stand behind them."""
     found = max(0, path.stat().st_size - stored.offset)
     if found < stored.nbytes:
         raise _short(path, stored.nbytes, str(found))
-    return np.memmap(path, stored.dtype, "r", stored.offset, stored.shape)
+    return np.memmap(path, stored.dtype, "r", stored.offset, stored.shape), found - stored.nbytes
 
 
-def _inflated(path: Path, stored: _Stored) -> NDArray[Any]:
+def _inflated(path: Path, stored: _Stored) -> tuple[NDArray[Any], int]:
+    """Return the voxels, and how many bytes stand behind them."""
     most = path.stat().st_size * _MOST_EXPANSION
     if stored.nbytes > most:
         raise _short(path, stored.nbytes, f"{most} at most")
-    try:
-        values = np.empty(stored.shape, stored.dtype)
-    except MemoryError as error:
-        need = stored.nbytes / 1e9
-        raise FileError(
-            f"{path}: needs {need:.1f} GB of memory, since .nii.gz is read whole; unpack it to .nii first"
-        ) from error
+    require_room(path, stored.nbytes)
+    values = np.empty(stored.shape, stored.dtype)
     target = values.reshape(-1).view(np.uint8)
     found = 0
     with gzip.open(path) as file:
@@ -229,11 +265,17 @@ def _inflated(path: Path, stored: _Stored) -> NDArray[Any]:
                 break
             found += count
         # The checksum is compared only once the end is reached.
-        while file.read(_READ_BYTES):
-            pass
+        beyond = 0
+        while count := len(file.read(_TRAILING_BYTES)):
+            beyond += count
+            if beyond > _TRAILING_BYTES:
+                raise FileError(
+                    f"{path}: the header promises {stored.nbytes} bytes of voxels, the file goes on for more than "
+                    f"{_TRAILING_BYTES} bytes behind them; it is damaged: fetch it again"
+                )
     if found < stored.nbytes:
         raise _short(path, stored.nbytes, str(found))
-    return values
+    return values, beyond
 
 
 def _parsed(header: Any) -> tuple[Modality, Units]:

@@ -18,6 +18,7 @@ from zarr.storage import LocalStore
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
+from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -28,6 +29,9 @@ _MM_PER_UNIT = {
     "centimeter": 10.0, "centimetre": 10.0, "cm": 10.0, "decimeter": 100.0,
     "meter": 1000.0, "metre": 1000.0, "inch": 25.4,
 }  # fmt: skip
+EVERY_CHUNK = "every_chunk"
+"""Key of the attribute of stores written here in which no chunk may be absent, not even one of nothing but zeros."""
+
 # What zarr and its codecs raise for damaged metadata or chunks.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
 
@@ -44,13 +48,14 @@ def read_ome_zarr(path: Path) -> Volume:
     """Return the volume of the finest level of an OME-Zarr store (NGFF 0.4 or 0.5), read when sliced.
 
     Origin and direction come from our own exact matrix where it agrees with the NGFF scale and translation;
-    otherwise the origin is the translation and the direction the identity. A chunk that is not there holds
-    the fill value.
+    otherwise the origin is the translation and the direction the identity. A chunk that is not there is an error in a
+    store that was written here. In others, where it is legal, it holds the fill value, and a note tells of it.
 
     Raises
     ------
     FileError
-        If metadata, array or (when slicing) a chunk is missing or damaged.
+        If metadata, array or (when slicing) a chunk is missing or damaged, the shape is absurd, or the memory cannot
+        hold a slice.
     GeometryError
         If an axis has no length unit, no scale, or is not z, y, x and longer than one.
     IntensityError
@@ -66,6 +71,7 @@ def read_ome_zarr(path: Path) -> Volume:
     origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
     ours = attributes.get("ctloupe")
     ours = ours if isinstance(ours, dict) else {}
+    told += _of_absent(path / image.finest, array, ours)
     history = ours.get("history")
     return Volume(
         data=LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path)),
@@ -75,6 +81,23 @@ def read_ome_zarr(path: Path) -> Volume:
         modality=ours["modality"] if ours.get("modality") in ("clinical", "micro") else "unknown",
         units="HU" if ours.get("units") == "HU" else "raw",
         history=(*(str(line) for line in (history if isinstance(history, list) else ())), *told),
+        notes=told,
+    )
+
+
+def _of_absent(folder: Path, array: Any, ours: dict[str, Any]) -> tuple[str, ...]:
+    """Return what to say of chunks that are not there; raise where whoever wrote the store has written them all."""
+    absent = absent_chunks(folder, array)
+    if absent is None:
+        return ()
+    if ours.get(EVERY_CHUNK) is True:
+        raise FileError(
+            f"{folder / absent.first}: is missing, and with it {absent.count} of {absent.total} chunks; copy or write "
+            "the store again"
+        )
+    return (
+        f"{absent.count} of {absent.total} chunks are absent, the first {folder.name}/{absent.first}; "
+        f"they are taken as {array.fill_value}",
     )
 
 
@@ -107,16 +130,14 @@ def first_line(error: Exception) -> str:
 
 def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
     folder = path / image.finest
+    if Path(image.finest).is_absolute() or ".." in Path(image.finest).parts:
+        raise FileError(f"{path}: the path of its array, {image.finest[:60]}, leads out of the store; write it again")
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
     except DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
     if len(image.axes) != array.ndim:
         raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
-    # An empty file would pass as a chunk that was never written.
-    hollow = next((file for file in folder.rglob("*") if file.is_file() and file.stat().st_size == 0), None)
-    if hollow is not None:
-        raise FileError(f"{hollow}: is empty; copy or write the store again")
 
     def read(key: tuple[slice | int, ...]) -> NDArray[Any]:
         try:

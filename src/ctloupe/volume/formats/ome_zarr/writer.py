@@ -22,7 +22,7 @@ from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.metadata import attributes_of
-from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, first_line, plain_type
+from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, EVERY_CHUNK, first_line, plain_type
 from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
@@ -35,8 +35,8 @@ class OmeZarrWriter:
     The store holds array ``0`` and, made on the way, `levels` coarser ones that each halve y and x by the rounded
     mean of four. Chunks are 1×512×512 (clipped to the shape), all chunks of a slice lie in one shard, and each is
     compressed by blosc-zstd 3 with bitshuffle and carries a CRC-32C. Equal data and arguments give equal bytes,
-    however the slices are divided into slabs. Slices never written read as `fill_value`. Several writers may fill
-    different slices, never the same one.
+    however the slices are divided into slabs. A slice that was never written is missing, and the store is refused when
+    it is read. Several writers may fill different slices, never the same one.
 
     Parameters
     ----------
@@ -71,7 +71,6 @@ class OmeZarrWriter:
         modality: Modality = "unknown",
         units: Units = "raw",
         attributes: dict[str, Any] | None = None,
-        fill_value: float = 0,
         levels: int = 0,
     ) -> None:
         if shape[1] % (1 << levels) or shape[2] % (1 << levels):
@@ -85,6 +84,7 @@ class OmeZarrWriter:
             "units": units,
             "history": [],
             **(attributes or {}),
+            EVERY_CHUNK: True,
             "notice": RESEARCH_NOTICE,
         }
         places = [_level(level, spacing, origin) for level in range(levels + 1)]
@@ -100,7 +100,6 @@ class OmeZarrWriter:
                     str(level),
                     (self.shape[0], self.shape[1] >> level, self.shape[2] >> level),
                     self.dtype,
-                    fill_value,
                 )
                 for level in range(levels + 1)
             ]
@@ -145,9 +144,14 @@ class OmeZarrWriter:
         return writer
 
     def files(self, z: int) -> list[Path]:
-        """Return the files that hold slice `z`, one a level; a level of nothing but the fill value has none."""
+        """Return the files that hold slice `z`, one a level."""
         names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
         return [name for name in names if name.is_file()]
+
+    def metadata_files(self) -> list[Path]:
+        """Return the files that describe the group and its levels."""
+        folders = [self.path, *(self.path / str(level) for level in range(len(self._arrays)))]
+        return [folder / "zarr.json" for folder in folders]
 
     def write(self, z0: int, slab: NDArray[Any]) -> None:
         """Write `slab` of shape (k, y, x) to the slices from `z0` on.
@@ -230,9 +234,7 @@ def _ngff(levels: Sequence[tuple[str, geometry.Triple, geometry.Triple]]) -> dic
     return {"version": "0.5", "multiscales": [{"name": "ct", "axes": axes, "datasets": datasets}]}
 
 
-def _create_level(
-    group: zarr.Group, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any], fill_value: float
-) -> zarr.Array[Any]:
+def _create_level(group: zarr.Group, name: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> zarr.Array[Any]:
     _, height, width = shape
     chunks = (1, min(_TILE, height), min(_TILE, width))
     shards = (1, -(-height // chunks[1]) * chunks[1], -(-width // chunks[2]) * chunks[2])
@@ -245,7 +247,7 @@ def _create_level(
         dtype=dtype,
         # Blosc reads a damaged chunk as noise without complaint, so each chunk carries its checksum.
         compressors=[blosc, Crc32cCodec()],
-        fill_value=dtype.type(fill_value),
+        fill_value=dtype.type(0),
         dimension_names=("z", "y", "x"),
-        config={"write_empty_chunks": False},
+        config={"write_empty_chunks": True},
     )

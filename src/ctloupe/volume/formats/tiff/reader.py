@@ -6,6 +6,7 @@ file states all three sizes without contradicting itself, or the user states the
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import threading
@@ -67,13 +68,15 @@ def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) 
     stack = _open_folder(path) if path.is_dir() else _open_file(path)
     spacing, told = settle_voxel_size(path, stack.statements, voxel_size)
     place = stack.place
+    notes = (*place.get("notes", ()), *told)
     return Volume(
         data=LazyArray(stack.shape, stack.dtype, stack.read, str(path)),
         spacing=spacing,
         origin=place.get("origin", (0.0, 0.0, 0.0)),
         modality=place.get("modality", "unknown"),
         units=place.get("units", "raw"),
-        history=(*place.get("history", ()), *told),
+        history=(*place.get("history", ()), *notes),
+        notes=notes,
     )
 
 
@@ -172,6 +175,7 @@ def _open_file(path: Path) -> _Stack:
         dtype = np.dtype(series.dtype).newbyteorder("=")
         statements, place = stated(tif, keyframe)
         place |= _relabelled(series, place)
+        _require_strips(path, 0, keyframe, keyframe)
         if series.dataoffset is not None and keyframe.is_memmappable:
             stored = np.dtype(series.dtype).newbyteorder(tif.byteorder)
             read = _mapped_reader(path, shape, stored, int(series.dataoffset))
@@ -248,7 +252,7 @@ def _relabelled(series: tifffile.TiffPageSeries, place: dict[str, Any]) -> dict[
     # Stacks saved from Python without axis names are often labelled as channels or times.
     for axis, length in zip(series.axes, series.shape, strict=True):
         if axis in "CT" and length > 1:
-            return {"history": (*place.get("history", ()), f"axis {axis} of the TIFF taken as z")}
+            return {"notes": (f"axis {axis} of the TIFF taken as z",)}
     return {}
 
 
@@ -270,6 +274,14 @@ def _mapped_reader(
     return read
 
 
+def _require_strips(path: Path, number: int, page: Any, keyframe: tifffile.TiffPage) -> None:
+    """Raise unless the strips or tiles of a page cover it; the library leaves zeros where there is none."""
+    expected, found = math.prod(keyframe.chunked), len(page.dataoffsets)
+    whole = keyframe.compression == 1 and found == 1 and page.databytecounts[0] >= keyframe.nbytes
+    if found != expected and not whole:
+        raise _damaged(path, f"page {number} has {found} of the {expected} strips or tiles that its tags promise")
+
+
 def _page_reader(
     path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, shape: tuple[int, int, int]
 ) -> Callable[[_Block], NDArray[Any]]:
@@ -283,6 +295,7 @@ def _page_reader(
         ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or max(ends) > size or min(page.databytecounts) < 1:
             raise _damaged(path, f"the data of page {number} are not all in the file of {size} bytes")
+        _require_strips(path, number, page, series.keyframe)
     if len(pages) != shape[0]:
         raise _damaged(path, f"{shape[0]} pages are promised, {len(pages)} held")
     handle, lock = tif.filehandle, threading.Lock()

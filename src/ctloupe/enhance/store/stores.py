@@ -1,0 +1,138 @@
+"""The stores that one enhancement fills, and marks by which their slices are known again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.foundation.errors import FileError
+from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
+from ctloupe.volume.volume import Volume
+
+SUFFIX: Final = ".ome.zarr"
+
+Mark = tuple[int, str]
+"""Number of bytes of some files, and a digest of their names and contents."""
+
+_DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores that one enhancement fills: the volume, ``values``, and by name the maps beside it.
+
+    Attributes
+    ----------
+    all
+        What writes each store.
+    """
+
+    all: dict[str, OmeZarrWriter]
+
+    @classmethod
+    def create(cls, folder: Path, described: Volume, levels: int, beside: dict[str, Volume]) -> Stores:
+        """Make empty stores in `folder`, for the grids of (lazy) volumes."""
+        made = {"values": OmeZarrWriter.like(described, folder / f"values{SUFFIX}", np.int16, levels)}
+        for name, one in beside.items():
+            made[name] = OmeZarrWriter.like(one, folder / f"{name}{SUFFIX}", np.float32, levels)
+        return cls(made)
+
+    @classmethod
+    def reopen(
+        cls, folder: Path, names: Iterable[str] | None = None, placed: Mapping[str, Path] | None = None
+    ) -> Stores:
+        """Open those that `create` made.
+
+        Parameters
+        ----------
+        folder
+            Where they were made.
+        names
+            Which ones; None for all that are there.
+        placed
+            Where those are that have left `folder` already, by name.
+
+        Raises
+        ------
+        FileError
+            If one is not there or damaged.
+        """
+        if names is None:
+            names = sorted(store.name.removesuffix(SUFFIX) for store in folder.glob(f"*{SUFFIX}"))
+        found = {}
+        for name in names:
+            path = folder / f"{name}{SUFFIX}"
+            elsewhere = (placed or {}).get(name, path)
+            if elsewhere.exists() and not path.exists():
+                path = elsewhere
+            try:
+                found[name] = OmeZarrWriter.reopen(path)
+            except FileError as error:
+                raise FileError(
+                    f"{path}: the unfinished store is gone or damaged; start over without `resume`"
+                ) from error
+        return cls(found)
+
+    def write(self, z: int, made: EnhancedSlice) -> dict[str, Mark]:
+        """Write slice `z` to the disk, through its caches; return its mark in each store."""
+        marks = {}
+        for name, store in self.all.items():
+            store.write(z, (made.values if name == "values" else made.beside[name])[None])
+            for file in store.files(z):
+                handle = os.open(file, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+            marks[name] = _mark(store.path, store.files(z))
+        return marks
+
+    def marks(self, z: int) -> dict[str, Mark]:
+        """Mark of slice `z` in each store, by what is on the disk now."""
+        return {name: _mark(store.path, store.files(z)) for name, store in self.all.items()}
+
+    def descriptions(self) -> dict[str, Mark]:
+        """Mark of what describes each store: the metadata of its group and its levels."""
+        return {name: _mark(store.path, store.metadata_files()) for name, store in self.all.items()}
+
+    def require_inside(self, folder: Path) -> None:
+        """Refuse to write to a store that has its final name already.
+
+        Raises
+        ------
+        FileError
+            If one is not in `folder`.
+        """
+        for store in self.all.values():
+            if store.path.parent != folder:
+                raise FileError(
+                    f"{store.path}: was finished and placed, but other slices of the same work are gone since; start "
+                    "over without `resume`"
+                )
+
+    def clear(self, z: int) -> None:
+        """Remove slice `z`, so that it is written anew and not into what is left of it."""
+        for store in self.all.values():
+            for file in store.files(z):
+                file.unlink()
+
+
+def _mark(root: Path, files: Iterable[Path]) -> Mark:
+    """Mark of files that lie inside `root`."""
+    digest, total = hashlib.blake2b(digest_size=_DIGEST_BYTES), 0
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise FileError(f"{file}: cannot be read ({error.strerror})") from error
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)} ".encode())
+        digest.update(content)
+        total += len(content)
+    return total, digest.hexdigest()

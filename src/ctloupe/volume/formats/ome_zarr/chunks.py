@@ -1,0 +1,96 @@
+"""Which chunks of a Zarr array are there, known before any of them is read."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ctloupe.foundation.errors import FileError
+from ctloupe.volume.formats.room import require_room
+
+MOST_ALONG_AXIS: Final = 1 << 24
+"""Most voxels along an axis: no scanner makes them, and nobody could wait for them."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Chunks of an array that no file holds; where they are legal, they read as the fill value.
+
+    Attributes
+    ----------
+    count, total
+        Number of absent chunks, and of all that the shape promises.
+    first
+        Name of the first absent one, in the order of the indices.
+    """
+
+    count: int
+    total: int
+    first: str
+
+
+def absent_chunks(folder: Path, array: Any) -> Absent | None:
+    """Return the chunks of `array`, stored in `folder`, that are not there; None where all are.
+
+    Only names are looked at, and the work grows with the files that are there, not with what the shape promises.
+
+    Raises
+    ------
+    FileError
+        If an axis is absurdly long, the memory cannot hold a chunk or a slice, no chunk is there at all, or a file is
+        empty or no regular one.
+    """
+    shape = tuple(int(length) for length in array.shape)
+    if max(shape) > MOST_ALONG_AXIS:
+        raise FileError(f"{folder}: an axis of {max(shape)} voxels, expected at most {MOST_ALONG_AXIS}; write it again")
+    require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
+    require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
+    stored = tuple(array.shards or array.chunks)
+    grid = tuple(-(-length // step) for length, step in zip(shape, stored, strict=True))
+    present = _present(folder, array.metadata, grid)
+    total = math.prod(grid)
+    if not present:
+        raise FileError(f"{folder}: none of its {total} chunks is there; copy the store again")
+    if len(present) == total:
+        return None
+    # Among so many and one more there is one that is not there.
+    first = next(at for at in _in_order(grid, len(present) + 1) if at not in present)
+    return Absent(total - len(present), total, array.metadata.encode_chunk_key(first))
+
+
+def _present(folder: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int, ...]]:
+    found = set()
+    for name in _files(folder):
+        at = tuple(int(number) for number in re.findall(r"(?<![^/.])\d+(?![^/.])", name))
+        inside = len(at) == len(grid) and all(one < length for one, length in zip(at, grid, strict=True))
+        if inside and metadata.encode_chunk_key(at) == name:
+            found.add(at)
+    return found
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of the files below `folder`, each of which is regular and holds something."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            file = Path(where, name)
+            if not file.is_file():
+                raise FileError(f"{file}: neither a file nor a folder, and no chunk; copy or write the store again")
+            # An empty file would pass as a chunk that was never written.
+            if file.stat().st_size == 0:
+                raise FileError(f"{file}: is empty; copy or write the store again")
+            yield file.relative_to(folder).as_posix()
+
+
+def _in_order(grid: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:
+    """Yield the first `count` indices of a grid, the last axis fastest; a product of ranges would hold them all."""
+    for rank in range(count):
+        at = []
+        for length in reversed(grid):
+            rank, one = divmod(rank, length)
+            at.append(one)
+        yield tuple(reversed(at))
