@@ -149,29 +149,22 @@ def test_a_loss_that_is_no_number_stops_with_its_name_and_the_last_good_checkpoi
     assert [path.name for path in checkpoint.found(made.out / "checkpoints")] == ["step-00000002.ckpt"]
 
 
-class Sends:
+class Sends(Silent):
     """Progress that sends a signal to this process after the second step."""
 
     def __init__(self, number):
         self.number, self.updates = number, 0
-
-    def start(self, what, total):
-        pass
 
     def update(self, done, note=""):
         self.updates += 1
         if self.updates == 2:
             os.kill(os.getpid(), self.number)
 
-    def close(self):
-        pass
 
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_stop_writes_a_checkpoint_and_resume_goes_on(settings, number):
+def test_a_signal_to_stop_writes_a_checkpoint_and_resume_goes_on(settings):
     made = settings(steps=5)
     with pytest.raises(Interrupted, match="stopped at step 3; continue with `resume`"):
-        train(made, Sends(number))
+        train(made, Sends(signal.SIGTERM))
     assert [path.name for path in checkpoint.found(made.out / "checkpoints")] == ["step-00000003.ckpt"]
     train(RunFolder(made.out).settings(), resume=True)
     assert [row["step"] for row in rows(made.out)] == ["1", "2", "3", "4", "5"]

@@ -37,7 +37,7 @@ from ctloupe.foundation.signals import exit_status, interrupting
 class _Verbs(TyperGroup):
     """The verbs; one that is stopped and has nothing to go on from says so."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
             return super().invoke(ctx)

@@ -122,7 +122,7 @@ def require_new(folder: Path, overwrite: bool, *names: str) -> None:
     FileError
         If one of the files `names` is in `folder` already, without `overwrite`, or nothing can be written there.
     """
-    require_place(folder / "new")
+    require_place(folder / names[0])
     for name in names:
         if not overwrite and (folder / name).exists():
             raise FileError(f"{folder / name}: exists already; give `overwrite` or another `out`")

@@ -81,7 +81,7 @@ def locked(path: Path, inside: bool = False) -> Iterator[None]:
     real = Path(os.path.realpath(path))
     lock = real / ".lock" if inside else real.with_name(f".{real.name}.lock")
     with explained(path):
-        require_place(lock)
+        require_place(path)
         made = _missing(lock.parent)
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _taken(lock, path)

@@ -26,7 +26,7 @@ def exit_status() -> int:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """For the process of a command: the first stopping signal raises KeyboardInterrupt, a second one ends it at once.
+    """Let the first stopping signal raise KeyboardInterrupt in the process of a command, and a second one end it.
 
     What the process was started to ignore, as ``nohup`` does with SIGHUP, stays ignored. A signal that asks to save
     does nothing where nobody can (`deferred`).
@@ -46,7 +46,7 @@ def interrupting() -> Iterator[None]:
 
 @contextmanager
 def deferred(stop: Callable[[], None], save: Callable[[], None]) -> Iterator[None]:
-    """For work with safe points of its own: the first stopping signal only calls `stop`, a second is not held back.
+    """Let the first stopping signal only call `stop`, for work with safe points of its own; a second is not held back.
 
     Parameters
     ----------
