@@ -59,6 +59,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/neighbours.py": [*tiny, "--size", "8", "96", "96", "--slices", "8", "--steps", "1"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
+        "benchmarks/resume.py": ["--slices", "1", "--size", "32", "--scale", "2"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],

@@ -89,6 +89,8 @@ def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
         ({"samples": "many"}, OptionError, "options of enhance: key 'samples'.*found 'many'"),
         ({"mask": "elsewhere.nii.gz"}, GeometryError, "`mask` .*elsewhere"),
         ({"slices": "2:9"}, OptionError, "`slices` 2:9"),
+        ({"format": "/../../x.nii.gz"}, OptionError, "`format` '/../../x.nii.gz': expected one of"),
+        ({"format": ".NII"}, OptionError, "`format` '.NII': expected one of"),
     ],
 )
 def test_what_cannot_be_names_the_option_and_leaves_nothing(tmp_path, monkeypatch, asked, error, message):

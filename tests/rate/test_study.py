@@ -146,6 +146,8 @@ def test_sheets_of_another_study_or_given_twice_are_refused(tmp_path):
     ("changes", "message"),
     [
         ({"methods": ["one"]}, "methods"),
+        ({"raters": ["a", "../../b"]}, r"key 'raters\.1': expected a name"),
+        ({"raters": ["a", "A"]}, "raters are named twice"),
         ({"raters": ["a", "a"]}, "named twice"),
         ({"repeats": 99}, "more repeats than items"),
         ({"criteria": {"realism": (5, 1)}}, "below its highest"),

@@ -95,7 +95,7 @@ def test_a_study_may_be_a_file_of_ones_own(tmp_path):
     [
         (("method: unet", "method: unet, same_as: two"), "either a method or same_as"),
         (("key: one", "key: bicubic"), "added by the runner"),
-        (("key: one", "key: a/b"), "may hold letters"),
+        (("key: one", "key: a/b"), "expected a name of 1 to 100 letters"),
         (("paired-phantom", "guess"), "protocols"),
         (("title: my table", "titel: my table"), "titel|title"),
         (("rows:", "rows: ["), "not valid YAML"),

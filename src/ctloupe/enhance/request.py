@@ -25,6 +25,7 @@ from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
+from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -173,6 +174,8 @@ def _check(request: EnhanceRequest) -> None:
             f"`memory` {request.memory / 1e9:g} GB: Python and PyTorch alone take {PROCESS_BYTES / 1e9:.1f} GB; "
             "give 1GB or more"
         )
+    if request.format not in writable_suffixes():
+        raise OptionError(f"`format` {request.format!r}: expected one of {' '.join(writable_suffixes())}")
 
 
 def _require_writable(request: EnhanceRequest) -> None:

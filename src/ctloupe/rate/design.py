@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.names import Name
 from ctloupe.foundation.records import read_plain, save_record, validated
 
 KEY: Final = "key.csv"
@@ -32,7 +33,7 @@ class Design(BaseModel):
     """Names of the patches, or how many there are."""
     criteria: dict[str, tuple[int, int]] = Field(min_length=1)
     """Lowest and highest mark of each criterion; higher is better."""
-    raters: list[str] = Field(min_length=1)
+    raters: list[Name] = Field(min_length=1)
     """Codes of the raters, not names of people."""
     repeats: int = Field(0, ge=0)
     """Number of items shown a second time to each rater, for the agreement of raters with themselves."""
@@ -44,7 +45,9 @@ class Design(BaseModel):
         if count * len(self.methods) > MOST_ITEMS:
             raise ValueError(f"{count} patches by {len(self.methods)} methods are more than the {MOST_ITEMS} items")
         for what, names in (("methods", self.methods), ("raters", self.raters), ("patches", self.patch_names)):
-            if len(set(names)) != len(names):
+            # Codes of raters are names of files, and some disks know no capitals.
+            alike = [name.casefold() for name in names] if what == "raters" else names
+            if len(set(alike)) != len(names):
                 raise ValueError(f"{what} are named twice")
         if not self.patch_names:
             raise ValueError("there are no patches")

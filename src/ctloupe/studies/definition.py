@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.definitions import definition_names, load_definition
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.names import Name
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -50,7 +51,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    key: str
+    key: Name
     """Short name that ``only`` and the folders use."""
     label: str
     method: str = ""
@@ -68,8 +69,6 @@ class Row(BaseModel):
     def _complete(self) -> Row:
         if bool(self.method) == bool(self.same_as):
             raise ValueError("a row has either a method or same_as")
-        if not self.key or any(not (sign.isalnum() or sign in "-_.") for sign in self.key):
-            raise ValueError(f"key {self.key!r} may hold letters, digits, '-', '_' and '.' only")
         return self
 
 

@@ -176,6 +176,18 @@ def test_models_are_warned_of_cases_unlike_their_training_data(first):
     assert "⚠ mine: " in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_nothing_is_written_outside_and_no_folder_of_others_is_replaced(small, tiny_model, tmp_path):
+    with pytest.raises(OptionError, match=r"`model` '\.\./\.\./mine': expected a name"):
+        measure_suite(small, [("../../mine", tiny_model)], tmp_path / "out", tmp_path / "data")
+    scan = tmp_path / "data" / "specimen-lung" / "clinical.nii.gz"
+    scan.parent.mkdir(parents=True)
+    scan.write_text("a scan of one's own")
+    with pytest.raises(FileError, match="specimen-lung: is not a phantom of a suite"):
+        measure_suite(small, [], tmp_path / "out", tmp_path / "data")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [scan]
+    assert scan.read_text() == "a scan of one's own"
+
+
 def test_models_that_do_not_fit_are_refused(small, tiny_model, tmp_path):
     with pytest.raises(OptionError, match="bicubic is always a row"):
         measure_suite(small, [("bicubic", tiny_model)], tmp_path / "out", tmp_path / "data")
@@ -200,6 +212,12 @@ def test_a_sample_of_a_flow_is_a_row_of_its_own(tiny_flow, tmp_path):
     ("old", "new", "match"),
     [
         ("key: two", "key: one", "must differ"),
+        ("key: two", "key: ../..", "key 'cases.1.key': expected a name"),
+        ("key: two", "key: /some/folder", "key 'cases.1.key': expected a name"),
+        ("key: two", "key: ONE", "share the folder 'one'"),
+        ("key: two", "key: specimen-lung", "share the folder 'specimen-lung'"),
+        ("group: lung", "group: ../lung", "key 'cases.0.group': expected a name"),
+        ("specimens: {lung", "specimens: {../lung", "expected a name"),
         ("group: lung, anatomy: lung, seed: 2", "group: ear, anatomy: lung, seed: 2", "has no windows"),
         ("scale: 4", "scale: 5", "key 'scale'"),
         ("cases:", "further: 1\ncases:", "key 'further'"),

@@ -182,6 +182,21 @@ def test_damaged_compressed_voxels_are_refused(tmp_path: Path, suffix: str) -> N
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ATTACHED)
+def test_no_changed_byte_of_compressed_voxels_is_read_as_voxels(tmp_path: Path, suffix: str) -> None:
+    path = scan(tmp_path / f"bad{suffix}", compressed=True)
+    whole = path.read_bytes()
+    begin = whole.index(b"LOCAL\n") + 6 if suffix == ".mha" else whole.index(b"\n\n") + 2
+    refused = 0
+    for at in range(begin, len(whole), 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        try:
+            np.testing.assert_array_equal(read_itk(path).data, VALUES)
+        except FileError:
+            refused += 1
+    assert refused > 0.9 * (len(whole) - begin) / 3
+
+
 def test_compressed_voxels_fewer_than_promised_are_refused(tmp_path: Path) -> None:
     path = scan(tmp_path / "bad.mha", compressed=True)
     head = path.read_bytes().split(b"LOCAL\n")[0]

@@ -253,7 +253,12 @@ def test_other_axes_are_refused(tmp_path: Path, shape: tuple[int, ...], axes: st
 
 
 @pytest.mark.parametrize(
-    "steps", [[], [{"type": "translation", "translation": [1, 1, 1]}], [{"type": "scale", "scale": [1, 2]}]]
+    "steps",
+    [
+        [],
+        [{"type": "translation", "translation": [1, 1, 1]}],
+        *([{"type": "scale", "scale": scale}] for scale in ([1, 2], [1, 2, "x"], [1, 2, [3]], [1, 2, {}], None)),
+    ],
 )
 def test_a_store_without_a_usable_scale_is_refused(tmp_path: Path, steps: list[dict[str, Any]]) -> None:
     with pytest.raises(GeometryError, match="scale"):
@@ -353,6 +358,29 @@ def test_a_shape_of_which_nothing_is_there_is_refused_at_once(store: Path, lengt
         read_ome_zarr(store)
 
 
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("shape",), [1, 20, 30], "0/c/[12]/0/0: lies beyond the shape"),
+        (("shape",), [0, 20, 30], "expected 1 or more"),
+        (("chunk_grid", "configuration", "chunk_shape"), [0, 20, 30], "v.ome.zarr/0: "),
+        (("fill_value",), 1e300, "no readable array"),
+    ],
+)
+def test_numbers_of_an_array_that_cannot_be_are_refused(
+    store: Path, keys: tuple[str, ...], value: Any, said: str
+) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    inner = metadata
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match=said):
+        read_ome_zarr(store)
+
+
 def test_a_slice_that_the_memory_cannot_hold_is_refused(store: Path) -> None:
     file = store / "0" / "zarr.json"
     metadata = json.loads(file.read_text())
@@ -360,6 +388,25 @@ def test_a_slice_that_the_memory_cannot_hold_is_refused(store: Path) -> None:
     file.write_text(json.dumps(metadata))
     with pytest.raises(FileError, match="memory"):
         read_ome_zarr(store)
+
+
+def test_a_codec_that_could_run_what_it_reads_is_refused(store: Path, tmp_path: Path) -> None:
+    file = store / "0" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["codecs"] = [
+        {"name": "sharding_indexed", "configuration": {"codecs": ["bytes", {"name": "numcodecs.pickle"}]}}
+    ]
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileError, match=r"0/zarr\.json: codec 'numcodecs\.pickle' is not read"):
+        read_ome_zarr(store)
+    old = make_foreign(
+        tmp_path / "f.zarr", noise(3, 20, 30), space(*"zyx"), [{"type": "scale", "scale": [1, 1, 1]}], "0.4"
+    )
+    for key, value in (("filters", [{"id": "delta"}, {"id": "pickle"}]), ("compressor", {"id": "pickle"})):
+        metadata = json.loads((old / "s0" / ".zarray").read_text()) | {"filters": None, "compressor": None, key: value}
+        (old / "s0" / ".zarray").write_text(json.dumps(metadata))
+        with pytest.raises(FileError, match=r"s0/\.zarray: codec 'pickle' is not read"):
+            read_ome_zarr(old)
 
 
 def test_a_pipe_in_place_of_a_chunk_is_refused(store: Path) -> None:

@@ -272,6 +272,21 @@ def test_strips_that_do_not_cover_a_page_are_never_filled_with_zeros(tmp_path: P
         read_tiff(path, SIZE)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [({"RowsPerStrip": 0}, "not a whole, readable TIFF"), ({"ImageLength": 2**31 - 1, "ImageWidth": 2**31 - 1}, "")],
+)
+def test_tags_that_cannot_be_are_refused(tmp_path: Path, tags: dict[str, int], said: str) -> None:
+    path = tmp_path / "bad.tif"
+    tifffile.imwrite(path, ramp(1, 64, 50), compression="zlib", rowsperstrip=64, metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for name, value in tags.items():
+            tif.pages[0].tags[name].overwrite(value, dtype="I")
+    with pytest.raises(FileError, match=rf"bad\.tif: .*{said}"):
+        read_tiff(path, SIZE)
+
+
 def test_only_the_pages_asked_for_are_decoded(tmp_path: Path) -> None:
     path = tmp_path / "z.tif"
     tifffile.imwrite(path, ramp(5, 30, 40), compression="zlib")

@@ -18,6 +18,7 @@ from pydantic import (
 
 from ctloupe.foundation.definitions import load_definition
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.names import Name
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.config import require_possible
 from ctloupe.phantom.phantom import PhantomCase, make_phantom
@@ -131,10 +132,15 @@ class OtherReconstruction(BaseModel):
 class CaseSpec(PhantomSpec):
     """One case of a suite."""
 
-    key: str
-    group: str
+    key: Name
+    group: Name
     other: OtherReconstruction | None = None
     """The other reconstruction of a kernel pair; a case that has one is measured by the protocol of that name."""
+
+    @property
+    def other_folder(self) -> str:
+        """Name of the folder of the other reconstruction."""
+        return f"{self.key}-other"
 
 
 class Windows(BaseModel):
@@ -151,11 +157,11 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: Name
     title: str
     scale: Literal[2, 4, 8, 16] = 8
-    windows: dict[str, Windows]
-    specimens: dict[str, PhantomSpec]
+    windows: dict[Name, Windows]
+    specimens: dict[Name, PhantomSpec]
     """Unpaired µCT by group."""
     cases: tuple[CaseSpec, ...] = Field(min_length=1)
 
@@ -164,6 +170,10 @@ class Suite(BaseModel):
         keys = [case.key for case in self.cases]
         if len(set(keys)) != len(keys):
             raise ValueError("keys of cases must differ")
+        folders = [folder.casefold() for folder in self.folders()]
+        if len(set(folders)) != len(folders):
+            twice = next(folder for folder in folders if folders.count(folder) > 1)
+            raise ValueError(f"two phantoms would share the folder '{twice}'; give a case or group another name")
         pairs = {case.group for case in self.cases if case.other is not None}
         if pairs & {case.group for case in self.cases if case.other is None}:
             raise ValueError("kernel pairs need a group of their own: their numbers are those of another protocol")
@@ -178,10 +188,19 @@ class Suite(BaseModel):
         """Names of the groups in the order of the cases."""
         return tuple(dict.fromkeys(case.group for case in self.cases))
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders of all phantoms."""
+        others = [case.other_folder for case in self.cases if case.other is not None]
+        groups = dict.fromkeys(self._first_alike(group) for group in self.groups if group in self.specimens)
+        return [*(case.key for case in self.cases), *others, *map(self.specimen_folder, groups)]
+
     def specimen_folder(self, group: str) -> str:
         """Return the name of the folder of a group's specimen; groups with the same specimen share the first's."""
-        first = next(name for name, spec in self.specimens.items() if spec == self.specimens[group])
-        return f"specimen-{first.replace(' ', '-')}"
+        return f"specimen-{self._first_alike(group).replace(' ', '-')}"
+
+    def _first_alike(self, group: str) -> str:
+        """The first group that has the specimen of `group`."""
+        return next(name for name, spec in self.specimens.items() if spec == self.specimens[group])
 
 
 def load_suite(name: str) -> Suite:

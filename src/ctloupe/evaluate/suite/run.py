@@ -22,7 +22,9 @@ from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
 from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.warnings import warnings_for
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.names import require_name
 from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.flow.enhancer import FlowEnhancer
@@ -122,6 +124,7 @@ def _entries(suite: Suite, models: Sequence[tuple[str, Path]], samples: bool) ->
     entries: list[Entry] = []
     drawn: list[Entry] = []
     for name, path in models:
+        require_name(name, "model")
         if name == BASELINE:
             raise OptionError(f"`model` {name}: bicubic is always a row; choose another name")
         resolver = load_model(path, suite.scale)
@@ -164,9 +167,13 @@ def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
     record = folder / "spec.json"
     wanted = KeptPhantom(**spec.model_dump(exclude={"key", "group", "other"}), scale=scale)
     kept = read_plain(record, "specification of a phantom", "delete its folder") if record.is_file() else None
-    if not _describes(kept, wanted):
-        spec.make(scale).write(folder, overwrite=True)
-        save_record(record, wanted)
+    if _describes(kept, wanted):
+        return folder
+    if kept is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileError(f"{folder}: is not a phantom of a suite and is not replaced; give another `data`")
+    with replacing(folder, overwrite=True) as temporary:
+        spec.make(scale).write(temporary)
+        save_record(temporary / record.name, wanted)
     return folder
 
 
@@ -218,7 +225,7 @@ def _measured_pair(
 ) -> Comparison:
     """Measure what is missing of a kernel pair, and join it to what is known."""
     second = case.model_copy(update=case.other.model_dump() if case.other is not None else {})
-    folders = _phantom(case, suite.scale, data / case.key), _phantom(second, suite.scale, data / f"{case.key}-other")
+    folders = _phantom(case, suite.scale, data / case.key), _phantom(second, suite.scale, data / case.other_folder)
     one, other = (read(folder / "clinical.nii.gz") for folder in folders)
     plain = interpolated(one, suite.scale), interpolated(other, suite.scale)
     rows = {entry.key: (entry.resolver.enhance(one), entry.resolver.enhance(other)) for entry in entries}

@@ -13,6 +13,6 @@ def require_room(path: Path, nbytes: int) -> None:
     free = memory().available
     if nbytes > free:
         raise FileError(
-            f"{path}: its header promises {nbytes / 1e9:.1f} GB of voxels, which are read whole, and "
-            f"{free / 1e9:.1f} GB of memory are free; save it as .nii or .ome.zarr, which are read on demand"
+            f"{path}: its header promises {nbytes / 1e9:.1f} GB of voxels that are read at once, and "
+            f"{free / 1e9:.1f} GB of memory are free; save it as .nii or .ome.zarr, which are read slice by slice"
         )

@@ -138,6 +138,8 @@ def _nrrd(path: Path, head: bytes) -> StoredVoxels:
         _require_inside(path, "data file", name)
     encoding = fields["encoding"].lower()
     skip = int(fields.get("byte skip", fields.get("byteskip", "0")))
+    if skip and encoding in ("gzip", "gz"):
+        raise FileError(f"{path}: byte skip {skip} into compressed voxels is not read; save it without")
     begin = 0 if name else (end.end() if end else len(head))
     lines = int(fields.get("line skip", fields.get("lineskip", "0")))
     return StoredVoxels(

@@ -118,10 +118,10 @@ def _require_size(path: Path, voxels: StoredVoxels, promised: int) -> None:
         found = size - max(0, voxels.offset)
     elif size * _MOST_EXPANSION.get(voxels.encoding, promised) < promised:
         raise _unlike(path, promised, f"{where} of {size} bytes cannot hold them")
-    elif voxels.encoding == "zlib":
+    elif voxels.encoding in ("zlib", "gzip", "gz"):
         found, packed = _inflated_bytes(path, voxels, promised)
     else:
-        # The NRRD library checks the length of its other encodings itself.
+        # The NRRD library checks the length of its other encodings itself, but not the checksum of gzip.
         found = promised
     if found < promised:
         raise _unlike(path, promised, f"{where} holds {max(0, found)}")
@@ -155,10 +155,14 @@ def _inflated_bytes(path: Path, voxels: StoredVoxels, promised: int) -> tuple[in
                     chunk = file.read(_CHUNK_BYTES)
                     read += len(chunk)
                 if not chunk:
+                    # All input may be taken in while some output still waits.
+                    found += len(inflate.flush())
                     break
                 found += len(inflate.decompress(chunk, _CHUNK_BYTES))
     except zlib.error as error:
         raise FileError(f"{path}: the compressed voxels are damaged ({error}); fetch it again") from error
+    if found == promised and not inflate.eof:
+        raise FileError(f"{path}: the compressed voxels end before their checksum; fetch it again")
     return found, read - len(inflate.unused_data) - len(inflate.unconsumed_tail)
 
 

@@ -42,15 +42,17 @@ def absent_chunks(folder: Path, array: Any) -> Absent | None:
     Raises
     ------
     FileError
-        If an axis is absurdly long, the memory cannot hold a chunk or a slice, no chunk is there at all, or a file is
-        empty or no regular one.
+        If an axis is empty or absurdly long, a chunk lies beyond the shape, the memory cannot hold a chunk or a slice,
+        no chunk is there at all, or a file is empty or no regular one.
     """
     shape = tuple(int(length) for length in array.shape)
+    stored = tuple(array.shards or array.chunks)
+    if min(*shape, *stored) < 1:
+        raise FileError(f"{folder}: a shape of {shape} in chunks of {stored}, expected 1 or more; write it again")
     if max(shape) > MOST_ALONG_AXIS:
         raise FileError(f"{folder}: an axis of {max(shape)} voxels, expected at most {MOST_ALONG_AXIS}; write it again")
     require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
     require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
-    stored = tuple(array.shards or array.chunks)
     grid = tuple(-(-length // step) for length, step in zip(shape, stored, strict=True))
     present = _present(folder, array.metadata, grid)
     total = math.prod(grid)
@@ -67,9 +69,11 @@ def _present(folder: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int,
     found = set()
     for name in _files(folder):
         at = tuple(int(number) for number in re.findall(r"(?<![^/.])\d+(?![^/.])", name))
-        inside = len(at) == len(grid) and all(one < length for one, length in zip(at, grid, strict=True))
-        if inside and metadata.encode_chunk_key(at) == name:
-            found.add(at)
+        if len(at) != len(grid) or metadata.encode_chunk_key(at) != name:
+            continue
+        if any(one >= length for one, length in zip(at, grid, strict=True)):
+            raise FileError(f"{folder / name}: lies beyond the shape of its array; copy or write the store again")
+        found.add(at)
     return found
 
 

@@ -19,6 +19,7 @@ from zarr.storage import LocalStore
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks
+from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -33,7 +34,10 @@ EVERY_CHUNK = "every_chunk"
 """Key of the attribute of stores written here in which no chunk may be absent, not even one of nothing but zeros."""
 
 # What zarr and its codecs raise for damaged metadata or chunks.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError),
+    *(ArithmeticError, MemoryError),
+)
 
 
 def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
@@ -132,6 +136,7 @@ def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[sli
     folder = path / image.finest
     if Path(image.finest).is_absolute() or ".." in Path(image.finest).parts:
         raise FileError(f"{path}: the path of its array, {image.finest[:60]}, leads out of the store; write it again")
+    require_plain_codecs(folder)
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
     except DAMAGE as error:
@@ -169,7 +174,7 @@ def _spacing_and_translation(path: Path, image: Multiscale) -> tuple[geometry.Tr
     scale, translation, scaled = np.ones(count), np.zeros(count), False
     for step in image.steps:
         kind = step.get("type")
-        values = np.asarray(step.get(str(kind), ()), dtype=np.float64) if kind in ("scale", "translation") else None
+        values = _numbers(step.get(str(kind))) if kind in ("scale", "translation") else None
         if kind == "identity":
             continue
         if values is None or values.shape != (count,) or not np.all(np.isfinite(values)):
@@ -189,6 +194,13 @@ def _spacing_and_translation(path: Path, image: Multiscale) -> tuple[geometry.Tr
     z, y, x = (float(scale[axis] * unit) for axis, unit in zip(where, mm, strict=True))
     tz, ty, tx = (float(translation[axis] * unit) for axis, unit in zip(where, mm, strict=True))
     return (z, y, x), (tz, ty, tx)
+
+
+def _numbers(stated: Any) -> NDArray[np.float64] | None:
+    try:
+        return np.asarray(stated, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _mm_per_unit(path: Path, axis: Axis) -> float:

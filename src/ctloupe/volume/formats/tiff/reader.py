@@ -21,10 +21,17 @@ import tifffile
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, MissingExtraError
+from ctloupe.volume.formats.room import require_room
 from ctloupe.volume.formats.tiff.voxel_size import Statement, settle_voxel_size, stated
 from ctloupe.volume.volume import LazyArray, Volume
 
 _SUFFIXES = (".tif", ".tiff")
+
+# What the library and its codecs raise for damaged files.
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, RuntimeError),
+    *(ArithmeticError, MemoryError),
+)
 
 _Block = tuple[slice, slice, slice]
 
@@ -146,7 +153,7 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
             yield tif
     except CtLoupeError:
         raise
-    except (OSError, ValueError, KeyError, IndexError, TypeError, struct.error, RuntimeError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, _first_line(error)) from error
 
 
@@ -173,6 +180,7 @@ def _open_file(path: Path) -> _Stack:
         _require_imagej_count(path, tif, series)
         shape = _stack_shape(path, series)
         dtype = np.dtype(series.dtype).newbyteorder("=")
+        require_room(path, math.prod(shape[1:]) * dtype.itemsize)
         statements, place = stated(tif, keyframe)
         place |= _relabelled(series, place)
         _require_strips(path, 0, keyframe, keyframe)
@@ -309,7 +317,7 @@ def _page_reader(
                 handle.open()
                 for row, page in enumerate(pages[z]):
                     values[row] = cast(Any, page).asarray().reshape(shape[1:])[y, x]
-            except (OSError, ValueError, RuntimeError, struct.error) as error:
+            except _DAMAGE as error:
                 raise _damaged(path, f"pages {z.start} to {z.stop - 1}: {_first_line(error)}") from error
             finally:
                 handle.close()
