@@ -97,7 +97,12 @@ def locked(path: Path, inside: bool = False) -> Iterator[None]:
 def _taken(lock: Path, path: Path) -> int:
     """Open the lock as its only holder."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            # Its last holder had made the folder, and removed it meanwhile.
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            continue
         try:
             held = _held_by_system(handle)
             if not _is(lock, handle):
