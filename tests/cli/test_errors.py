@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 
@@ -293,6 +294,64 @@ def test_a_disk_that_fills_up_stops_with_one_line_and_leaves_nothing(scan, tmp_p
     assert f"fine{suffix}" in done.stderr
     assert list(out.iterdir()) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 4096
+
+
+@pytest.fixture
+def full_disk():
+    """No file grows beyond 2000 bytes, which meets the same code as a full disk."""
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(
+    ("out", "command"),
+    [
+        ("fine.dicom", ["enhance", "SCAN", "--model", "bicubic", "--scale", 8]),
+        ("bank", ["prepare", "--clinical", "SCAN", "--micro", "SCAN", "--scale", 2, "--patch", 4, "--per-case", 99]),
+        ("run", ["train", "--bank", "BANK", "--preset", "tiny", "--set", "scale=4", "--set", "patch_size=12"]),
+    ],
+)
+def test_a_disk_that_fills_up_under_folders_is_one_line(run, scan, small_bank, tmp_path, full_disk, out, command):
+    masks = ["--clinical-mask", "none", "--micro-mask", "none"] if out == "bank" else []
+    command = [{"SCAN": scan, "BANK": small_bank}.get(one, one) for one in command]
+    status, _, err = run(*command, *masks, "--out", tmp_path / "outputs" / out)
+    assert status == 2
+    assert err.splitlines()[-1].startswith(f"ctloupe: {tmp_path / 'outputs' / out}") and "cannot be written" in err
+    assert not any("partial" in path.name for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--bank", "bank", "--out", "run", "--set", "batch_size=["], ["--set batch_size=[", "YAML"]),
+        (["enhance", "SCAN", "--model", "bicubic", "-o", "out.mha", "--scale", "0"], ["'scale'", "found 0"]),
+        (["enhance", "SCAN", "--model", "bicubic", "-o", "out.mha", "--seed", "-1"], ["--seed"]),
+        (["enhance", "SCAN", "--model", "bicubic", "-o", "out.mha", "--memory", "1MB"], ["--memory", "give 1GB"]),
+        (["enhance", "SCAN", "--model", "bicubic", "-o", f"{'a' * 260}.mha"], ["the name is too long"]),
+        (["inspect", "a" * 260], ["the name is too long"]),
+    ],
+)
+def test_values_that_cannot_be_are_refused(run, scan, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    status, _, err = run(*[scan if one == "SCAN" else one for one in arguments])
+    assert status == 2
+    for word in words:
+        assert word in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_names_of_files_cannot_steer_the_terminal(run, scan, tmp_path):
+    name = "two\nlines\x1b[31m.nii.gz"
+    status, _, err = run("inspect", tmp_path / name)
+    assert (status, err.count("\n"), "\x1b" in err) == (2, 1, False)
+    (tmp_path / name).write_bytes(scan.read_bytes())
+    status, out, _ = run("inspect", tmp_path / name)
+    assert status == 0 and "\x1b" not in out
+    assert out.splitlines()[0] == f"{tmp_path}/two\\nlines\\x1b[31m.nii.gz: nifti"
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from ctloupe.cli.main import main
 from ctloupe.enhance.resolver import load_model
+from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
+from ctloupe.foundation.errors import FileError
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
 
@@ -65,6 +67,19 @@ def test_factors_of_one_case_correct_the_uncertainty_of_another(case, ctloupe):
     assert found["uncertainty recalibrated"]["factor"] == pytest.approx(1, rel=0.05)
     page = (case / "again" / "report.html").read_text()
     assert "Uncertainty" in page and "recalibrated" in page
+    record = json.loads((case / "first.json").read_text())
+    for damage, field in (({"1": "wide"}, r"factors\.1"), ({"1": -2}, r"factors\.1"), ([1], "factors")):
+        record["facts"]["uncertainty"] = {"factors": damage}
+        (case / "damaged.json").write_text(json.dumps(record))
+        request = EvaluateRequest(
+            input=case / "scan.nii.gz",
+            output=(("fine", case / "fine.nii.gz"),),
+            truth=case / "truth.nii.gz",
+            uncertainty=half,
+            recalibration=case / "damaged.json",
+        )
+        with pytest.raises(FileError, match=rf"damaged\.json: facts\.uncertainty: key '{field}"):
+            evaluate_files(request)
 
 
 @pytest.mark.slow

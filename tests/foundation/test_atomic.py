@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together, require_new
+from ctloupe.foundation.atomic import replacing, replacing_together, require_new, require_place
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.leftovers import full_suffix
 
 
 def names(folder: Path) -> list[str]:
@@ -157,6 +158,43 @@ def test_a_parent_that_is_a_file_is_explained(tmp_path: Path) -> None:
         replacing(tmp_path / "file" / "a"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", [f"{'a' * 260}.mha", "file/out.mha", "file/deep/out.mha"])
+def test_a_place_that_nothing_can_be_written_to_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cannot be written: (the name is too long|its folder is a file)"):
+        require_place(tmp_path / name)
+    require_place(tmp_path / "not" / "there" / "yet.mha")
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no folder here that takes no files, whoever asks")
+def test_a_folder_that_takes_no_files_is_refused_before_the_work() -> None:
+    with pytest.raises(FileError, match=r"/proc/out\.mha: cannot be written"):
+        require_place(Path("/proc/out.mha"))
+
+
+def test_a_full_disk_is_explained_in_whatever_a_library_wraps_it(tmp_path: Path) -> None:
+    def as_pydicom() -> None:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OSError(f"With tag (7fe0,0010): {error}") from error
+
+    def as_numpy() -> None:
+        raise OSError("43200 requested and 29936 written")
+
+    for failing, word in ((as_pydicom, "the disk is full"), (as_numpy, "the write failed")):
+        with pytest.raises(FileError, match=word), replacing(tmp_path / "out.dcm"):
+            failing()
+    with pytest.raises(ValueError, match="a bug"), replacing(tmp_path / "out.dcm"):
+        raise ValueError("a bug")
+
+
+def test_a_fault_inside_a_folder_is_told_under_its_final_name(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"bank/patches\.npy: cannot be"), replacing(tmp_path / "bank") as temporary:
+        raise FileError(f"{temporary / 'patches.npy'}: cannot be written")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write everywhere")

@@ -58,6 +58,14 @@ def test_every_rater_sees_every_patch_by_every_method_once_and_some_twice():
             assert int(row["position"]) > 12
 
 
+def test_labels_do_not_run_out(tmp_path):
+    rows = presentation(design(patches=5000, methods=["a", "b"], raters=["a"], repeats=0))
+    assert len({row["label"] for row in rows}) == len(rows) == 10_000
+    (tmp_path / "design.yaml").write_text(yaml.safe_dump(design().model_dump(mode="json") | {"patches": 10**9}))
+    with pytest.raises(OptionError, match="more than the 100000 items"):
+        read_design(tmp_path / "design.yaml")
+
+
 def test_the_order_follows_the_seed_and_differs_between_raters():
     made = design()
     assert presentation(made) == presentation(made)

@@ -149,24 +149,32 @@ def test_a_loss_that_is_no_number_stops_with_its_name_and_the_last_good_checkpoi
     assert [path.name for path in checkpoint.found(made.out / "checkpoints")] == ["step-00000002.ckpt"]
 
 
-def test_ctrl_c_writes_a_checkpoint_and_resume_goes_on(settings, monkeypatch):
-    from ctloupe.methods.sr_cyclegan import SRCycleGAN
+class Sends(Silent):
+    """Progress that sends a signal to this process after the second step."""
 
-    original, count = SRCycleGAN.step, [0]
+    def __init__(self, number):
+        self.number, self.updates = number, 0
 
-    def interrupted(self, batch, backend):
-        count[0] += 1
-        if count[0] == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(self, batch, backend)
+    def update(self, done, note=""):
+        self.updates += 1
+        if self.updates == 2:
+            os.kill(os.getpid(), self.number)
 
+
+def test_a_signal_to_stop_writes_a_checkpoint_and_resume_goes_on(settings):
     made = settings(steps=5)
-    with monkeypatch.context() as patch:
-        patch.setattr(SRCycleGAN, "step", interrupted)
-        with pytest.raises(Interrupted, match="`resume`"):
-            train(made)
+    with pytest.raises(Interrupted, match="stopped at step 3; continue with `resume`"):
+        train(made, Sends(signal.SIGTERM))
+    assert [path.name for path in checkpoint.found(made.out / "checkpoints")] == ["step-00000003.ckpt"]
     train(RunFolder(made.out).settings(), resume=True)
     assert [row["step"] for row in rows(made.out)] == ["1", "2", "3", "4", "5"]
+
+
+def test_the_signal_of_slurm_before_the_end_of_a_job_writes_a_checkpoint_and_training_goes_on(settings):
+    made = settings(steps=4)
+    train(made, Sends(signal.SIGUSR1))
+    found = [path.name for path in checkpoint.found(made.out / "checkpoints")]
+    assert found == ["step-00000003.ckpt", "step-00000004.ckpt"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.yaml_text import parse_yaml
 
 
 def assigned(texts: Iterable[str], example: str) -> dict[str, Any]:
@@ -23,7 +24,10 @@ def assigned(texts: Iterable[str], example: str) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise OptionError(f"--set {text}: expected key=value, for instance {example}")
-        parsed = yaml.safe_load(value)
+        try:
+            parsed = parse_yaml(value)
+        except yaml.YAMLError as error:
+            raise OptionError(f"--set {text}: {value} is no YAML value; for instance {example}") from error
         try:
             # YAML 1.1 takes 1e-4 for a string.
             pairs[key.strip()] = float(parsed) if isinstance(parsed, str) else parsed

@@ -25,7 +25,7 @@ def demo(
     ),
     steps: Annotated[int | None, typer.Option(help="Training steps instead of minutes, likewise.")] = None,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of phantoms, patches and training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, patches and training.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Make phantoms, train, enhance a held-out one, compare with its truth, and write a report.

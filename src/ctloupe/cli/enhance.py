@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +80,7 @@ def enhance(
     series: Series = None,
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of calibration, dropout and samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of calibration, dropout and samples.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
@@ -92,7 +91,7 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
     request = EnhanceRequest(
@@ -131,4 +130,4 @@ def enhance(
         seed=seed,
         overwrite=overwrite,
     )
-    enhance_files(request, say, ConsoleProgress(), partial(print, flush=True))
+    enhance_files(request, say, ConsoleProgress(), show)

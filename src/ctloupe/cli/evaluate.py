@@ -10,6 +10,7 @@ import typer
 
 from ctloupe.cli.flags import as_flags
 from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
+from ctloupe.cli.progress import show
 
 if TYPE_CHECKING:
     from ctloupe.evaluate.comparison import Comparison
@@ -65,7 +66,7 @@ def evaluate(
     ] = None,
     patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi.")] = None,
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,
@@ -125,13 +126,13 @@ def _print(found: Comparison, as_json: bool) -> None:
         return
     head, rows = table_of(found)
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    print(f"protocol {found.protocol}")
+    show(f"protocol {found.protocol}")
     for row in [head, *rows]:
         cells = [
             row[0].ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
         ]
-        print("  ".join(cells))
+        show("  ".join(cells))
     for warning in found.facts.get("warnings", []):
-        print(f"warning: {as_flags(warning)}")
+        show(f"warning: {as_flags(warning)}")
     print(found.notice)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli.options import AsJson, Series, VoxelSize, as_voxel_size
+from ctloupe.cli.progress import show
 
 
 def register(app: typer.Typer) -> None:
@@ -35,14 +36,14 @@ def inspect(
     if as_json:
         print(json.dumps(facts, indent=2))
         return
-    print(f"{path}: {kind}")
-    print(f"  shape        {' × '.join(map(str, summary.shape))} (z, y, x), {summary.dtype}")
-    print(f"  spacing      {' × '.join(f'{value:.6g}' for value in summary.spacing)} mm")
-    print(f"  extent       {' × '.join(f'{value:.4g}' for value in summary.extent_mm)} mm")
-    print(f"  orientation  {summary.orientation} (index axes x, y, z)")
-    print(f"  values       {summary.minimum:g} to {summary.maximum:g}, units {summary.units}")
+    show(f"{path}: {kind}")
+    show(f"  shape        {' × '.join(map(str, summary.shape))} (z, y, x), {summary.dtype}")
+    show(f"  spacing      {' × '.join(f'{value:.6g}' for value in summary.spacing)} mm")
+    show(f"  extent       {' × '.join(f'{value:.4g}' for value in summary.extent_mm)} mm")
+    show(f"  orientation  {summary.orientation} (index axes x, y, z)")
+    show(f"  values       {summary.minimum:g} to {summary.maximum:g}, units {summary.units}")
     shown = ", ".join(f"{percent:g}%: {value:g}" for percent, value in summary.percentiles.items())
-    print(f"  percentiles  {shown}")
-    print(f"  modality     {summary.modality}; looks {summary.modality_guess} ({summary.modality_reason})")
+    show(f"  percentiles  {shown}")
+    show(f"  modality     {summary.modality}; looks {summary.modality_guess} ({summary.modality_reason})")
     for warning in summary.warnings:
-        print(f"  warning      {warning}")
+        show(f"  warning      {warning}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ctloupe.cli import (
     compare,
@@ -26,10 +27,28 @@ from ctloupe.cli import (
     train,
 )
 from ctloupe.cli.flags import as_flags
+from ctloupe.foundation.atomic import refusal_in_words
 from ctloupe.foundation.errors import CtLoupeError, Interrupted
+from ctloupe.foundation.foreign_text import printable
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.signals import exit_status, interrupting
+
+
+class _Verbs(TyperGroup):
+    """The verbs; one that is stopped and has nothing to go on from says so."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            goes_on = as_flags("`resume`") != "`resume`"
+            how = "the same command with `resume` goes on" if goes_on else "the same command begins again"
+            raise Interrupted(f"stopped; what was finished is kept, the rest removed; {how}") from error
+
 
 app = typer.Typer(
+    cls=_Verbs,
     name="ctloupe",
     help=f"Take clinical CT to micro-CT scale by unpaired super-resolution. {RESEARCH_NOTICE}",
     no_args_is_help=True,
@@ -81,13 +100,20 @@ for verb in (
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except CtLoupeError as error:
-        if os.environ.get("CTLOUPE_DEBUG"):
-            raise
-        print(f"ctloupe: {as_flags(str(error))}", file=sys.stderr)
-        sys.exit(130 if isinstance(error, Interrupted) else 2)
+    with interrupting():
+        try:
+            app()
+        except CtLoupeError as error:
+            if os.environ.get("CTLOUPE_DEBUG"):
+                raise
+            print(f"ctloupe: {as_flags(printable(str(error)))}", file=sys.stderr)
+            sys.exit(exit_status() if isinstance(error, Interrupted) else 2)
+        except OSError as error:
+            told = refusal_in_words(error)
+            if told is None or os.environ.get("CTLOUPE_DEBUG"):
+                raise
+            print(f"ctloupe: {printable(told)}", file=sys.stderr)
+            sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ def register(app: typer.Typer) -> None:
 def pairs(
     run: Annotated[Path, typer.Argument(help="Run folder of a method that makes clinical-like images.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Bank folder to make.")],
-    seed: Annotated[int, typer.Option(help="Seed of methods that add noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of methods that add noise.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Write synthesised pairs: clinical patch k of the bank is made of its µCT patch k.
 
     Example: ctloupe pairs runs/synth-srgan -o pairs
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.train.bank_pair import load_banks
     from ctloupe.train.pairs import write_pairs
     from ctloupe.train.run_folder import RunFolder
@@ -37,4 +37,4 @@ def pairs(
     finally:
         progress.close()
     say(f"wrote {count} pairs")
-    print(out)
+    show(str(out))

@@ -30,7 +30,7 @@ def phantom(
         512,
         512,
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the anatomy and both scanners.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the anatomy and both scanners.")] = 0,
     nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in; the same as --set nodule=true.")] = False,
     overrides: Annotated[
         list[str] | None,

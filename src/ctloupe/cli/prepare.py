@@ -28,7 +28,7 @@ def prepare(
         int, typer.Option("--patch", help="Side of a clinical patch in pixels; µCT patches are scale times larger.")
     ] = 32,
     per_case: Annotated[int, typer.Option(help="Patches a volume.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     clinical_mask: Annotated[
         str, typer.Option(help="lungs, box, none or a mask file (for a single volume).")
     ] = "lungs",
@@ -58,7 +58,7 @@ def prepare(
 
     Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
     """
-    from ctloupe.cli.progress import say
+    from ctloupe.cli.progress import say, show
     from ctloupe.prepare.banks import BankRequest, prepare_banks
 
     request = BankRequest(
@@ -80,7 +80,7 @@ def prepare(
     )
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
-    print(out)
+    show(str(out))
 
 
 def _window(text: str, option: str) -> WindowRequest:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ctloupe.cli.flags import as_flags
+from ctloupe.foundation.foreign_text import printable
 
 PLAIN_SECONDS = 5.0
 
@@ -71,4 +72,9 @@ class ConsoleProgress:
 
 def say(text: str) -> None:
     """Print a line for people on standard error, so that standard output stays for results."""
-    print(as_flags(text), file=sys.stderr, flush=True)
+    print(as_flags(printable(text)), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print a line of the result on standard output."""
+    print(printable(text), flush=True)

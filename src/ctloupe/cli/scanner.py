@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctloupe.cli.options import AsJson, Overwrite, Series
+from ctloupe.cli.progress import show
 
 if TYPE_CHECKING:
     from ctloupe.prepare.scanner_request import ScannerFindings
@@ -27,7 +28,7 @@ def scanner(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for scanner.png and scanner.json.")] = None,
     mask: Annotated[str, typer.Option(help="Where to look: lungs, box, none, or a mask file.")] = "lungs",
     patches: Annotated[int, typer.Option(help="Patches to look at.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of patches and edges.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches and edges.")] = 0,
     series: Series = None,
     as_json: AsJson = False,
     overwrite: Overwrite = False,
@@ -54,24 +55,24 @@ def _print(scan: Path, found: ScannerFindings) -> None:
 
     scanner, spectrum = found.scanner, found.scanner.spectrum
     known = {"micro": "spectrum of the µCT", "edges": f"{found.edges.count if found.edges else 0} edges of the scan"}
-    print(f"{scan}")
-    print(f"  voxel          {' × '.join(f'{edge:.4g}' for edge in scanner.voxel)} mm (z, y, x)")
+    show(f"{scan}")
+    show(f"  voxel          {' × '.join(f'{edge:.4g}' for edge in scanner.voxel)} mm (z, y, x)")
     if found.blur_from is None:
-        print("  point spread   unknown")
+        show("  point spread   unknown")
     elif scanner.blur == 0:
-        print(f"  point spread   too narrow for these voxels to show; from the {known[found.blur_from]}")
+        show(f"  point spread   too narrow for these voxels to show; from the {known[found.blur_from]}")
     else:
-        print(
+        show(
             f"  point spread   standard deviation {scanner.blur_voxels:.2f} voxels, {scanner.blur:.3f} mm (FWHM "
             f"{scanner.fwhm:.3f} mm) before the voxel; from the {known[found.blur_from]}"
         )
     if found.fit is not None and found.edges is not None:
-        print(f"                 {found.edges.count} edges of the scan say {found.edges.blur:.3f} mm")
-    print(f"  noise          {scanner.noise:.1f} HU in the smoothest regions")
-    print(f"  noise power    f^{spectrum.rise:g} · exp(−(f / {spectrum.roll_off:g})²), f in cycles a voxel")
-    print(f"  slice profile  {scanner.slice_profile.thickness:.4g} mm, assumed from the distance of the slices")
+        show(f"                 {found.edges.count} edges of the scan say {found.edges.blur:.3f} mm")
+    show(f"  noise          {scanner.noise:.1f} HU in the smoothest regions")
+    show(f"  noise power    f^{spectrum.rise:g} · exp(−(f / {spectrum.roll_off:g})²), f in cycles a voxel")
+    show(f"  slice profile  {scanner.slice_profile.thickness:.4g} mm, assumed from the distance of the slices")
     if found.fit is not None:
-        print(f"  intensities    HU = {scanner.gain:.5g} · µCT {scanner.offset:+.1f}")
-        print(f"  misfit         {found.fit.misfit:.2f} between the spectra of scan and µCT (natural logarithm)")
+        show(f"  intensities    HU = {scanner.gain:.5g} · µCT {scanner.offset:+.1f}")
+        show(f"  misfit         {found.fit.misfit:.2f} between the spectra of scan and µCT (natural logarithm)")
     for line in found.warnings:
-        print(f"  warning        {as_flags(line)}")
+        show(f"  warning        {as_flags(line)}")

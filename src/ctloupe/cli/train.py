@@ -34,7 +34,7 @@ def train(
         Path | None,
         typer.Option("--from", help="Run folder to take networks from: finished stages, or weights to start with."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random (0 when not given).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random (0 when not given).")] = None,
     accelerator: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16-mixed or 32-true.")] = None,
@@ -49,7 +49,7 @@ def train(
     Example: ctloupe train --resume runs/first
     Example: ctloupe train --bank bank --method synth-srgan --from runs/pairs --out runs/second
     """
-    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.train.loop import train as run
     from ctloupe.train.request import TrainRequest
 
@@ -79,7 +79,7 @@ def train(
     model = run(settings, ConsoleProgress(), resume=resume is not None)
     if not model.is_dir():
         say(f"trained stage {settings.stage}; train the next one with --from {settings.out}")
-        print(settings.out)
+        show(str(settings.out))
         return
     say(f"trained; model package: {model}")
-    print(model)
+    show(str(model))

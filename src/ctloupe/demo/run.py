@@ -30,6 +30,7 @@ from ctloupe.evaluate.report.pictures import loss_curves
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import tissues_in_words
 from ctloupe.evaluate.tissues import TissueError, tissue_errors
+from ctloupe.foundation.atomic import require_place
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.progress import Progress
 from ctloupe.foundation.records import finite, save_record
@@ -95,6 +96,7 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
         if not (out / MARKER).is_file():
             raise FileError(f"{out}: was not made by the demo and is left alone; give another `out`")
         shutil.rmtree(out)
+    require_place(out)
     out.mkdir(parents=True)
     (out / MARKER).write_text("This folder was made by 'ctloupe demo' and may be replaced by it.\n", encoding="utf-8")
 

@@ -28,7 +28,7 @@ from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
-from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.foundation.lock import locked
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
@@ -89,7 +89,14 @@ class Job:
         with ExitStack() as stack:
             for output in sorted(self.outputs.values()):
                 stack.enter_context(locked(output))
-            return self._run_streamed() if format_of_output(self.output).resumable else self._write_at_once()
+            if format_of_output(self.output).resumable:
+                return self._run_streamed()
+            try:
+                return self._write_at_once()
+            except KeyboardInterrupt as error:
+                raise Interrupted(
+                    f"{self.output}: stopped; nothing was written, since only OME-Zarr (*.ome.zarr) can be continued"
+                ) from error
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
@@ -199,7 +206,7 @@ class Job:
                 fill(enhancer, self.part, slabs, stores, record)
             else:
                 fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record)
-        except (FileError, KeyboardInterrupt) as error:
+        except (CtLoupeError, KeyboardInterrupt) as error:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 
     def _write_at_once(self) -> EnhancementSummary:
@@ -231,13 +238,13 @@ class Job:
         return summary
 
 
-def _stopped(journal: Journal, count: int, error: BaseException) -> FileError | Interrupted:
+def _stopped(journal: Journal, count: int, error: BaseException) -> CtLoupeError:
     """What to say when the work ended early; nothing is kept when nothing was done."""
     done = len(journal.finished())
     kept = f"{done} of {count} slices are kept, and the same command with `resume` goes on"
     if not done:
         journal.close()
         kept = "nothing was finished"
-    if isinstance(error, FileError):
-        return FileError(f"{error}; {kept}")
+    if isinstance(error, CtLoupeError):
+        return type(error)(f"{error}; {kept}")
     return Interrupted(f"{journal.output}: stopped; {kept}")

@@ -131,6 +131,6 @@ def _interpolation(name: str, scale: int | None, device: torch.device) -> Loaded
     kind = methods.get(name)
     if kind.trainable:
         raise OptionError(f"`model` {name}: this method needs trained weights; give the folder of a model package")
-    config = kind.configure(changes={"scale": scale or 8})
+    config = kind.configure(changes={"scale": 8 if scale is None else scale})
     network = None if name == "bicubic" else kind.make_enhancer(config).eval()
     return LoadedModel(name, network, config.scale, WITHOUT_CLIPPING, device=device)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from ctloupe.enhance.blending import BLEND_MM
@@ -104,7 +104,7 @@ class EnhanceOptions(BaseModel):
     """
 
     stitch: Stitch = "calibrated"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     samples: int = 0
     quantiles: tuple[float, ...] = ()
     uncertainty: bool = False

@@ -14,11 +14,12 @@ from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.tiling import PROCESS_BYTES
 from ctloupe.enhance.value_range import values_beyond
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
-from ctloupe.foundation.atomic import full_suffix
-from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
@@ -168,6 +169,11 @@ def enhance_files(
 def _check(request: EnhanceRequest) -> None:
     if request.resample and request.accept_spacing:
         raise OptionError("`resample` and `accept_spacing` exclude each other")
+    if request.memory is not None and request.memory < PROCESS_BYTES:
+        raise OptionError(
+            f"`memory` {request.memory / 1e9:g} GB: Python and PyTorch alone take {PROCESS_BYTES / 1e9:.1f} GB; "
+            "give 1GB or more"
+        )
     if request.format not in writable_suffixes():
         raise OptionError(f"`format` {request.format!r}: expected one of {' '.join(writable_suffixes())}")
 
@@ -228,6 +234,9 @@ def _cohort(work: _Enhancement, scans: Sequence[tuple[Path, Path]], finished: Ca
     for at, (path, out) in enumerate(scans, 1):
         try:
             work.enhance(path, out, _uncertainty(request, out))
+        except (Interrupted, KeyboardInterrupt) as error:
+            told = f"{error}; " if isinstance(error, Interrupted) else f"{out}: stopped; "
+            raise Interrupted(f"{told}{len(made)} of {len(scans)} volumes are finished") from error
         except CtLoupeError as error:
             failed.append(str(error))
             finished(f"{at}/{len(scans)} {path.name}: failed")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import BaseModel, Field, FiniteFloat
 
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
@@ -25,8 +27,9 @@ from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_words
 from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
-from ctloupe.foundation.errors import GeometryError, OptionError
+from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.records import validated
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.masks import mask_file, mask_of
@@ -246,11 +249,17 @@ def _trained_spacing(models: Mapping[str, SuperResolver]) -> tuple[float, float]
     return spacing
 
 
+class _Judged(BaseModel):
+    """What a record says of σ: by label, the factors that would have made it fit."""
+
+    factors: dict[int, Annotated[FiniteFloat, Field(gt=0)]]
+
+
 def _factors(path: Path) -> dict[int, float]:
     judged = load_comparison(path).facts.get("uncertainty", {})
-    if "factors" not in judged:
+    if isinstance(judged, dict) and "factors" not in judged:
         raise OptionError(f"`recalibration` {path}: was measured without `uncertainty`, so it has no factors")
-    return {int(label): float(factor) for label, factor in judged["factors"].items()}
+    return validated(_Judged, judged, f"{path}: facts.uncertainty", FileError, "give its metrics.json").factors
 
 
 def _with_models(case: Case, request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from ctloupe.foundation.errors import FileError
-
-_TWO_PART_SUFFIXES = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
-
-_REMOVAL_TRIES = 20
-_REMOVAL_SECONDS = 0.1
+from ctloupe.foundation.errors import CtLoupeError, FileError
+from ctloupe.foundation.leftovers import hidden_name, remove, remove_leftovers
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -27,17 +24,15 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "its folder is a file",
     errno.EEXIST: "its folder is a file",
+    errno.EISDIR: "it is a folder",
     errno.EIO: "the write failed",
 }
 
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Refusals that are never the program's fault, wherever in a chain of errors they stand."""
 
-def full_suffix(path: Path) -> str:
-    """Return the suffix of `path`, its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
-    lower = path.name.lower()
-    for suffix in _TWO_PART_SUFFIXES:
-        if lower.endswith(suffix) and len(lower) > len(suffix):
-            return path.name[-len(suffix) :]
-    return path.suffix
+# numpy, PyTorch, safetensors and zlib say in words only that a write came to nothing.
+_FAILED_WRITE = re.compile(r"requested and \d+ written|failed writing file|file write failed|No space left|I/O error")
 
 
 @contextmanager
@@ -65,16 +60,21 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
     with explained(path):
         _refuse(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
-        suffix = full_suffix(path)
-        stem = path.name[: len(path.name) - len(suffix)]
-        temporary = path.with_name(f".{stem}.partial-{os.getpid()}{suffix}")
-        _remove(temporary)
+        require_place(path)
+        remove_leftovers(path)
+        temporary = hidden_name(path, "partial")
+        remove(temporary)
         try:
             yield temporary
             _flush(temporary)
             move_into_place(temporary, path, overwrite)
+        except CtLoupeError as error:
+            # What is written inside the folder is known by its hidden name only.
+            if str(temporary) in str(error):
+                raise type(error)(str(error).replace(str(temporary), str(path))) from error
+            raise
         finally:
-            _remove(temporary)
+            remove(temporary)
 
 
 @contextmanager
@@ -101,8 +101,9 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
         for path in reversed(finals):
             _refuse(path, overwrite)
         last.parent.mkdir(parents=True, exist_ok=True)
-        folder = last.with_name(f".{last.name}.partial-{os.getpid()}")
-        _remove(folder)
+        remove_leftovers(last)
+        folder = hidden_name(last, "partial")
+        remove(folder)
         folder.mkdir()
         try:
             yield folder
@@ -110,7 +111,7 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
             for named, path in zip(paths, finals, strict=True):
                 move_into_place(folder / Path(named).name, path, overwrite)
         finally:
-            _remove(folder)
+            remove(folder)
 
 
 def require_new(folder: Path, overwrite: bool, *names: str) -> None:
@@ -119,11 +120,31 @@ def require_new(folder: Path, overwrite: bool, *names: str) -> None:
     Raises
     ------
     FileError
-        If one of the files `names` is in `folder` already, without `overwrite`.
+        If one of the files `names` is in `folder` already, without `overwrite`, or nothing can be written there.
     """
+    require_place(folder / names[0])
     for name in names:
         if not overwrite and (folder / name).exists():
             raise FileError(f"{folder / name}: exists already; give `overwrite` or another `out`")
+
+
+def require_place(path: Path) -> None:
+    """Refuse a place that nothing can be written to, before anything is computed.
+
+    Raises
+    ------
+    FileError
+        If the name is too long, a part of its folder is a file, or the folder takes no new files.
+    """
+    with explained(path):
+        with suppress(FileNotFoundError):
+            path.lstat()
+        folder = next(one for one in path.absolute().parents if one.exists())
+        try:
+            with TemporaryFile(dir=folder):
+                pass
+        except FileNotFoundError as error:
+            raise FileError(f"{path}: cannot be written: its folder takes no files; choose another place") from error
 
 
 def _through_link(path: Path) -> Path:
@@ -154,8 +175,8 @@ def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
     if path.is_dir() and not temporary.is_dir():
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
     if temporary.is_dir() and path.exists():
-        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
-        _remove(aside)
+        aside = hidden_name(path, "replaced")
+        remove(aside)
         try:
             path.replace(aside)
             temporary.replace(path)
@@ -163,7 +184,7 @@ def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
             if aside.exists() and not path.exists():
                 aside.replace(path)
             raise
-        _remove(aside)
+        remove(aside)
     else:
         temporary.replace(path)
     _flush_entry(path.parent)
@@ -190,27 +211,41 @@ def _flush_entry(path: Path) -> None:
         os.close(handle)
 
 
-def _remove(path: Path) -> None:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    # A writer with threads of its own may go on adding files for a moment after its first failure got here.
-    for _ in range(_REMOVAL_TRIES):
-        shutil.rmtree(path, ignore_errors=True)
-        time.sleep(_REMOVAL_SECONDS)
-        if not path.exists():
-            return
-
-
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals into one line; other errors of the writer pass unchanged."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _REASONS:
+    except CtLoupeError:
+        raise
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None:
             raise
-        raise FileError(_explanation(error, path)) from error
+        raise FileError(_explanation(refusal, path)) from error
+
+
+def _refusal(error: BaseException) -> OSError | None:
+    """What the operating system refused, behind an error that a library may have made of it."""
+    if isinstance(error, OSError) and error.errno in _REASONS:
+        return error
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in _OF_DISKS:
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    if _FAILED_WRITE.search(str(error)):
+        return OSError(errno.EIO, str(error).splitlines()[0])
+    return None
+
+
+def refusal_in_words(error: OSError) -> str | None:
+    """Return one line about what the operating system refused, where that is no fault of the program; else None."""
+    if error.errno in _REASONS and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {_REASONS[error.errno]}"
+    if error.errno in _OF_DISKS:
+        return f"a file could not be written: {_REASONS[error.errno]}"
+    return None
 
 
 def _explanation(error: OSError, path: Path) -> str:

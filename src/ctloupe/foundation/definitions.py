@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.records import validated
+from ctloupe.foundation.yaml_text import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,7 +56,7 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
             raise FileError(f"{path}: cannot be read ({error})") from error
         name = path.stem
     try:
-        values = yaml.safe_load(text)
+        values = parse_yaml(text)
     except yaml.YAMLError as error:
         raise FileError(f"{what} {name}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):

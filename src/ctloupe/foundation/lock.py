@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ctloupe.foundation.atomic import explained
+from ctloupe.foundation.atomic import explained, require_place
 from ctloupe.foundation.errors import FileError
 
 _LARGEST: Final = 4096
@@ -81,6 +81,7 @@ def locked(path: Path, inside: bool = False) -> Iterator[None]:
     real = Path(os.path.realpath(path))
     lock = real / ".lock" if inside else real.with_name(f".{real.name}.lock")
     with explained(path):
+        require_place(path)
         made = _missing(lock.parent)
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _taken(lock, path)
@@ -96,7 +97,12 @@ def locked(path: Path, inside: bool = False) -> Iterator[None]:
 def _taken(lock: Path, path: Path) -> int:
     """Open the lock as its only holder."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            # Its last holder had made the folder, and removed it meanwhile.
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            continue
         try:
             held = _held_by_system(handle)
             if not _is(lock, handle):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.yaml_text import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -92,7 +93,7 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix in (".json", "") else yaml.safe_load(text)
+        return json.loads(text) if path.suffix in (".json", "") else parse_yaml(text)
     except FileNotFoundError as error:
         raise FileError(f"{path}: no {what} is here; {advice}") from error
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:

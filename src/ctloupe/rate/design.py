@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,8 @@ from ctloupe.foundation.records import read_plain, save_record, validated
 
 KEY: Final = "key.csv"
 DESIGN: Final = "design.yaml"
+MOST_ITEMS: Final = 100_000
+"""Pictures that a study can show each rater; more than anybody can mark in a working year."""
 
 
 class Design(BaseModel):
@@ -27,7 +29,7 @@ class Design(BaseModel):
     name: str
     methods: list[str] = Field(min_length=2)
     """Names of what is compared; every rater sees every patch by every method."""
-    patches: list[str] | int
+    patches: list[str] | Annotated[int, Field(ge=1)]
     """Names of the patches, or how many there are."""
     criteria: dict[str, tuple[int, int]] = Field(min_length=1)
     """Lowest and highest mark of each criterion; higher is better."""
@@ -35,10 +37,13 @@ class Design(BaseModel):
     """Codes of the raters, not names of people."""
     repeats: int = Field(0, ge=0)
     """Number of items shown a second time to each rater, for the agreement of raters with themselves."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _sound(self) -> Design:
+        count = self.patches if isinstance(self.patches, int) else len(self.patches)
+        if count * len(self.methods) > MOST_ITEMS:
+            raise ValueError(f"{count} patches by {len(self.methods)} methods are more than the {MOST_ITEMS} items")
         for what, names in (("methods", self.methods), ("raters", self.raters), ("patches", self.patch_names)):
             # Codes of raters are names of files, and some disks know no capitals.
             alike = [name.casefold() for name in names] if what == "raters" else names
@@ -97,7 +102,10 @@ def presentation(design: Design) -> list[dict[str, str]]:
             first = shown.index((patch, method, 1))
             place = int(random.integers(max(first + 1, len(things) // 2), len(shown) + 1))
             shown.insert(place, (patch, method, 2))
-        labels = random.permutation(9000)[: len(shown)] + 1000
+        lowest = 1000
+        while 9 * lowest < len(shown):
+            lowest *= 10
+        labels = random.permutation(9 * lowest)[: len(shown)] + lowest
         for position, ((patch, method, showing), label) in enumerate(zip(shown, labels, strict=True), 1):
             row = {"rater": rater, "position": str(position), "label": str(label)}
             rows.append(row | {"method": method, "patch": patch, "showing": str(showing)})

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, FiniteFloat
 
 from ctloupe.evaluate.report.page import display_of
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import read_plain
+from ctloupe.foundation.records import load_record
 from ctloupe.studies.definition import Study
 from ctloupe.studies.results import (
     Line,
@@ -154,13 +157,31 @@ def _csv(found: list[Table]) -> str:
     return stream.getvalue()
 
 
+_WITHOUT = "delete the folder of pictures to have a report without them"
+
+
+class _PictureRecord(BaseModel):
+    """What is read back of the record of pictures."""
+
+    clinical_mm: tuple[Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]]
+
+
+def _picture(path: Path) -> NDArray[Any]:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(f"{path}: not a readable picture ({str(error).splitlines()[0]}); {_WITHOUT}") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or not found.size:
+        raise FileError(f"{path}: not a picture of rows and columns; {_WITHOUT}")
+    return found
+
+
 def _add_pictures(page: Report, study: Study, out: Path) -> None:
     folder = out / "pictures"
     if not (folder / "_truth.npy").is_file():
         return
-    scan, truth = np.load(folder / "_scan.npy"), np.load(folder / "_truth.npy")
-    advice = "delete the folder of pictures to have a report without them"
-    y, x = read_plain(folder / "_spacing.json", "record of pictures", advice)["clinical_mm"]
+    scan, truth = _picture(folder / "_scan.npy"), _picture(folder / "_truth.npy")
+    y, x = load_record(folder / "_spacing.json", _PictureRecord, "record of pictures", _WITHOUT).clinical_mm
     scale = truth.shape[0] // scan.shape[0]
     window = display_of(scan)
     views = [View("scan", scan, (y, x), window)]
@@ -168,7 +189,7 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, np.load(path), (y / scale, x / scale), window))
+            views.append(View(name, _picture(path), (y / scale, x / scale), window))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),

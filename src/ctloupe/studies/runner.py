@@ -14,7 +14,7 @@ import numpy as np
 from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.report.page import square_of, varied_square
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, Interrupted, OptionError
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
@@ -184,6 +184,11 @@ def _attempt(
         if unknown:
             raise OptionError(f"row {row.key}: {row.method} has no configuration key '{unknown[0]}'")
         return result | _run_row(study, row, seed, out, request, budget, data, progress)
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise Interrupted(
+            f"{out}: stopped in row {row.key}, seed {seed}; what was finished is kept, and the same command with "
+            "`resume` goes on"
+        ) from error
     # One row's failure, whatever it is, must neither stop the others nor be lost.
     except Exception as error:
         message = str(error) or type(error).__name__

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.records import validated
 from ctloupe.methods.base import Method
 from ctloupe.train.fabric import FabricBackend
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
-_KEYS = frozenset({"step", "elapsed", "method", "optimisers", "ranks"})
+
+
+class _Rank(BaseModel):
+    """What differs between ranks."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    random: dict[str, torch.Tensor]
+    extra: dict[str, Any]
+
+
+class _State(BaseModel):
+    """Content of a checkpoint."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    format_version: Literal[1]
+    step: int = Field(ge=0)
+    elapsed: FiniteFloat = Field(ge=0)
+    method: dict[str, torch.Tensor]
+    optimisers: dict[str, dict[str, Any]]
+    ranks: list[_Rank] = Field(min_length=1)
+
 
 _ONCE_CALLED = {"judge": "discriminator", "judges": "discriminators", "inner_judge": "inner_discriminator"}
 """Parts of methods by the names that they have in checkpoints of version 0.1."""
@@ -82,16 +105,15 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    # A damaged archive meets many places in the library, and each has an error of its own.
+    except Exception as error:
         raise FileError(f"{path}: not a readable checkpoint; delete it to resume from the one before") from error
     if not isinstance(state, dict) or state.get("format_version") != 1:
         raise FileError(f"{path}: not a checkpoint of this version of ctloupe")
-    missing = sorted(_KEYS - state.keys())
-    if missing:
-        raise FileError(
-            f"{path}: damaged checkpoint: key '{missing[0]}' is missing; delete it to resume from an older one"
-        )
-    return state | {"method": {_present_name(key): value for key, value in state["method"].items()}}
+    known = validated(
+        _State, state, f"{path}: damaged checkpoint", FileError, "delete it to resume from an older one"
+    ).model_dump()
+    return known | {"method": {_present_name(key): value for key, value in known["method"].items()}}
 
 
 def _present_name(key: str) -> str:
@@ -101,8 +123,23 @@ def _present_name(key: str) -> str:
     return ".".join([_ONCE_CALLED.get(part, part), *inner])
 
 
-def restore(state: dict[str, Any], method: Method, backend: FabricBackend) -> None:
-    """Bring method, optimisers and random states back to where `state` was saved."""
+def restore(state: dict[str, Any], method: Method, backend: FabricBackend, path: Path) -> None:
+    """Bring method, optimisers and random states back to where `state`, read from `path`, was saved.
+
+    Raises
+    ------
+    FileError
+        If it does not fit the method.
+    """
+    try:
+        _restore(state, method, backend)
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(
+            f"{path}: does not fit this method ({str(error).splitlines()[0]}); delete it to resume from an older one"
+        ) from error
+
+
+def _restore(state: dict[str, Any], method: Method, backend: FabricBackend) -> None:
     own = state["ranks"][backend.fabric.global_rank % len(state["ranks"])]
     device = backend.fabric.device
     extra = {key: _on_device(value, device) for key, value in own["extra"].items()}

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +14,7 @@ from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, TrainingError
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
+from ctloupe.foundation.signals import deferred
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
 from ctloupe.train import checkpoint
@@ -28,7 +24,7 @@ from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
-from ctloupe.train.settings import TrainSettings
+from ctloupe.train.settings import TrainSettings, method_config_of
 from ctloupe.train.stages import StagePlan, plan_of, start_with
 
 PREVIEW_PATCHES = 4
@@ -70,13 +66,16 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     planned = plan_of(settings, kind)
     load_banks(settings.bank)
     make_fabric(settings)
-    with locked(run.path, inside=True):
-        if not resume:
-            run.create(settings)
-        for one in planned:
-            # A last stage that has reached its end may be given a later one; the others must stay what was built upon.
-            if one is planned[-1] or not (resume and RunFolder(one.folder).finished):
-                _launch(settings, one, progress or Silent(), resume)
+    try:
+        with locked(run.path, inside=True):
+            if not resume:
+                run.create(settings)
+            for one in planned:
+                # A last stage that has reached its end may be given a later one; others must stay what was built upon.
+                if one is planned[-1] or not (resume and RunFolder(one.folder).finished):
+                    _launch(settings, one, progress or Silent(), resume)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"stopped between steps; continue with `resume` {settings.out}") from error
     return run.model
 
 
@@ -115,7 +114,7 @@ class _Training:
         torch.use_deterministic_algorithms(settings.deterministic)
         torch.manual_seed(settings.seed)
         kind = methods.get(settings.method)
-        self.config: MethodConfig = kind.Config.model_validate(settings.config)
+        self.config: MethodConfig = method_config_of(settings)
         self.method: Method = kind(self.config)
         if plan.start_from is not None:
             start_with(self.method, plan.start_from, plan.finished)
@@ -132,7 +131,7 @@ class _Training:
         self.total_steps = min((steps for steps in own if steps is not None), default=None)
         self.step, self.elapsed_before, self.started = 0, 0.0, time.monotonic()
         self.newest: Path | None = None
-        self.stopping = False
+        self.stopping = self.saving = False
         self.log: MetricsLog | None = None
         self.writer: Any = None
 
@@ -155,19 +154,20 @@ class _Training:
             self._open_records()
         self.started = time.monotonic()
         last_saved = self.elapsed_before
-        with _interrupt(self._stop):
+        with deferred(self._stop, self._save_soon):
             elapsed = self.elapsed_before
             while not self._done(elapsed):
-                elapsed, stopping = self._one_step(elapsed)
+                elapsed, stopping, saving = self._one_step(elapsed)
                 due = elapsed - last_saved >= 60 * self.settings.checkpoint_minutes
                 every = self.settings.checkpoint_steps
-                if stopping or due or self._done(elapsed) or (every and self.step % every == 0):
+                if stopping or saving or due or self._done(elapsed) or (every and self.step % every == 0):
                     self._save(elapsed)
                     last_saved = elapsed
-                if stopping and not self._done(elapsed):
+                # A stage that others build on is not the end, though it may have reached its own.
+                if stopping and not (self._done(elapsed) and self.plan.ships):
                     raise Interrupted(f"stopped at step {self.step}; continue with `resume` {self.settings.out}")
 
-    def _one_step(self, elapsed: float) -> tuple[float, bool]:
+    def _one_step(self, elapsed: float) -> tuple[float, bool, bool]:
         rate = self.backend.scale_learning_rate(self._rate_factor(elapsed))
         batch = self.sampler.batch(self.step, self.fabric.global_rank, self.fabric.world_size)
         losses = self.method.step(batch, self.backend)
@@ -180,10 +180,10 @@ class _Training:
                 f"loss term '{bad[0]}' became {values[bad[0]]} at step {self.step}; {good}; "
                 "lower learning_rate, or look for corrupt patches in the bank"
             )
-        elapsed, stopping = self._agreed_clock()
+        elapsed, stopping, saving = self._agreed_clock()
         if self.fabric.is_global_zero:
             self._record(values, rate, elapsed)
-        return elapsed, stopping
+        return elapsed, stopping, saving
 
     def _averaged(self, losses: dict[str, torch.Tensor]) -> dict[str, float]:
         stacked = torch.stack([value.float() for value in losses.values()])
@@ -192,14 +192,15 @@ class _Training:
             stacked = reduced if isinstance(reduced, torch.Tensor) else stacked
         return dict(zip(losses, stacked.tolist(), strict=True))
 
-    def _agreed_clock(self) -> tuple[float, bool]:
-        """Return the elapsed seconds and the wish to stop, the same on every rank."""
+    def _agreed_clock(self) -> tuple[float, bool, bool]:
+        """Return the elapsed seconds and the wishes to stop and to save, the same on every rank."""
         elapsed = self.elapsed_before + time.monotonic() - self.started
+        saving, self.saving = self.saving, False
         if self.fabric.world_size == 1:
-            return elapsed, self.stopping
-        mine = torch.tensor([elapsed, float(self.stopping)], dtype=torch.float64)
-        torch.distributed.all_reduce(both := mine.to(self.fabric.device).float(), torch.distributed.ReduceOp.MAX)
-        return float(both[0]), bool(both[1])
+            return elapsed, self.stopping, saving
+        mine = torch.tensor([elapsed, float(self.stopping), float(saving)], dtype=torch.float64)
+        torch.distributed.all_reduce(agreed := mine.to(self.fabric.device).float(), torch.distributed.ReduceOp.MAX)
+        return float(agreed[0]), bool(agreed[1]), bool(agreed[2])
 
     def _rate_factor(self, elapsed: float) -> float:
         done = self._fraction(elapsed)
@@ -220,6 +221,9 @@ class _Training:
     def _stop(self) -> None:
         self.stopping = True
 
+    def _save_soon(self) -> None:
+        self.saving = True
+
     def _restored(self) -> bool:
         """Go back to the newest checkpoint, if there is one."""
         saved = checkpoint.found(self.folder.checkpoints)
@@ -227,7 +231,7 @@ class _Training:
             return False
         self.newest = saved[-1]
         state = checkpoint.read(self.newest)
-        checkpoint.restore(state, self.method, self.backend)
+        checkpoint.restore(state, self.method, self.backend, self.newest)
         self.step, self.elapsed_before = int(state["step"]), float(state["elapsed"])
         return True
 
@@ -301,22 +305,3 @@ def _sampler(banks: BankPair, method: Method, seed: int, device: torch.device) -
         seed,
         config.flips,
     )
-
-
-@contextmanager
-def _interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C finish the step that is under way; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def first(number: int, frame: FrameType | None) -> None:
-        stop()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -11,13 +11,31 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.atomic import explained, replacing
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.leftovers import sweep
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import read_plain, save_record
+from ctloupe.foundation.records import load_record, save_record
 from ctloupe.methods.package import software_versions
 from ctloupe.train.settings import TrainSettings, read_mapping, settings_of
+
+
+class Manifest(BaseModel):
+    """Content of ``manifest.json``: what is read back of it has a type, whatever else was noted is kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    steps: int = Field(0, ge=0)
+    training_seconds: FiniteFloat = Field(0.0, ge=0)
+    finished: bool = False
+    started_from: dict[str, Any] | None = None
+    started: str = ""
+    command: list[str] = Field(default_factory=list)
+    device: str = ""
+    precision: str = ""
+    machine: dict[str, Any] = Field(default_factory=dict)
 
 
 class RunFolder:
@@ -62,10 +80,12 @@ class RunFolder:
         return [self.config, self.metrics, self.manifest, *folders]
 
     def make(self) -> None:
-        """Make the folder and those inside it, where they are not there yet."""
+        """Make the folder and those inside it, where they are not there yet; what a killed run left goes."""
         try:
             for folder in (self.checkpoints, self.previews, self.events):
                 folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.model.parent, self.checkpoints, self.previews):
+                sweep(folder)
         except OSError as error:
             raise FileError(f"{self.path}: cannot make the run folder ({error.strerror})") from error
 
@@ -85,10 +105,7 @@ class RunFolder:
         if not self.manifest.is_file():
             return {}
         advice = "delete it; the training goes on from its checkpoints without it"
-        found = read_plain(self.manifest, "manifest", advice)
-        if not isinstance(found, dict):
-            raise FileError(f"{self.manifest}: not a valid manifest: expected a mapping of keys to values; {advice}")
-        return found
+        return load_record(self.manifest, Manifest, "manifest", advice).model_dump(mode="json", exclude_unset=True)
 
     def effort(self) -> dict[str, Any]:
         """Steps and seconds of the run, and, as ``started_from``, those of the run whose networks it began with."""
@@ -136,6 +153,11 @@ class MetricsLog:
         The file.
     first_step
         Rows of this step and later are dropped: they come from a run that was cut off after its last checkpoint.
+
+    Raises
+    ------
+    FileError
+        If the file is there and is no such table.
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
@@ -144,18 +166,25 @@ class MetricsLog:
         self._writer: csv.DictWriter[str] | None = None
         self._kept: list[dict[str, str]] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = csv.DictReader(file)
-                self._kept = [row for row in rows if _whole(row) and int(row["step"]) < first_step]
+            try:
+                with path.open(newline="", encoding="utf-8") as file:
+                    rows = csv.DictReader(file)
+                    self._kept = [row for row in rows if _whole(row) and int(row["step"]) < first_step]
+            except (KeyError, ValueError, csv.Error) as error:
+                raise FileError(
+                    f"{path}: not a table with a whole number in column 'step' ({error}); delete it, the training goes "
+                    "on from its checkpoints without it"
+                ) from error
 
     def write(self, row: dict[str, float | int]) -> None:
         """Append `row`; its keys are the columns, the same every time."""
         if self._writer is None or self._file is None:
             self._writer, self._file = self._open(list(row))
-        self._writer.writerow(
-            {key: f"{value:.8g}" if isinstance(value, float) else value for key, value in row.items()}
-        )
-        self._file.flush()
+        with explained(self._path):
+            self._writer.writerow(
+                {key: f"{value:.8g}" if isinstance(value, float) else value for key, value in row.items()}
+            )
+            self._file.flush()
 
     def _open(self, columns: list[str]) -> tuple[csv.DictWriter[str], IO[str]]:
         if self._kept and list(self._kept[0]) != columns:

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ctloupe import methods
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.records import read_plain, validated
+from ctloupe.methods.base import MethodConfig
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16-mixed", "32-true"]
@@ -77,6 +79,18 @@ def settings_of(values: dict[str, Any], where: str = "training options") -> Trai
         If a key is unknown or its value cannot be, which the message names.
     """
     return validated(TrainSettings, values, where)
+
+
+def method_config_of(settings: TrainSettings) -> MethodConfig:
+    """Return the configuration of the method, as it stands in the run's ``config.yaml``.
+
+    Raises
+    ------
+    OptionError
+        If a key is unknown or its value cannot be, which the message names.
+    """
+    where = f"{settings.out / 'config.yaml'}: config"
+    return validated(methods.get(settings.method).Config, settings.config, where)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.base import Method
 from ctloupe.train import checkpoint
 from ctloupe.train.run_folder import RunFolder
-from ctloupe.train.settings import TrainSettings
+from ctloupe.train.settings import TrainSettings, method_config_of
 
 
 class StagePlan(NamedTuple):
@@ -157,6 +157,6 @@ def load_method(run: Path) -> Method:
     saved = [found for folder in folders for found in checkpoint.found(folder / "checkpoints")[-1:]]
     if not saved:
         raise FileError(f"{run}: this run has no checkpoint yet")
-    method = kind(kind.Config.model_validate(settings.config))
+    method = kind(method_config_of(settings))
     method.load_state_dict(checkpoint.read(saved[0])["method"], strict=False)
     return method.eval()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.volume.formats import READABLE, detect
 
 

@@ -87,3 +87,4 @@ def test_with_a_worker_lost_half_way_the_store_is_the_same_to_the_byte(tmp_path,
 def test_no_scheduler_at_the_address_is_an_error_that_names_it(tmp_path, monkeypatch):
     with pytest.raises(OptionError, match=r"`scheduler` tcp://127\.0\.0\.1:9"):
         resolver().enhance_to(scan(), tmp_path / "there.ome.zarr", scheduler="tcp://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []

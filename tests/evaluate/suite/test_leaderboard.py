@@ -71,6 +71,14 @@ def test_nearer_to_what_the_truth_has_in_each_case_is_better():
     assert marks["like the truth"] == "▲" and marks["below bicubic"] == marks["above"] == "▼"
 
 
+def test_names_of_rows_and_metrics_make_no_html_and_no_further_columns():
+    one = result()
+    name = "<img src=x>|mine\n| forged"
+    shown = leaderboard({"a": replace(one, rows=one.rows | {name: one.rows["bicubic"]})}).markdown()
+    assert "\\<img src=x\\>\\|mine\\\\n\\| forged" in shown
+    assert len(shown.splitlines()) == 2 + len(one.rows) + 1
+
+
 def test_fewer_than_three_cases_have_no_interval():
     value, difference = leaderboard({"only": result()}).rows["mine"]["PSNR (dB)"]
     assert np.isnan(value.low) and not difference.excludes_zero

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.volume.formats import READABLE, WRITABLE, detect, format_of, format_of_output, formats, read, write
 from ctloupe.volume.formats.base import HEAD_BYTES
 from ctloupe.volume.geometry import IDENTITY, as_direction

@@ -14,6 +14,7 @@ from ctloupe.evaluate.comparison import BASELINE, Comparison, require_one_protoc
 from ctloupe.evaluate.metrics.base import Better, finite_mean, off_ideal
 from ctloupe.evaluate.suite.intervals import Interval, mean_interval
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.foreign_text import in_markdown
 
 Cell = tuple[Interval, Interval]
 """Mean over cases, and mean of the paired difference to bicubic (of distances, where near an ideal is better)."""
@@ -89,6 +90,7 @@ class Leaderboard:
     def markdown(self, metrics: Sequence[str] = ()) -> str:
         """The table in Markdown."""
         head, body = self.texts(metrics)
+        head, body = [in_markdown(one) for one in head], [[in_markdown(row[0]), *row[1:]] for row in body]
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 

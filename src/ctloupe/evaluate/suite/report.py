@@ -19,6 +19,7 @@ from ctloupe.evaluate.report.words import HOW_TO_READ
 from ctloupe.evaluate.suite.definition import Suite
 from ctloupe.evaluate.suite.leaderboard import LEGEND, Leaderboard
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.foreign_text import in_markdown
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.volume.volume import Volume
@@ -55,7 +56,11 @@ def write_tables(boards: Mapping[str, Leaderboard], title: str, out: Path) -> No
     for group, board in boards.items():
         parts.append(f"## {group[:1].upper()}{group[1:]}" if group else "## Leaderboard")
         parts.append(board_markdown(board))
-        parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in board.definitions.items()))
+        parts.append(
+            "\n".join(
+                f"* {in_markdown(metric)}: {in_markdown(meaning)}" for metric, meaning in board.definitions.items()
+            )
+        )
     _write(out / "leaderboard.md", "\n\n".join([*parts, RESEARCH_NOTICE]) + "\n")
     tables = {group: board.csv().splitlines() for group, board in boards.items()}
     head = next(iter(tables.values()))[0]
@@ -66,7 +71,7 @@ def write_tables(boards: Mapping[str, Leaderboard], title: str, out: Path) -> No
 def board_markdown(board: Leaderboard) -> str:
     """A leaderboard as Markdown, one table a theme."""
     parts = [f"### {theme}\n\n{board.markdown(metrics)}" for theme, metrics in _themes(board).items()]
-    return "\n\n".join([_origin(board), *parts])
+    return "\n\n".join([in_markdown(_origin(board)), *parts])
 
 
 def write_suite_report(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ctloupe.foundation.atomic import full_suffix
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.volume.formats.base import HEAD_BYTES, Format
 from ctloupe.volume.formats.registry import format_of_suffix, formats, readable_suffixes
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ctloupe.foundation.atomic import full_suffix, replacing, replacing_together
+from ctloupe.foundation.atomic import replacing, replacing_together, require_place
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.volume.formats.base import Format
 from ctloupe.volume.formats.detection import format_of
 from ctloupe.volume.formats.registry import format_of_suffix, writable_suffixes
@@ -93,10 +94,11 @@ def require_writable(path: Path | str, overwrite: bool = False) -> Format:
     OptionError
         If the suffix is unknown.
     FileError
-        If `path` exists without `overwrite`, or is a folder where a file is to be written.
+        If `path` exists without `overwrite`, is a folder where a file is to be written, or its folder takes no files.
     """
     path = Path(path)
     kind = format_of_output(path)
+    require_place(path)
     if path.is_dir() and not kind.is_folder:
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
     if path.exists() and not overwrite:
