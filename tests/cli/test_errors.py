@@ -279,6 +279,8 @@ def test_a_disk_that_fills_up_stops_with_one_line_and_leaves_nothing(scan, tmp_p
     # A limit on file size meets the same code as a full disk, and any user may set one.
     code = (
         "import resource, signal, sys\n"
+        # Python may keep what a full disk left of a compiled module, which nothing can import afterwards.
+        "sys.dont_write_bytecode = True\n"
         "from ctloupe.cli.main import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
@@ -297,8 +299,9 @@ def test_a_disk_that_fills_up_stops_with_one_line_and_leaves_nothing(scan, tmp_p
 
 
 @pytest.fixture
-def full_disk():
-    """No file grows beyond 2000 bytes, which meets the same code as a full disk."""
+def full_disk(monkeypatch):
+    """No file grows beyond 2000 bytes, which meets the same code as a full disk; compiled modules are not kept."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
     yield

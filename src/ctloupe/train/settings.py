@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.records import read_plain, validated
-from ctloupe.methods.base import MethodConfig
+
+if TYPE_CHECKING:
+    from ctloupe.methods.base import MethodConfig
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16-mixed", "32-true"]

@@ -7,6 +7,7 @@ import random
 import resource
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -353,6 +354,8 @@ def test_formats_that_cannot_be_streamed_refuse_to_resume_and_to_hold_too_much(t
 
 def _child(path, limit=None):
     if limit is not None:
+        # Python may keep what a full disk left of a compiled module, which nothing can import afterwards.
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         resolver().enhance_to(scan(), path, slab=1, resume=True)

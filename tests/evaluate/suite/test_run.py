@@ -203,9 +203,6 @@ def test_a_sample_of_a_flow_is_a_row_of_its_own(tiny_flow, tmp_path):
     assert list(boards["lung"].rows) == ["bicubic", "flow", "flow, a sample"]
     models = load_comparison(tmp_path / "out" / "cases" / "one.json").models
     assert [one["output"] for one in models.values()] == ["mean", "sample"]
-    taken = [("flow", tiny_flow), ("flow, a sample", tiny_flow)]
-    with pytest.raises(OptionError, match="choose another name"):
-        measure_suite(load_suite(str(path)), taken, tmp_path / "other", tmp_path, samples=True)
 
 
 @pytest.mark.parametrize(
