@@ -1,6 +1,7 @@
 """What several rooms' tests share: small patch banks, and a model trained on them for a few steps."""
 
 import os
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stopping_signals() -> None:
+    """Nothing that stops is ignored, as jobs in the background of a script and those of ``nohup`` are started to do."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
