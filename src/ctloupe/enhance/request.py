@@ -293,8 +293,7 @@ class _Enhancement:
         for line in summary.lines():
             self.say(line)
         if not summary.found_finished:
-            made = (out, uncertainty, request.invented, *quantiles.values())
-            self.say("wrote " + " and ".join(str(one) for one in made if one))
+            self.say("wrote " + " and ".join(str(one) for one in _outputs(request, out)))
 
     def _mask(self, scan: Volume) -> Mask | None:
         """Where the scan is enhanced; None: everywhere."""

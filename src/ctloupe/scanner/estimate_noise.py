@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ctloupe.scanner.noise import (
     NoiseSpectrum,
     high_passed_share,
+    not_cut_off,
     plane_frequency,
     radial_spectrum,
     rough_variance,
@@ -84,7 +85,7 @@ def estimate_noise(patches: NDArray[np.float32]) -> NoiseEstimate:
     tiles = cut.transpose(0, 1, 3, 2, 4).reshape(-1, _TILE, _TILE)
     if len(tiles) < _FEWEST:
         raise ValueError(f"{len(tiles)} tiles of {_TILE}×{_TILE} voxels are too few to estimate noise from")
-    within = (tiles.min((1, 2)) > patches.min()) & (tiles.max((1, 2)) < patches.max())
+    within = not_cut_off(tiles, (1, 2), patches)
     if np.count_nonzero(within) >= _FEWEST:
         tiles = tiles[within]
     order = np.argsort(rough_variance(tiles).mean((1, 2)), kind="stable")

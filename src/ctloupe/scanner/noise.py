@@ -146,10 +146,14 @@ def smooth_variance(images: NDArray[np.float32]) -> float:
     Blocks with a voxel at the lowest or highest value of all images are left out where as many others remain, since
     noise is cut off there.
     """
-    blocks = _in_blocks(images)
-    within = (blocks.min((2, 4)) > images.min()) & (blocks.max((2, 4)) < images.max())
+    within = not_cut_off(_in_blocks(images), (2, 4), images)
     variance = rough_variance(images)
     return float(np.quantile(variance[within] if 2 * np.count_nonzero(within) >= within.size else variance, _SMOOTHEST))
+
+
+def not_cut_off(parts: NDArray[np.float32], axes: tuple[int, int], images: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which parts of `images`, that lie along `axes`, have no voxel at the images' lowest or highest value."""
+    return np.asarray((parts.min(axes) > images.min()) & (parts.max(axes) < images.max()))
 
 
 def smooth_variances(

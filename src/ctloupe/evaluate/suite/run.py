@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -207,13 +207,8 @@ def _measured(
     plain = interpolated(scan, suite.scale)
     wanted = rows | (control_rows(truth, suite.scale) if controls else {})
     found = compare_with_truth(scan, wanted or {BASELINE: plain}, truth, None, labels, unpaired, thick, own)
-    models: dict[str, dict[str, Any]] = {
-        entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
-    }
     keep_crops(out / "pictures" / case.key, scan, truth, {BASELINE: plain, **rows})
-    warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
-    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
-    found = replace(found, models=models, facts=found.facts | origin)
+    found = _with_origin(found, suite, case, entries, rows, scan)
     return found if known is None else _joined(known, found)
 
 
@@ -228,16 +223,27 @@ def _measured_pair(
     rows = {entry.key: (entry.resolver.enhance(one), entry.resolver.enhance(other)) for entry in entries}
     found = compare_kernel_pair((one, other), rows or {BASELINE: plain})
     truth = _held(truth_on_clinical_slices(read(folders[0] / "truth.nii.gz"), one))
-    keep_crops(
-        out / "pictures" / case.key, one, truth, {BASELINE: plain[0]} | {key: row[0] for key, row in rows.items()}
-    )
-    models: dict[str, dict[str, Any]] = {
-        entry.key: entry.resolver.record() | {"history": list(rows[entry.key][0].history)[-1:]} for entry in entries
-    }
-    warned = {entry.key: list(warnings_for(one, None, entry.resolver)) for entry in entries}
-    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
-    found = replace(found, models=models, facts=found.facts | origin)
+    firsts = {key: row[0] for key, row in rows.items()}
+    keep_crops(out / "pictures" / case.key, one, truth, {BASELINE: plain[0], **firsts})
+    found = _with_origin(found, suite, case, entries, firsts, one)
     return found if known is None else _joined(known, found)
+
+
+def _with_origin(
+    found: Comparison,
+    suite: Suite,
+    case: CaseSpec,
+    entries: list[Entry],
+    rows: Mapping[str, Volume],
+    scan: Volume,
+) -> Comparison:
+    """What was measured, with the models that made the rows, their warnings, and the case."""
+    models: dict[str, dict[str, Any]] = {
+        entry.key: entry.resolver.record() | {"history": list(rows[entry.key].history)[-1:]} for entry in entries
+    }
+    warned = {entry.key: list(warnings_for(scan, None, entry.resolver)) for entry in entries}
+    origin = {"suite": suite.name, "case": case.model_dump(mode="json"), "warnings": warned}
+    return replace(found, models=models, facts=found.facts | origin)
 
 
 def _joined(known: Comparison, found: Comparison) -> Comparison:
