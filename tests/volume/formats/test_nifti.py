@@ -107,6 +107,16 @@ def test_a_file_of_simpleitk_is_read_in_the_same_place(volume: Volume, suffix: s
     assert (again.modality, again.units) == ("unknown", "raw")
 
 
+@pytest.mark.parametrize("degrees", [0.0, 0.05, 2.6, 2.8])
+def test_a_turn_that_the_rounding_of_a_quaternion_swallows_is_read_back(tmp_path: Path, degrees: float) -> None:
+    tilt = Rotation.from_euler("yx", [degrees, degrees], degrees=True).as_matrix()
+    values = np.zeros((2, 4000, 2), np.int16)
+    write_nifti(Volume(values, (3.0, 0.01, 0.01), (0.0, 0.0, 0.0), tilt, "micro", "raw"), tmp_path / "a.nii")
+    again = read_nifti(tmp_path / "a.nii")
+    np.testing.assert_allclose(again.direction, tilt, atol=1e-6)
+    assert again.notes == ()
+
+
 def test_both_affines_are_set_in_scanner_space_and_in_millimetres(tmp_path: Path) -> None:
     volume = small_volume()
     write_nifti(volume, tmp_path / "a.nii")

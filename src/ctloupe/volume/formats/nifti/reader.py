@@ -180,13 +180,26 @@ def _agreeing(header: Any, sform_code: int, qform_code: int) -> tuple[str, ...]:
     ends = np.array([(x, y, z, 1.0) for x in (0, 1) for y in (0, 1) for z in (0, 1)])
     ends[:, :3] *= np.asarray(header.get_data_shape()[:3]) - 1
     apart = float(np.linalg.norm(ends @ (sform - header.get_qform()).T, axis=1).max())
-    if apart <= _PLACE_TOLERANCE * sizes.min():
+    reach = float(np.linalg.norm(ends[:, :3] @ sform[:3, :3].T, axis=1).max())
+    if apart <= _PLACE_TOLERANCE * sizes.min() + _quaternion_rounding(header) * reach:
         return ()
     if sform_code == qform_code:
         raise GeometryError(
             f"sform and qform state the same space (code {sform_code}) and places {apart:.4g} apart; repair the header"
         )
     return (f"sform (code {sform_code}) and qform (code {qform_code}) lie {apart:.4g} apart; the sform is taken",)
+
+
+def _quaternion_rounding(header: Any) -> float:
+    """Angle in radians by which a qform may be off since its quaternion (a, b, c, d) is kept as b, c, d in float32.
+
+    Near half a turn, where an axial scan of patient coordinates lies, a² = 1 − b² − c² − d² is all rounding; the
+    library takes what is within three times the precision as 0.
+    """
+    squares = sum(float(header[f"quatern_{name}"]) ** 2 for name in "bcd")
+    rounding = 3 * float(np.finfo(np.float32).eps)
+    lowest, highest = (min(max(1 - squares + sign * rounding, 0.0), 1.0) for sign in (-1, 1))
+    return 2 * (math.sqrt(highest) - math.sqrt(lowest))
 
 
 def _unplaced(header: Any) -> NDArray[np.float64]:
