@@ -407,6 +407,31 @@ def test_files_without_an_image_are_left_out(tmp_path: Path, dicom_series: Write
     assert names(message, report) and "no image" in message
 
 
+@pytest.mark.parametrize("end", [0, 3])
+@pytest.mark.parametrize("kind", ["1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.47.1.1.2", "1.2.65536.1", ""])
+def test_a_slice_whose_image_cannot_be_found_is_not_left_out(
+    tmp_path: Path, dicom_series: Write, kind: str, end: int
+) -> None:
+    files = dicom_series(tmp_path / "scan", shape=(4, 8, 10)).files
+    dataset = pydicom.dcmread(files[end])
+    del dataset.Rows
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = kind
+    dataset.save_as(files[end])
+    message = refusal(tmp_path / "scan", FileError)
+    assert names(message, files[end]) and "damaged" in message
+
+
+def test_what_is_left_out_is_noted(tmp_path: Path, dicom_series: Write) -> None:
+    files = dicom_series(tmp_path / "scan", shape=(4, 8, 10)).files
+    report = pydicom.dcmread(files[0])
+    for keyword in ("Rows", "Columns", "PixelData"):
+        del report[keyword]
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = BasicTextSRStorage
+    report.save_as(tmp_path / "scan" / "report.dcm")
+    (note,) = read_dicom(tmp_path / "scan").notes
+    assert note == "1 DICOM file without an image is left out: report.dcm"
+
+
 def test_dicom_is_recognised_by_content(tmp_path: Path, dicom_series: Write) -> None:
     files = dicom_series(tmp_path / "series").files
     bare = files[0].rename(tmp_path / "IM0001")

@@ -17,6 +17,7 @@ from pydicom.uid import UID
 
 from ctloupe.foundation.errors import FileError
 from ctloupe.volume.formats.dicom.extent import Extent, extent_of_pixels, promised_bytes, require_modest_inflation
+from ctloupe.volume.formats.dicom.lost_image import lost_its_image
 
 # What pydicom and its decoders raise for damaged files.
 DAMAGE = (
@@ -108,12 +109,33 @@ def _files(path: Path) -> list[Path]:
     raise FileError(f"{path}: no DICOM file in this folder or below it; give the folder of a CT series")
 
 
-def grouped_series(path: Path) -> list[list[Slice]]:
-    """Return the slices of each series under `path`, in the order of their numbers."""
+@dataclass(frozen=True)
+class Found:
+    """What the DICOM files of a folder hold.
+
+    Attributes
+    ----------
+    series
+        Slices of each series, in the order of their numbers.
+    imageless
+        Names of the files without an image, such as reports.
+    """
+
+    series: list[list[Slice]]
+    imageless: tuple[str, ...]
+
+
+def grouped_series(path: Path) -> Found:
+    """Return what lies under `path`."""
     files = _files(path)
     groups: dict[str, list[Slice]] = {}
+    imageless = []
     for file in files:
-        for one in _read_header(file, file.name if file == path else str(file.relative_to(path))):
+        label = file.name if file == path else str(file.relative_to(path))
+        slices = _read_header(file, label)
+        if not slices:
+            imageless.append(label)
+        for one in slices:
             groups.setdefault(one.header.uid, []).append(one)
     if not groups:
         raise FileError(
@@ -125,7 +147,7 @@ def grouped_series(path: Path) -> list[list[Slice]]:
         header = group[0].header
         return header.number is None, header.number or 0, header.uid
 
-    return sorted(groups.values(), key=rank)
+    return Found(sorted(groups.values(), key=rank), tuple(imageless))
 
 
 def _read_header(path: Path, label: str) -> list[Slice]:
@@ -138,7 +160,7 @@ def _read_header(path: Path, label: str) -> list[Slice]:
             data = dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
             matrix = (_whole(data, "Rows"), _whole(data, "Columns"))
             if matrix[0] is None or matrix[1] is None:
-                if _lost_its_image(data, path.stat().st_size):
+                if lost_its_image(path, data):
                     raise FileError(damaged)
                 return []
             size = path.stat().st_size
@@ -151,13 +173,6 @@ def _read_header(path: Path, label: str) -> list[Slice]:
         raise FileError(f"{label}: cannot be read; check its permissions") from error
     except DAMAGE as error:
         raise FileError(damaged) from error
-
-
-def _lost_its_image(data: Dataset, size: int) -> bool:
-    """Whether a file without an image was meant to have one, or is too short to tell."""
-    meta_end = 144 + int(data.file_meta.get("FileMetaInformationGroupLength") or 0)
-    kind = data.file_meta.get("MediaStorageSOPClassUID") or data.get("SOPClassUID")
-    return size < meta_end or not kind or "Image Storage" in UID(kind).name
 
 
 def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], extent: Extent, size: int) -> Header:

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +22,7 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from ctloupe.foundation.errors import FileError, IntensityError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, IntensityError, OptionError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.dicom.grid import (
     GAP_TOLERANCE,
@@ -33,7 +34,7 @@ from ctloupe.volume.formats.dicom.grid import (
     stacked_slices,
     typical_gap,
 )
-from ctloupe.volume.formats.dicom.headers import DAMAGE, Slice, at_fault, grouped_series
+from ctloupe.volume.formats.dicom.headers import DAMAGE, Found, Slice, at_fault, grouped_series, named_files
 from ctloupe.volume.formats.dicom.kind import check_kind, meaning_of, notes_of_distance
 from ctloupe.volume.formats.room import require_room
 from ctloupe.volume.volume import Volume
@@ -90,7 +91,7 @@ def list_series(path: Path) -> list[SeriesInfo]:
     FileError
         If there is no DICOM image, or a file is damaged.
     """
-    return [_info(index, group) for index, group in enumerate(grouped_series(Path(path)), 1)]
+    return [_info(index, group) for index, group in enumerate(grouped_series(Path(path)).series, 1)]
 
 
 def source_series(path: Path, series: str | int | None = None) -> list[Path]:
@@ -98,7 +99,7 @@ def source_series(path: Path, series: str | int | None = None) -> list[Path]:
 
     Parameters and errors are those of `read_dicom`, but no pixel is decoded.
     """
-    stack = _checked(Path(path), series)
+    stack = _checked(Path(path), grouped_series(Path(path)), series)
     return list(dict.fromkeys(one.header.path for one in stack.slices))
 
 
@@ -134,13 +135,28 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
         If the pixels are compressed and no installed library decodes them.
     """
     path = Path(path)
-    stack = _checked(path, series)
-    slopes, intercepts = _rescale(stack.slices)
-    modality, units, notes = meaning_of(stack.slices)
-    notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE)
-    data = _decode(path, stack, slopes, intercepts)
+    with _said_of(path):
+        found = grouped_series(path)
+        stack = _checked(path, found, series)
+        slopes, intercepts = _rescale(stack.slices)
+        modality, units, notes = meaning_of(stack.slices)
+        notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE) + _notes_of_imageless(found)
+        data = _decode(path, stack, slopes, intercepts)
     history = (f"read {len(stack.slices)} DICOM slices", *notes)
     return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history, notes)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Say the whole path in messages that name a file by its name alone, or by its place in the folder."""
+    try:
+        yield
+    except CtLoupeError as error:
+        text = str(error)
+        if str(path) not in text:
+            alone = path.is_file() and text.startswith(path.name)
+            error.args = (f"{path}{text.removeprefix(path.name)}" if alone else f"{path}: {text}", *error.args[1:])
+        raise
 
 
 def _info(index: int, slices: Sequence[Slice]) -> SeriesInfo:
@@ -186,8 +202,16 @@ def _select(path: Path, groups: list[list[Slice]], series: str | int | None) -> 
     raise OptionError(f"`series` {name}: no such series in {path}; choose with `series` N ({found})")
 
 
-def _checked(path: Path, series: str | int | None) -> Stack:
-    slices = _select(path, grouped_series(path), series)
+def _notes_of_imageless(found: Found) -> tuple[str, ...]:
+    if not found.imageless:
+        return ()
+    count = len(found.imageless)
+    which = "1 DICOM file without an image is" if count == 1 else f"{count} DICOM files without an image are"
+    return (f"{which} left out: {named_files(found.imageless)}",)
+
+
+def _checked(path: Path, found: Found, series: str | int | None) -> Stack:
+    slices = _select(path, found.series, series)
     check_kind(slices)
     check_pixels(slices)
     check_present(slices)
