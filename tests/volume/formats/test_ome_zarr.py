@@ -417,6 +417,14 @@ def test_a_pipe_in_place_of_a_chunk_is_refused(store: Path) -> None:
         read_ome_zarr(store)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_metadata_of_an_array_that_are_no_plain_file_are_refused(store: Path, make: Callable[[Path], None]) -> None:
+    (store / "0" / "zarr.json").unlink()
+    make(store / "0" / "zarr.json")
+    with pytest.raises(FileError, match=r"0/zarr\.json: not a plain file"):
+        read_ome_zarr(store)
+
+
 @pytest.mark.parametrize("where", ["../other.ome.zarr/0", "/etc"])
 def test_an_array_outside_the_store_is_not_read(store: Path, where: str) -> None:
     edit(store, lambda attributes: attributes["ome"]["multiscales"][0]["datasets"][0].update(path=where))

@@ -36,7 +36,7 @@ EVERY_CHUNK = "every_chunk"
 # What zarr and its codecs raise for damaged metadata or chunks.
 DAMAGE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError),
-    *(ArithmeticError, MemoryError),
+    *(ArithmeticError, MemoryError, SystemError),
 )
 
 
