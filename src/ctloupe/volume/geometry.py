@@ -92,7 +92,8 @@ def from_affine_lps(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direc
         If the matrix has a shear or a zero column, which spacing and direction cannot express.
     """
     matrix = np.asarray(affine, dtype=np.float64)
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if not np.all(np.isfinite(matrix)) or np.any(lengths <= 0):
         raise GeometryError("affine has a zero or non-finite column; the voxel size cannot be known")
     direction = as_direction(matrix[:3, :3] / lengths)

@@ -258,6 +258,19 @@ def test_sform_and_qform_that_contradict_each_other_are_refused_in_one_space_and
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_voxels_are_never_taken_from_the_header_and_that_is_noted(tmp_path: Path, suffix: str) -> None:
+    volume = small_volume()
+    write_nifti(volume, tmp_path / "plain.nii")
+    patched(tmp_path / "plain.nii", 108, "f", 0.0)
+    content = (tmp_path / "plain.nii").read_bytes()
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    found = read_nifti(path)
+    np.testing.assert_array_equal(found.array(), volume.data)
+    assert found.notes == ("vox_offset is 0; the voxels are taken from byte 352, behind the header",)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("offset", [1e30, float("inf"), float("nan"), -1.0])
 def test_an_offset_that_no_file_has_is_refused(tmp_path: Path, suffix: str, offset: float) -> None:
     write_nifti(small_volume(), tmp_path / "bad.nii")

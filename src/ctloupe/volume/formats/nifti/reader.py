@@ -93,6 +93,11 @@ def read_nifti(path: Path) -> Volume:
     else:
         data = LazyArray(stored.shape, dtype, lambda block: convert(np.array(raw[block])), str(path))
     modality, units = _parsed(header)
+    least = VOXELS_FROM[int(header["sizeof_hdr"])]
+    if float(header["vox_offset"]) < least:
+        told += (
+            f"vox_offset is {float(header['vox_offset']):g}; the voxels are taken from byte {least}, behind the header",
+        )
     if beyond:
         told += (f"the file goes on for {beyond} bytes behind the voxels that its header promises",)
     return Volume(data, spacing, origin, direction, modality, units, told, told)
