@@ -32,7 +32,11 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: demo test test-fast test-pythons wheel-test lint hooks lock leaderboard clean
+# Damaged volumes to read, and the seed that they come of.
+CASES ?= 10000
+SEED ?= 0
+
+.PHONY: demo test test-fast test-pythons wheel-test fuzz lint hooks lock leaderboard clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -58,6 +62,10 @@ test-fast: $(STAMP)
 wheel-test: $(STAMP)
 	$(BIN)/python -m pytest tests/repository/test_wheel.py
 
+# Reads so many damaged volumes, each in a process of its own, beside an independent reader, and prints what came of it.
+fuzz: $(STAMP)
+	cd tests && $(abspath $(BIN))/python -m fuzz.run --cases $(CASES) --seed $(SEED)
+
 test-pythons:
 	@done=; for python in $(PYTHONS); do \
 		version=$$($$python -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>/dev/null) || continue; \
@@ -68,7 +76,7 @@ test-pythons:
 		$$own -m pip install $(QUIETLY) -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
 		$(LOCKED) $$own -m pip install $(QUIETLY) --no-deps -e . || exit 1; \
 		echo "Python $$version, what needs no torch:"; \
-		$$own -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS_WITHOUT_TORCH) || exit 1; \
+		$$own -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(TESTS_WITHOUT_TORCH) || exit 1; \
 	done; \
 	echo "tested without torch on:$${done:- no other Python, since none is here}"
 
