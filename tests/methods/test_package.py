@@ -1,6 +1,8 @@
 """A model package comes back as it was saved; what is damaged or foreign in it is named by file and key."""
 
 import json
+import os
+import stat
 
 import pytest
 import torch
@@ -51,6 +53,17 @@ def test_a_package_comes_back_as_it_was_saved(package):
     stored = load_file(package / "weights.safetensors")
     assert all(torch.equal(tensor, stored[name]) for name, tensor in loaded.enhancer.state_dict().items())
     assert not loaded.enhancer.training
+
+
+def test_what_is_written_may_be_read_by_whom_the_umask_allows(package):
+    previous = os.umask(0o027)
+    try:
+        loaded = load_package(package)
+        save_package(package, loaded.enhancer, loaded.card)
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(package.stat().st_mode) == 0o750
+    assert {stat.S_IMODE(file.stat().st_mode) for file in package.iterdir()} == {0o640}
 
 
 def test_a_folder_without_a_description_is_said_to_have_none(tmp_path):

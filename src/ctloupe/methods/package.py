@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ctloupe.foundation.atomic import replacing
@@ -103,7 +103,8 @@ def save_package(path: Path, enhancer: nn.Module, card: ModelCard) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in enhancer.state_dict().items()}
     with replacing(path, overwrite=True) as temporary:
         temporary.mkdir()
-        save_file(tensors, temporary / WEIGHTS_NAME, metadata={"notice": RESEARCH_NOTICE})
+        # The library's own writing to a file leaves it to its owner alone, whatever the umask.
+        (temporary / WEIGHTS_NAME).write_bytes(save(tensors, metadata={"notice": RESEARCH_NOTICE}))
         (temporary / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

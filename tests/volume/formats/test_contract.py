@@ -1,5 +1,7 @@
 """What every format keeps to, those of other packages included: one contract, run over all that are registered."""
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,18 @@ def test_a_format_says_what_it_is(kind):
             suffix in WRITABLE
             and format_of_output(f"scan{suffix}") is format_of_output(f"SCAN{suffix.upper()}") is kind
         )
+
+
+@every_output
+def test_what_is_written_may_be_read_by_whom_the_umask_allows(tmp_path, kind, suffix):
+    previous = os.umask(0o027)
+    try:
+        path = write(volume_for(kind), tmp_path / "out" / f"a{suffix}")
+    finally:
+        os.umask(previous)
+    folders = [path.parent, *(one for one in (tmp_path / "out").rglob("*") if one.is_dir())]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in contents(path)} == {0o640}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o750}
 
 
 def test_no_two_formats_share_a_name_or_a_suffix():
