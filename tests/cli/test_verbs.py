@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from ctloupe.cli.main import main
 from ctloupe.volume.formats import read, write
+from ctloupe.volume.geometry import as_direction
 from ctloupe.volume.volume import Volume
 
 VERBS = [
@@ -64,14 +66,20 @@ def test_doctor_tells_devices_memory_and_what_is_missing(ctloupe):
     assert "torch" in ctloupe("doctor")
 
 
-def test_inspect_tells_shape_spacing_and_warnings_as_json(ctloupe, tmp_path):
-    path = write(Volume(np.full((3, 5, 7), -850, np.int16), (5.0, 0.7, 0.7)), tmp_path / "scan.mha")
+def test_inspect_tells_shape_place_and_warnings_as_json(ctloupe, tmp_path):
+    turned = as_direction(Rotation.from_euler("z", 90, degrees=True).as_matrix())
+    values = np.full((3, 5, 7), -850, np.int16)
+    path = write(Volume(values, (5.0, 0.7, 0.7), (10.0, -20.5, 30.0), turned), tmp_path / "scan.mha")
     facts = json.loads(ctloupe("inspect", path, "--json"))
     assert facts["format"] == "metaimage"
     assert facts["shape"] == [3, 5, 7]
     assert facts["spacing"] == pytest.approx([5.0, 0.7, 0.7])
+    assert facts["origin"] == pytest.approx([10.0, -20.5, 30.0])
+    np.testing.assert_allclose(facts["direction"], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-6)
     assert facts["warnings"]
-    assert "5 × 0.7 × 0.7 mm" in ctloupe("inspect", path)
+    shown = ctloupe("inspect", path)
+    for words in ("5 × 0.7 × 0.7 mm", "10, -20.5, 30 mm", "x runs along (0, 1, 0)", "y runs along (-1, 0, 0)"):
+        assert words in shown
 
 
 def test_phantom_scans_overlay_and_are_the_same_for_the_same_seed(ctloupe, tmp_path):

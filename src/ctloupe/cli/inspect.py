@@ -41,6 +41,10 @@ def inspect(
     show(f"  spacing      {' × '.join(f'{value:.6g}' for value in summary.spacing)} mm")
     show(f"  extent       {' × '.join(f'{value:.4g}' for value in summary.extent_mm)} mm")
     show(f"  orientation  {summary.orientation} (index axes x, y, z)")
+    show(f"  origin       {', '.join(f'{value:.6g}' for value in summary.origin)} mm (x, y, z; LPS)")
+    for number, axis in enumerate("xyz"):
+        along = ", ".join(f"{round(row[number], 6) + 0.0:.6g}" for row in summary.direction)
+        show(f"  {'direction' if not number else '':12} {axis} runs along ({along})")
     show(f"  values       {summary.minimum:g} to {summary.maximum:g}, units {summary.units}")
     shown = ", ".join(f"{percent:g}%: {value:g}" for percent, value in summary.percentiles.items())
     show(f"  percentiles  {shown}")

@@ -35,6 +35,9 @@ class VolumeSummary:
         Number of voxels, their size in mm, and the product of both.
     orientation : str
         Letters of the index directions, as `geometry.orientation_code` gives them.
+    origin, direction : (x, y, z), and 3×3
+        Place in mm of the first voxel's centre, and the unit vectors of the index axes x, y, z as columns; both in
+        patient coordinates (LPS).
     modality_guess, modality_reason : str
         What the values and the voxel size suggest, and why.
     percentiles : mapping of percent to value
@@ -50,6 +53,8 @@ class VolumeSummary:
     spacing: geometry.Triple
     extent_mm: geometry.Triple
     orientation: str
+    origin: geometry.Triple
+    direction: geometry.Direction
     dtype: str
     units: str
     modality: str
@@ -65,8 +70,9 @@ class VolumeSummary:
         """Return plain lists, numbers and strings; percentiles are keyed by their text, for instance ``"0.1"``."""
         plain = asdict(self)
         plain["percentiles"] = {f"{percent:g}": value for percent, value in self.percentiles.items()}
-        for name in ("shape", "spacing", "extent_mm", "warnings"):
+        for name in ("shape", "spacing", "extent_mm", "origin", "warnings"):
             plain[name] = list(plain[name])
+        plain["direction"] = [list(row) for row in self.direction]
         return plain
 
 
@@ -114,6 +120,8 @@ def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
         spacing=volume.spacing,
         extent_mm=(depth * sz, height * sy, width * sx),
         orientation=geometry.orientation_code(volume.direction),
+        origin=volume.origin,
+        direction=volume.direction,
         dtype=dtype.name,
         units=volume.units,
         modality=volume.modality,
