@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -30,6 +30,29 @@ from ctloupe.networks.tile import Tile
 _TRACED = 32
 _BICUBIC_REACH = 3
 """Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What all samples of a slice have in common.
+
+    Attributes
+    ----------
+    image, index
+        The slice of the scan in [−1, 1] with its neighbours where the network looks at them, and its number.
+    wanted
+        Tiles of each step; see `FlowSliceEnhancer._wanted`.
+    heading : (1, s², h, w)
+        Where the first step of every sample heads, in the tiles of that step.
+    bicubic : (s·h, s·w)
+        Bicubic enlargement in [−1, 1].
+    """
+
+    image: Tensor
+    index: int
+    wanted: list[list[Tile]]
+    heading: Tensor
+    bicubic: Tensor
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):
@@ -77,7 +100,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def footprint(self, shape: tuple[int, int]) -> float:
         """Bytes of features in work for a slice of `shape` on the scan's grid."""
-        planes = 3.0 * 4 * shape[0] * shape[1] * self.scale**2
+        planes = 5.0 * 4 * shape[0] * shape[1] * self.scale**2
         if self.options.quantiles:
             # The samples themselves, once as they are made and once in whole HU.
             planes += 6.0 * self.options.samples * shape[0] * shape[1] * self.scale**2
@@ -89,9 +112,9 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
         """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""
         samples, wants_sample = self.options.samples, self.options.output == "sample"
-        wanted = self._wanted(tiles, image.shape[-2:]) if samples or wants_sample else []
-        chosen = self._sample(image, wanted, index, 0) if wants_sample else None
-        moments, kept = self._drawn(image, wanted, index, chosen) if samples else (None, None)
+        begun = self._begun(image, tiles, index) if samples or wants_sample else None
+        chosen = self._sample(begun, 0) if begun is not None and wants_sample else None
+        moments, kept = self._drawn(begun, chosen) if begun is not None and samples else (None, None)
         if chosen is not None and not self._learnt:
             for tile in tiles:
                 yield tile, self._cut(chosen, tile), self._maps(None, moments, kept, image, tile)
@@ -117,14 +140,12 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             maps["invented"] = share_left_open(log_deviation, self._bicubic(image, tile), self._prior)
         return maps
 
-    def _drawn(
-        self, image: Tensor, wanted: list[list[Tile]], index: int, first: Tensor | None
-    ) -> tuple[RunningMoments, KeptSamples | None]:
+    def _drawn(self, begun: _Beginning, first: Tensor | None) -> tuple[RunningMoments, KeptSamples | None]:
         """Mean and spread over the samples, and the samples where quantiles are asked for."""
         moments, images = RunningMoments(), []
         for sample in range(self.options.samples):
             known = first if sample == 0 else None
-            made = self._sample(image, wanted, index, sample) if known is None else known
+            made = self._sample(begun, sample) if known is None else known
             moments.add(made)
             if self.options.quantiles:
                 images.append(made)
@@ -138,23 +159,36 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         s = self.scale
         return slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
 
-    def _sample(self, image: Tensor, wanted: list[list[Tile]], index: int, sample: int) -> Tensor:
-        """One sample in HU where the tiles `wanted` of the last step are; elsewhere the result means nothing."""
-        flow = self._flow
+    def _begun(self, image: Tensor, tiles: list[Tile], index: int) -> _Beginning:
+        """What samples of a slice begin with: at time 0 the network does not look at the noise."""
+        assert isinstance(self._flow, FlowEnhancer)
+        wanted = self._wanted(tiles, image.shape[-2:])
+        heading = torch.zeros(1, self.scale**2, *image.shape[-2:])
+        for tile in wanted[0]:
+            part, inner = self._parts(tile)
+            heading[..., slice(*tile.y), slice(*tile.x)] = self._flow.begun(image[..., *part])[..., *inner].cpu()
+        return _Beginning(image, index, wanted, heading, enlarge_bicubic(slice_alone(image).cpu(), self.scale)[0, 0])
+
+    def _sample(self, begun: _Beginning, sample: int) -> Tensor:
+        """One sample in HU where the tiles of the last step are; elsewhere the result means nothing."""
+        flow, image, steps = self._flow, begun.image, len(begun.wanted)
         assert isinstance(flow, FlowEnhancer)
-        guess = self._noise(image.shape[-2:], index, sample).mul_(flow.spread)
-        steps = len(wanted)
-        for step, tiles in enumerate(wanted):
+        guess = self._noise(image.shape[-2:], begun.index, sample).mul_(flow.spread).lerp_(begun.heading, 1 / steps)
+        for step, tiles in enumerate(begun.wanted[1:], 1):
             moved = torch.empty_like(guess)
-            advance = partial(flow.advanced, time=step / steps, until=(step + 1) / steps)
             for tile in tiles:
-                y, x = self._around(tile)
-                part = slice(y.begin, y.end), slice(x.begin, x.end)
-                inner = slice(y.start - y.begin, y.stop - y.begin), slice(x.start - x.begin, x.stop - x.begin)
-                made = advance(image[..., *part], guess[..., *part].to(image.device))
+                part, inner = self._parts(tile)
+                seen = guess[..., *part].to(image.device)
+                made = flow.advanced(image[..., *part], seen, step / steps, (step + 1) / steps)
                 moved[..., slice(*tile.y), slice(*tile.x)] = made[..., *inner].cpu()
             guess = moved
-        return self._sampled_in_hu(image, guess, wanted[-1])
+        return self._in_hu_with(begun.bicubic, guess, begun.wanted[-1])
+
+    def _parts(self, tile: Tile) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """What one step of a tile depends on, and where the tile lies in it."""
+        y, x = self._around(tile)
+        part = slice(y.begin, y.end), slice(x.begin, x.end)
+        return part, (slice(y.start - y.begin, y.stop - y.begin), slice(x.start - x.begin, x.stop - x.begin))
 
     def _noise(self, shape: torch.Size, index: int, sample: int) -> Tensor:
         """What a sample begins with, ``(1, s², h, w)``."""
@@ -178,13 +212,13 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             found.insert(0, self.network.tiles((shape[0], shape[1]), self._tile, needed))
         return found
 
-    def _sampled_in_hu(self, image: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
-        """Add the bicubic enlargement, tile by tile, and bring to HU."""
-        plane = enlarge_bicubic(slice_alone(image).cpu(), self.scale)[0, 0]
+    def _in_hu_with(self, bicubic: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
+        """Add a sample to the bicubic enlargement, tile by tile, and bring to HU."""
+        plane = torch.zeros_like(bicubic)
         for tile in tiles:
             added = F.pixel_shuffle(guess[..., slice(*tile.y), slice(*tile.x)], self.scale)[0, 0]
-            part = self._cut(plane, tile)
-            part.copy_(self.window.from_unit((part + added).clamp_(-1, 1)))
+            place = self._place(tile)
+            plane[place] = self.window.from_unit(added.add_(bicubic[place]).clamp_(-1, 1))
         return plane
 
     def _bicubic(self, scan: Tensor, tile: Tile) -> Tensor:

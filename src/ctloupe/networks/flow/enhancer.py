@@ -142,13 +142,20 @@ class FlowEnhancer(SplitNetwork):
         -------
         Tensor of the shape of `guess`
         """
-        fine = F.pixel_shuffle(guess, self.scale)
+        end = self.begun(image) if time == 0 else self._ended(image, F.pixel_shuffle(guess, self.scale), time)
+        return torch.lerp(guess, end, (until - time) / (1 - time))
+
+    def begun(self, image: Tensor) -> Tensor:
+        """Return where a step from time 0 heads, whatever the guess, in the shape of the guess of `advanced`."""
+        condition = self._condition(0.0)
+        end = self.flow.left(self.flow.coarse(with_neighbours(image, self.neighbours), condition), condition)
+        return F.pixel_unshuffle(end, self.scale)
+
+    def _ended(self, image: Tensor, fine: Tensor, time: float) -> Tensor:
         condition = self._condition(time)
-        entered = self.flow.entered(fine, condition) if time > 0 else None
-        seen = with_neighbours(image, self.neighbours)
-        end = self.flow.left(self.flow.coarse(seen, condition, entered), condition, entered)
-        share = (until - time) / (1 - time)
-        return F.pixel_unshuffle(torch.lerp(fine, end, share), self.scale)
+        entered = self.flow.entered(fine, condition)
+        features = self.flow.coarse(with_neighbours(image, self.neighbours), condition, entered)
+        return F.pixel_unshuffle(self.flow.left(features, condition, entered), self.scale)
 
     def told(self) -> Tensor:
         """What the network is told of the scanner, ``(4,)``; ``(5,)`` with neighbours."""
