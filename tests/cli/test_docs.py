@@ -23,7 +23,7 @@ PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent 
 """The methods' pages come before those that use their models."""
 
 SMALLER = {
-    "--size 64 512 512": "--size 16 192 192",
+    "--size 64 512 512": "--size 16 128 128",
     "--preset paper": "--preset tiny",
     "--preset jmi2022": "--preset tiny",
     "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=16",
@@ -41,7 +41,7 @@ SMALLER = {
     "study run all": "study run all --only lanczos",
     "--out study-all": "--out study --resume",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
-    "--out table3 --only A,M": "--out study-table3 --only A,M --resume",
+    "--out table3 --only A,M": "--out study-table3 --only A --resume",
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
     "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -37,6 +38,10 @@ from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.volume import Volume
 
 CALIBRATION_PATCHES: Final = 64
+_COVERED: Final = 4
+"""How often, on average, these patches show each voxel of a scan that is too small for so many."""
+
+_FEWEST_PATCHES: Final = 8
 CALIBRATION_SLICES: Final = 16
 """Slices, evenly spread over those with something in the mask, that the patches come from."""
 
@@ -142,11 +147,11 @@ def calibration_patches(model: LoadedModel, scan: Volume, mask: Mask | None, see
     shown = np.flatnonzero(mask.any((1, 2))) if mask is not None and mask.any() else np.arange(scan.shape[0])
     chosen = shown[np.unique(np.linspace(0, len(shown) - 1, CALIBRATION_SLICES).astype(int))]
     few = scan.with_data(np.stack([np.asarray(scan.data[int(z)]) for z in chosen]))
+    seen = few.data.size if mask is None or not mask.any() else int(np.count_nonzero(mask[chosen]))
+    count = min(CALIBRATION_PATCHES, max(_FEWEST_PATCHES, math.ceil(_COVERED * seen / size**2)))
 
     def sample(inside: Mask | None) -> PatchBank:
-        return PatchBank.sample(
-            [("scan", few, inside)], size, per_volume=CALIBRATION_PATCHES, window=model.window, seed=seed
-        )
+        return PatchBank.sample([("scan", few, inside)], size, per_volume=count, window=model.window, seed=seed)
 
     try:
         bank = sample(None if mask is None else mask[chosen])
