@@ -39,8 +39,8 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
     inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
     options = {
-        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96", "--only", "psnr", "mesh"],
-        "benchmarks/evaluate.py": ["--slices", "2", "--size", "128", "--moments", "20"],
+        "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96", "--only", "mesh"],
+        "benchmarks/evaluate.py": ["--slices", "1", "--size", "128", "--moments", "5"],
         "benchmarks/calibrated_statistics.py": [*two_phantoms, "--model", tiny_model, "--out", tmp_path],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "--patch-size", "12"],
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
@@ -55,6 +55,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
             tmp_path / "gallery.md",
         ],
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
+        "benchmarks/methods.py": ["--size", "16", "--samples", "2", "--repeats", "1", "--only", "physics-flow"],
         "benchmarks/memory.py": ["--slices", "1", "--size", "32", "--model", tiny_model],
         "benchmarks/neighbours.py": [*tiny, "--size", "8", "96", "96", "--slices", "8", "--steps", "1"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
@@ -63,6 +64,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
+        "benchmarks/steps.py": ["--model", tiny_flow, "--size", "16", "96", "96", "--steps", "1", "2"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],
