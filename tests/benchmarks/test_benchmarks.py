@@ -32,6 +32,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "2",
     ]
     tiny = ["--width", "8", "--blocks", "1", "--patch", "12", "--per-case", "40"]
+    one_step = ["--steps", "1", "--width", "8", "--patch", "12", "--per-case", "40"]
     two_phantoms = ["--size", "16", "96", "96", "--seeds", "1", "2"]
     slice_of_24 = ["--size", "24", "--scale", "4"]
     flow_and_scan = ["--model", tiny_flow, "--scan", tmp_path / "scan.nii.gz"]
@@ -58,6 +59,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
         "benchmarks/methods.py": ["--size", "16", "--samples", "2", "--repeats", "1", "--only", "physics-flow"],
         "benchmarks/memory.py": ["--slices", "1", "--size", "32", "--model", tiny_model],
         "benchmarks/neighbours.py": [*tiny, "--size", "8", "96", "96", "--slices", "8", "--steps", "1"],
+        "benchmarks/one_model.py": [*one_step, "--size", "8", "96", "96"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
         "benchmarks/resume.py": ["--slices", "1", "--size", "32", "--scale", "2"],

@@ -170,6 +170,26 @@ def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(tiny_mo
     assert said == ["two: mine seed 0", "three: mine seed 0"]
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"crop": np.zeros((2, 3, 4)), "spacing": np.ones(2)},
+        {"crop": np.array([["a", "b"]]), "spacing": np.ones(2)},
+        {"crop": np.zeros((4, 4)), "spacing": np.array([1.0, np.nan])},
+        {"crop": np.zeros((4, 4)), "spacing": np.ones(3)},
+        None,
+    ],
+)
+def test_a_damaged_picture_is_named(small, tiny_model, kept, arrays):
+    picture = kept / "out" / "pictures" / "one" / "bicubic.npz"
+    picture.write_bytes(b"no picture")
+    if arrays is not None:
+        np.savez(picture, **arrays)
+    with pytest.raises(FileError, match=r"bicubic\.npz: .*; delete it, and run the suite again"):
+        measure_suite(small, [("mine", tiny_model)], kept / "out", kept / "data")
+
+
 def test_models_are_warned_of_cases_unlike_their_training_data(first):
     out = first[0] / "out"
     assert load_comparison(out / "cases" / "one.json").facts["warnings"]["mine seed 0"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.metrics.questions import QUESTIONS
@@ -19,6 +21,7 @@ from ctloupe.evaluate.report.words import HOW_TO_READ
 from ctloupe.evaluate.suite.definition import Suite
 from ctloupe.evaluate.suite.leaderboard import LEGEND, Leaderboard
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.foreign_text import in_markdown
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.phantom.anatomies.registry import get
@@ -169,10 +172,24 @@ def _views(folder: Path, shown: Mapping[str, str], window: tuple[float, float]) 
     for key, name in {"_scan": "scan", BASELINE: BASELINE, **shown, "_truth": "truth"}.items():
         path = folder / f"{key}.npz"
         if path.is_file():
-            with np.load(path, allow_pickle=False) as kept:
-                y, x = kept["spacing"].tolist()
-                found.append(View(name, kept["crop"], (y, x), window))
+            crop, spacing = _kept_crop(path)
+            found.append(View(name, crop, spacing, window))
     return found
+
+
+def _kept_crop(path: Path) -> tuple[NDArray[Any], tuple[float, float]]:
+    """Square and pixel size that `keep_crops` wrote."""
+    again = "delete it, and run the suite again to have a page without it"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            crop, spacing = kept["crop"], kept["spacing"]
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        raise FileError(f"{path}: not a readable picture ({str(error).splitlines()[0]}); {again}") from error
+    if crop.ndim != 2 or not crop.size or crop.dtype.kind not in "iuf":
+        raise FileError(f"{path}: its square is not one of rows and columns of numbers; {again}")
+    if spacing.shape != (2,) or spacing.dtype.kind not in "iuf" or not np.all(np.isfinite(spacing) & (spacing > 0)):
+        raise FileError(f"{path}: its pixel size is not two lengths in mm; {again}")
+    return crop, (float(spacing[0]), float(spacing[1]))
 
 
 def _write(path: Path, text: str) -> None:
