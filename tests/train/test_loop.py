@@ -36,6 +36,14 @@ def assert_same(one, other, tolerance=0.0):
         assert torch.allclose(one[name], other[name], rtol=0, atol=tolerance), name
 
 
+@pytest.mark.parametrize("width", [10**7, 10**30])
+def test_sizes_that_no_memory_holds_are_refused_before_a_folder_is_made(settings, width):
+    made = settings(method="unet", config={"width": width})
+    with pytest.raises(OptionError, match=r"method unet: its (sizes|weights) .*; choose smaller sizes with `set`"):
+        train(made)
+    assert not made.out.exists()
+
+
 def test_a_run_folder_holds_everything_that_the_design_names(settings):
     made = settings(preview_steps=2)
     model = train(made)

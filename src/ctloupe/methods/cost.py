@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ctloupe.methods.base import Batch, Method, MethodConfig
+from ctloupe.methods.room import built_without_storage
 
 
 class _CountingBackend:
@@ -29,21 +28,6 @@ class _CountingBackend:
 
     def update(self, trainable: str, loss: Tensor) -> None:
         loss.backward()
-
-
-_DRAWING: Final = ("normal_", "trunc_normal_", "uniform_")
-
-
-class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out drawing random weights: without storage there is nowhere to put them, and it takes seconds."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWING:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
 
 
 class _Counter(TorchDispatchMode):
@@ -69,8 +53,7 @@ class _Counter(TorchDispatchMode):
 
 def without_storage(kind: type[Method], config: MethodConfig) -> Method:
     """Build a method whose tensors have shapes but no values, which takes no memory, and little time."""
-    with torch.device("meta"), _WithoutInitialisation():
-        return kind(config)
+    return built_without_storage(lambda: kind(config))
 
 
 def parameters(method: Method) -> dict[str, int]:

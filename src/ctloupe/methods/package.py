@@ -21,6 +21,7 @@ from ctloupe.images.likeness import ImageStatistics
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.methods.base import MethodConfig
 from ctloupe.methods.registry import get
+from ctloupe.methods.room import lack_of_room
 from ctloupe.prepare.masks import MaskKind
 
 CARD_NAME: Final = "model.json"
@@ -124,6 +125,9 @@ def load_package(path: Path) -> ModelPackage:
     kind = get(card.method)
     writer = f"it was written by ctloupe {card.software.get('ctloupe', 'of an unknown version')}"
     config = validated(kind.Config, card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
+    lacking = lack_of_room(lambda: kind.make_enhancer(config))
+    if lacking is not None:
+        raise ModelError(f"{path / CARD_NAME}: {lacking}; use the package as it was written, or a larger machine")
     enhancer = kind.make_enhancer(config)
     try:
         tensors = load_file(path / WEIGHTS_NAME)

@@ -17,6 +17,7 @@ from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.signals import deferred
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
+from ctloupe.methods.room import lack_of_room
 from ctloupe.train import checkpoint
 from ctloupe.train.bank_pair import BankPair, device_bank, load_banks
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
@@ -26,6 +27,9 @@ from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings, method_config_of
 from ctloupe.train.stages import StagePlan, plan_of, start_with
+
+_WEIGHTS_AND_WHAT_TRAINS_THEM = 4
+"""Weights, their gradients, and the two averages of Adam."""
 
 PREVIEW_PATCHES = 4
 SAMPLE_PATCHES = 128
@@ -63,6 +67,9 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     kind = methods.get(settings.method)
     if not kind.trainable:
         raise OptionError(f"method {settings.method} has nothing to train; use it with 'ctloupe enhance' directly")
+    lacking = lack_of_room(lambda: kind(method_config_of(settings)), _WEIGHTS_AND_WHAT_TRAINS_THEM)
+    if lacking is not None:
+        raise OptionError(f"method {settings.method}: {lacking}; choose smaller sizes with `set`")
     planned = plan_of(settings, kind)
     load_banks(settings.bank)
     make_fabric(settings)
