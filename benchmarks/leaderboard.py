@@ -19,6 +19,7 @@ def main():
     parser.add_argument("--study", type=Path, required=True, help="folder that 'ctloupe study run' wrote")
     parser.add_argument("--page", type=Path, required=True, help="Markdown page with the two marks")
     parser.add_argument("--suite", default="lung-v1")
+    parser.add_argument("--model", action="append", default=[], help="NAME=PACKAGE, a row beside those of the study")
     parser.add_argument("--out", type=Path, help="of the suite; default: beside the study's results")
     arguments = parser.parse_args()
     text = arguments.page.read_text(encoding="utf-8")
@@ -26,7 +27,8 @@ def main():
         parser.error(f"{arguments.page}: expected the marks {BEGIN} and {END}")
     out = arguments.out or arguments.study / arguments.suite
     given = ["suite", arguments.suite, "--study", arguments.study, "--controls", "--samples", "-o", out, "--overwrite"]
-    sys.argv = ["ctloupe", *map(str, given)]
+    beside = [word for model in arguments.model for word in ("--model", model)]
+    sys.argv = ["ctloupe", *map(str, given), *beside]
     try:
         ctloupe()
     except SystemExit as stop:

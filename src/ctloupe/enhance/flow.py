@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.enhance.exact import ExactSliceEnhancer
@@ -28,6 +29,10 @@ from ctloupe.networks.receptive_field import trace
 from ctloupe.networks.tile import Tile
 
 _TRACED = 32
+_LARGER = 2
+"""How much higher and wider tiles of a step are than those of the mean: they overlap, and so less of them is computed
+twice (`python benchmarks/methods.py`)."""
+
 _BICUBIC_REACH = 3
 """Scan voxels on either side that bicubic enlargement depends on, and one to spare."""
 
@@ -100,13 +105,16 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def footprint(self, shape: tuple[int, int]) -> float:
         """Bytes of features in work for a slice of `shape` on the scan's grid."""
+        if not (self.options.samples or self.options.output == "sample"):
+            return super().footprint(shape)
         planes = 5.0 * 4 * shape[0] * shape[1] * self.scale**2
         if self.options.quantiles:
             # The samples themselves, once as they are made and once in whole HU.
             planes += 6.0 * self.options.samples * shape[0] * shape[1] * self.scale**2
         height, width = self.tile or shape
         # A step computes the coarse part of its tiles with them, and what overlaps anew.
-        wider = (height + 2 * self._reach.halo) * (width + 2 * self._reach.halo) / (height * width)
+        halo = 2 * self._reach.halo
+        wider = (_LARGER * height + halo) * (_LARGER * width + halo) / (height * width)
         return planes + wider * super().footprint(shape)
 
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
@@ -202,15 +210,22 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         return Range.around(*tile.y, tile.height, reach), Range.around(*tile.x, tile.width, reach)
 
     def _wanted(self, tiles: list[Tile], shape: torch.Size) -> list[list[Tile]]:
-        """Tiles of each step: those of the last one, and for the others what the next depends on."""
-        found = [tiles]
+        """Tiles of each step: for the last what `tiles` cover, for the others what the next depends on."""
+        needed = np.zeros(tuple(shape), bool)
+        for tile in tiles:
+            needed[slice(*tile.y), slice(*tile.x)] = True
+        found = [self._tiles_of_a_step(shape, needed)]
         while len(found) < self.options.steps:
             needed = np.zeros(tuple(shape), bool)
             for tile in found[0]:
                 y, x = self._around(tile)
                 needed[y.begin : y.end, x.begin : x.end] = True
-            found.insert(0, self.network.tiles((shape[0], shape[1]), self._tile, needed))
+            found.insert(0, self._tiles_of_a_step(shape, needed))
         return found
+
+    def _tiles_of_a_step(self, shape: torch.Size, needed: NDArray[np.bool_]) -> list[Tile]:
+        tile = None if self._tile is None else (_LARGER * self._tile[0], _LARGER * self._tile[1])
+        return self.network.tiles((shape[0], shape[1]), tile, needed)
 
     def _in_hu_with(self, bicubic: Tensor, guess: Tensor, tiles: list[Tile]) -> Tensor:
         """Add a sample to the bicubic enlargement, tile by tile, and bring to HU."""
