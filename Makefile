@@ -20,6 +20,9 @@ ROWS ?=
 SEEDS ?=
 MINUTES ?=
 
+# One more than the two cores of the machine that this is meant for: tests wait for disks and for processes of their own.
+WORKERS ?= 3
+
 # Other Pythons, on the path or of pyenv, and the rooms that can be tested without torch, whose builds for them are of
 # gigabytes.
 PYTHONS ?= python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python)
@@ -52,11 +55,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What takes longer than a few seconds is left out.
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Builds the wheel, installs it where nothing else of this folder is seen, and runs its commands.
 wheel-test: $(STAMP)
