@@ -14,7 +14,9 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numcodecs import Blosc
 from scipy.spatial.transform import Rotation
+from zarr.codecs import BloscCodec
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume.formats import detect
@@ -407,6 +409,26 @@ def test_a_codec_that_could_run_what_it_reads_is_refused(store: Path, tmp_path: 
         (old / "s0" / ".zarray").write_text(json.dumps(metadata))
         with pytest.raises(FileError, match=r"s0/\.zarray: codec 'pickle' is not read"):
             read_ome_zarr(old)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("length", [10, 40, -8, -1, 1])
+def test_a_chunk_of_blosc_that_is_not_as_long_as_it_says_is_refused(tmp_path: Path, version: int, length: int) -> None:
+    store = tmp_path / "scan.zarr"
+    group = zarr.open_group(store, mode="w", zarr_format=version)
+    codec = Blosc("lz4") if version == 2 else BloscCodec(typesize=2, cname="lz4")
+    array = group.create_array("0", shape=(2, 8, 8), chunks=(2, 8, 8), dtype="int16", compressors=[codec])
+    array[:] = np.random.default_rng(0).integers(0, 9, (2, 8, 8))
+    axes = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
+    scale = [{"type": "scale", "scale": [2.0, 1.0, 1.0]}]
+    image = {"multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]}
+    group.attrs.update(image if version == 2 else {"ome": image})
+    np.testing.assert_array_equal(read_ome_zarr(store).array(), array[:])
+    chunk = store / "0" / ("0.0.0" if version == 2 else "c/0/0/0")
+    content = chunk.read_bytes()
+    chunk.write_bytes(content + bytes(length) if length == 1 else content[:length])
+    with pytest.raises(FileError, match="a chunk is damaged"):
+        read_ome_zarr(store).array()
 
 
 def test_a_pipe_in_place_of_a_chunk_is_refused(store: Path) -> None:

@@ -18,6 +18,7 @@ from zarr.storage import LocalStore
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
+from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
 from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
@@ -139,6 +140,8 @@ def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[sli
     require_plain_codecs(folder)
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        if is_outermost(array):
+            array = zarr.open_array(BloscStore(folder, read_only=True), mode="r")
     except DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
     if len(image.axes) != array.ndim:
