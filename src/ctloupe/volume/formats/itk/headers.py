@@ -14,6 +14,8 @@ _MOST_HEADER_BYTES = 1 << 20
 _MOST_LINE_CHARACTERS = 1000
 _TRUE_OR_FALSE = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
 _PLACES = (("Offset", "Position", "Origin"), ("TransformMatrix", "Rotation", "Orientation"))
+# In units of the file. The library turns round for ever in a matrix with larger numbers.
+_MOST = 1e12
 # The two micro signs are U+00B5 and U+03BC.
 _MILLIMETRES = {"": 1.0, "?": 1.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3}
 _LONG_NAMES = {"millimeter": "mm", "millimetre": "mm", "micron": "um", "micrometer": "um", "micrometre": "um"}
@@ -83,6 +85,9 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
         fields[key.strip()] = value.strip()
     for field in _TRUE_OR_FALSE:
         _require_one_of(path, field, fields.get(field), ("true", "false", "t", "f", "1", "0"))
+    # The library says in lines of its own what it lacks.
+    for field in ("DimSize", "ElementType"):
+        fields[field]
     axes = int(fields["NDims"])
     if fields.get("BinaryData", "True").lower().startswith("f"):
         raise FileError(f"{path}: voxels written as text are not read; save it as binary first")
@@ -188,7 +193,7 @@ def _require_numbers(path: Path, field: str, text: str | None, count: int) -> No
         numbers = [float(part) for part in text.split()]
     except ValueError:
         numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+    if len(numbers) != count or not all(abs(number) <= _MOST for number in numbers):
         raise GeometryError(
             f"{path}: {field} = {text[:60]} in the header; expected {count} finite numbers: repair the header"
         )
@@ -212,7 +217,7 @@ def _require_spacing(path: Path, sizes: list[float], axes: int) -> None:
         raise GeometryError(f"{path}: no voxel size in the header, and none is guessed; add it to the header")
     if axes == 3 and len(sizes) != axes:
         raise GeometryError(f"{path}: a voxel size of {len(sizes)} numbers in the header; expected {axes}")
-    if not all(math.isfinite(size) and size > 0 for size in sizes):
+    if not all(1 / _MOST <= size <= _MOST for size in sizes):
         stated = "×".join(f"{size:g}" for size in sizes)
         raise GeometryError(f"{path}: a voxel size of {stated} in the header; expected numbers > 0")
 
