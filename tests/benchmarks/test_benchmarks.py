@@ -38,7 +38,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path):
     flow_and_scan = ["--model", tiny_flow, "--scan", tmp_path / "scan.nii.gz"]
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = set(re.findall(r"^python (benchmarks/\S+\.py)", text, flags=re.M))
-    inline = set(re.findall(r"`python (benchmarks/\S+\.py)`", text))
+    inline = set(re.findall(r"`python (benchmarks/[^\s`]+\.py)[^`]*`", text))
     options = {
         "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96", "--only", "mesh"],
         "benchmarks/evaluate.py": ["--slices", "1", "--size", "128", "--moments", "5"],

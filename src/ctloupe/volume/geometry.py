@@ -102,7 +102,9 @@ def from_affine_lps(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direc
 
 def from_affine_ras(affine: NDArray[np.floating]) -> tuple[Triple, Triple, Direction]:
     """Return the same as `from_affine_lps` for the RAS convention of NIfTI."""
-    return from_affine_lps(_LPS_RAS @ np.asarray(affine, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        turned = _LPS_RAS @ np.asarray(affine, dtype=np.float64)
+    return from_affine_lps(turned)
 
 
 def refined_grid(spacing: Triple, origin: Triple, direction: Direction, scale: int) -> tuple[Triple, Triple]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -419,6 +420,16 @@ def test_a_slice_whose_image_cannot_be_found_is_not_left_out(
     dataset.save_as(files[end])
     message = refusal(tmp_path / "scan", FileError)
     assert names(message, files[end]) and "damaged" in message
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_a_slice_that_is_no_file_is_not_left_out(
+    tmp_path: Path, dicom_series: Write, make: Callable[[Path], None]
+) -> None:
+    files = dicom_series(tmp_path / "scan", shape=(4, 8, 10)).files
+    files[0].unlink()
+    make(files[0])
+    assert names(refusal(tmp_path / "scan", FileError), files[0])
 
 
 def test_what_is_left_out_is_noted(tmp_path: Path, dicom_series: Write) -> None:

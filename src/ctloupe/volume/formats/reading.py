@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.volume.formats.detection import format_of, unreadable
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
@@ -41,3 +41,8 @@ def read(path: Path | str, *, series: str | int | None = None, voxel_size: Tripl
         return kind.read(path, series, voxel_size)
     except PermissionError as error:
         raise unreadable(path) from error
+    except CtLoupeError as error:
+        # Numbers that cannot be are refused by rooms that know no file.
+        if str(path) not in str(error) and error.option is None:
+            error.args = (f"{path}: {error}", *error.args[1:])
+        raise

@@ -99,6 +99,11 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise FileError(f"{path}: no such file or folder; give a DICOM file or the folder of a series")
     try:
+        for odd in path.glob("*.[dD][cC][mM]"):
+            if not (odd.is_file() or odd.is_dir()):
+                raise FileError(
+                    f"{odd}: neither a file nor a folder, where a slice may have been; copy the folder again"
+                )
         for level in (path.iterdir(), path.rglob("*")):
             # A .dcm file without the magic is kept, to be reported: it may be a slice that was damaged.
             files = [file for file in visible_files(level) if file.suffix.lower() == ".dcm" or has_magic(file)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,8 +81,10 @@ def read_nifti(path: Path) -> Volume:
     compressed = _is_gzip(path)
     try:
         header = _header(path, compressed)
-        stored = _layout(path, header)
-        spacing, origin, direction, told = _place(path, header)
+        # What the library thinks of absurd numbers is said again below, in one line.
+        with warnings.catch_warnings(action="ignore"):
+            stored = _layout(path, header)
+            spacing, origin, direction, told = _place(path, header)
         dtype, convert = _scaling(path, header, stored.dtype)
         raw, beyond = _inflated(path, stored) if compressed else _mapped(path, stored)
     except _GZIP_FAULTS as error:
