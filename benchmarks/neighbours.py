@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU
 from ctloupe.phantom.clinical import clinical_scan
@@ -20,7 +19,7 @@ from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.train.loop import train
-from ctloupe.train.settings import TrainSettings
+from ctloupe.train.request import TrainRequest
 from ctloupe.volume.formats import write
 
 SCALE = 8
@@ -59,19 +58,18 @@ def trained(bank, out, neighbours, seed, arguments):
         "neighbours": neighbours,
         "epochs": 10_000,
     }
-    config = methods.get("physics-flow").configure("tiny", changes)
-    settings = TrainSettings(
-        method="physics-flow",
-        preset="tiny",
-        config=config.model_dump(mode="json"),
-        bank=bank,
-        out=out,
+    asked = TrainRequest(
+        bank,
+        out,
+        "physics-flow",
+        "tiny",
+        changes=changes,
         steps=arguments.steps,
         seed=seed,
         accelerator=arguments.accelerator,
         preview_steps=10_000,
     )
-    return load_model(train(settings), SCALE).with_options(precision="float32")
+    return load_model(train(asked.settings()), SCALE).with_options(precision="float32")
 
 
 def errors(image, truth):

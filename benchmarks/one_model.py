@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ctloupe import methods
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU
 from ctloupe.phantom.clinical import clinical_scan
@@ -20,7 +19,7 @@ from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.train.loop import train
-from ctloupe.train.settings import TrainSettings
+from ctloupe.train.request import TrainRequest
 from ctloupe.volume.formats import write
 
 SCALE = 8
@@ -56,19 +55,18 @@ def bank_of(folder, name, scans, micro, arguments):
 def trained(bank, out, near_fraction, arguments):
     """A model after the stated minutes or steps; scanners are drawn around the estimated one as often as told."""
     changes = {"patch_size": arguments.patch, "near_fraction": near_fraction, "epochs": 10_000, **arguments.changes}
-    config = methods.get("physics-flow").configure("tiny", changes)
-    settings = TrainSettings(
-        method="physics-flow",
-        preset="tiny",
-        config=config.model_dump(mode="json"),
-        bank=bank,
-        out=out,
+    asked = TrainRequest(
+        bank,
+        out,
+        "physics-flow",
+        "tiny",
+        changes=changes,
         steps=arguments.steps,
         minutes=None if arguments.steps else arguments.minutes,
         accelerator=arguments.accelerator,
         preview_steps=10_000,
     )
-    return load_model(train(settings), SCALE)
+    return load_model(train(asked.settings()), SCALE)
 
 
 def psnr(image, truth):

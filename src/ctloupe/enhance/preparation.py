@@ -144,17 +144,18 @@ def calibration_patches(model: LoadedModel, scan: Volume, mask: Mask | None, see
     """Seeded sample ``(n, 1, p, p)`` in [−1, 1] of the scan inside the mask, at the training patch size."""
     size = min(model.patch_size, *scan.shape[1:])
     # A few slices stand for all, so that neither time nor memory grows with their number.
-    shown = np.flatnonzero(mask.any((1, 2))) if mask is not None and mask.any() else np.arange(scan.shape[0])
+    inside = mask if mask is not None and mask.any() else None
+    shown = np.arange(scan.shape[0]) if inside is None else np.flatnonzero(inside.any((1, 2)))
     chosen = shown[np.unique(np.linspace(0, len(shown) - 1, CALIBRATION_SLICES).astype(int))]
     few = scan.with_data(np.stack([np.asarray(scan.data[int(z)]) for z in chosen]))
-    seen = few.data.size if mask is None or not mask.any() else int(np.count_nonzero(mask[chosen]))
+    seen = few.data.size if inside is None else int(np.count_nonzero(inside[chosen]))
     count = min(CALIBRATION_PATCHES, max(_FEWEST_PATCHES, math.ceil(_COVERED * seen / size**2)))
 
-    def sample(inside: Mask | None) -> PatchBank:
-        return PatchBank.sample([("scan", few, inside)], size, per_volume=count, window=model.window, seed=seed)
+    def sample(where: Mask | None) -> PatchBank:
+        return PatchBank.sample([("scan", few, where)], size, per_volume=count, window=model.window, seed=seed)
 
     try:
-        bank = sample(None if mask is None else mask[chosen])
+        bank = sample(None if inside is None else inside[chosen])
     except (IntensityError, OptionError):
         # No patch of the training size fits inside the mask: patches from anywhere are the next best thing.
         bank = sample(None)

@@ -147,9 +147,7 @@ class FlowEnhancer(SplitNetwork):
 
     def begun(self, image: Tensor) -> Tensor:
         """Return where a step from time 0 heads, whatever the guess, in the shape of the guess of `advanced`."""
-        condition = self._condition(0.0)
-        end = self.flow.left(self.flow.coarse(with_neighbours(image, self.neighbours), condition), condition)
-        return F.pixel_unshuffle(end, self.scale)
+        return F.pixel_unshuffle(self.flow.left(self.coarse_features(image), self._condition(0.0)), self.scale)
 
     def _ended(self, image: Tensor, fine: Tensor, time: float) -> Tensor:
         condition = self._condition(time)

@@ -42,7 +42,9 @@ def read(path: Path | str, *, series: str | int | None = None, voxel_size: Tripl
     except PermissionError as error:
         raise unreadable(path) from error
     except CtLoupeError as error:
-        # Numbers that cannot be are refused by rooms that know no file.
-        if str(path) not in str(error) and error.option is None:
-            error.args = (f"{path}: {error}", *error.args[1:])
+        # Slices are named by their place in the folder, and numbers that cannot be by rooms that know no file.
+        text = str(error)
+        if str(path) not in text and error.option is None:
+            alone = path.is_file() and text.startswith(path.name)
+            error.args = (f"{path}{text.removeprefix(path.name)}" if alone else f"{path}: {text}", *error.args[1:])
         raise

@@ -10,7 +10,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +21,7 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from ctloupe.foundation.errors import CtLoupeError, FileError, IntensityError, OptionError
+from ctloupe.foundation.errors import FileError, IntensityError, OptionError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.dicom.grid import (
     GAP_TOLERANCE,
@@ -135,28 +134,14 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
         If the pixels are compressed and no installed library decodes them.
     """
     path = Path(path)
-    with _said_of(path):
-        found = grouped_series(path)
-        stack = _checked(path, found, series)
-        slopes, intercepts = _rescale(stack.slices)
-        modality, units, notes = meaning_of(stack.slices)
-        notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE) + _notes_of_imageless(found)
-        data = _decode(path, stack, slopes, intercepts)
+    found = grouped_series(path)
+    stack = _checked(path, found, series)
+    slopes, intercepts = _rescale(stack.slices)
+    modality, units, notes = meaning_of(stack.slices)
+    notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE) + _notes_of_imageless(found)
+    data = _decode(path, stack, slopes, intercepts)
     history = (f"read {len(stack.slices)} DICOM slices", *notes)
     return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history, notes)
-
-
-@contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    """Say the whole path in messages that name a file by its name alone, or by its place in the folder."""
-    try:
-        yield
-    except CtLoupeError as error:
-        text = str(error)
-        if str(path) not in text:
-            alone = path.is_file() and text.startswith(path.name)
-            error.args = (f"{path}{text.removeprefix(path.name)}" if alone else f"{path}: {text}", *error.args[1:])
-        raise
 
 
 def _info(index: int, slices: Sequence[Slice]) -> SeriesInfo:

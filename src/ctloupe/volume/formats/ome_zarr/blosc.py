@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from zarr.storage import LocalStore
 
+from ctloupe.volume.formats.ome_zarr.codecs import METADATA
+
 _HEAD: Final = struct.Struct("<4BIII")
 """Versions, flags and width of an element; then bytes before compression, of a block, and after compression."""
-
-_METADATA: Final = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})
 
 
 class BloscStore(LocalStore):
@@ -26,7 +26,7 @@ class BloscStore(LocalStore):
             If a chunk is longer or shorter than it says.
         """
         found = await super().get(key, prototype, byte_range)
-        if found is not None and byte_range is None and Path(key).name not in _METADATA:
+        if found is not None and byte_range is None and Path(key).name not in METADATA:
             values = found.as_numpy_array()
             told = _HEAD.unpack(values[: _HEAD.size].tobytes())[-1] if values.nbytes >= _HEAD.size else None
             if told != values.nbytes:

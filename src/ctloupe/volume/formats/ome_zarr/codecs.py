@@ -10,6 +10,9 @@ from typing import Any, Final
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.records import read_plain
 
+METADATA: Final = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+"""Names of the files that describe groups and arrays."""
+
 _PLAIN: Final = frozenset(
     {
         *("blosc", "zstd", "zlib", "gzip", "lz4", "bz2", "lzma"),
@@ -25,7 +28,7 @@ def require_plain_codecs(folder: Path) -> None:
 
     Metadata that are no plain file are refused too: what the library would wait for, or read, nobody has looked at.
     """
-    for name in ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"):
+    for name in METADATA:
         if os.path.lexists(folder / name) and not (folder / name).is_file():
             raise FileError(f"{folder / name}: not a plain file; copy or write the store again")
     for name in ("zarr.json", ".zarray"):
