@@ -81,6 +81,7 @@ def main():
     parser.add_argument("--patch", type=int, default=24)
     parser.add_argument("--per-case", type=int, default=1000)
     parser.add_argument("--width", type=int, help="of the network, for a quick look")
+    parser.add_argument("--kernels", nargs="+", choices=NOISE, default=list(NOISE), help="each with a model of its own")
     parser.add_argument("--accelerator", default="cpu")
     arguments = parser.parse_args()
     arguments.changes = {} if arguments.width is None else {"width": arguments.width}
@@ -93,13 +94,13 @@ def main():
         micro = [folder / f"micro-{number}.nii.gz" for number in (0, 1)]
         for case, path in zip(made, micro, strict=False):
             write(case.micro, path)
-        of_all = [scan_of(made[2], kernel, 7) for kernel in NOISE]
+        of_all = [scan_of(made[2], kernel, 7) for kernel in arguments.kernels]
         one = trained(bank_of(folder, "all", of_all, micro, arguments), folder / "run-all", 0.0, arguments)
         print(
             "| kernel | bicubic, dB | one model: gain, dB | a model for it: gain, dB | lost of the gain |", flush=True
         )
         print("|---|---|---|---|---|", flush=True)
-        for kernel, scan in zip(NOISE, of_all, strict=True):
+        for kernel, scan in zip(arguments.kernels, of_all, strict=True):
             bank = bank_of(folder, kernel, [scan], micro, arguments)
             own = trained(bank, folder / f"run-{kernel}", 1.0, arguments)
             shown = scan_of(made[3], kernel, 8)

@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 LIBRARIES = [
+    "jinja2",
     "lightning_fabric",
     "matplotlib.figure",
     "nibabel",
@@ -20,6 +21,8 @@ LIBRARIES = [
     "scipy.ndimage",
     "scipy.stats",
     "SimpleITK",
+    "skimage.metrics",
+    "skimage.morphology",
     "tifffile",
     "torch._dynamo",
     "typer",

@@ -29,7 +29,7 @@ def test_studies_are_listed_for_machines_too(ctloupe):
 
 @pytest.mark.slow
 def test_a_study_runs_and_its_report_is_printed(ctloupe, tmp_path):
-    small = ["--steps", 1, "--size", 16, 320, 320, "--per-case", 6, "--cases", 1, "--seeds", 1]
+    small = ["--steps", 1, "--size", 8, 256, 256, "--per-case", 6, "--cases", 1, "--seeds", 1]
     page = ctloupe("study", "run", "synth-table1", "-o", tmp_path / "s", "--only", "SR-CycleGAN", *small)
     assert page.strip().endswith("report.html")
     printed = ctloupe("study", "report", tmp_path / "s")

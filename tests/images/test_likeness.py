@@ -11,7 +11,7 @@ from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.prepare.patches import PatchBank
 
-SIZE = (8, 384, 384)
+SIZE = (8, 256, 256)
 
 
 def look(volume):
