@@ -121,35 +121,36 @@ class TensorOperator:
     def forward(self, fine: Tensor) -> Tensor:
         """Apply A to each image of a batch, ``(n, s·z, s·y, s·x)`` to ``(n, z, y, x)``; constants are kept."""
         image = fine if self.weights is None else _slices(self.weights, fine)
-        count = len(image)
-        rows, columns = self._taps()
-        stacked = F.pad(image.transpose(0, 1), _pads(rows, columns), mode="replicate")
-        spread = F.conv2d(stacked, rows.view(count, 1, -1, 1), groups=count)
-        spread = F.conv2d(spread, columns.view(count, 1, 1, -1), groups=count).transpose(0, 1)
-        return block_mean(spread, self.factors)
+        count, (high, wide) = len(image), self.factors
+        rows, columns, pads = self._taps()
+        stacked = F.pad(image.transpose(0, 1), pads, mode="replicate")
+        coarse = F.conv2d(stacked, rows.view(count, 1, -1, 1), stride=(high, 1), groups=count)
+        return F.conv2d(coarse, columns.view(count, 1, 1, -1), stride=(1, wide), groups=count).transpose(0, 1)
 
     def adjoint(self, coarse: Tensor) -> Tensor:
         """Apply Aᵀ to each image of a batch, ``(n, z, y, x)`` to ``(n, s·z, s·y, s·x)``."""
-        high, wide = self.factors
-        shared = coarse.repeat_interleave(high, -2).repeat_interleave(wide, -1) / (high * wide)
-        count = len(shared)
-        rows, columns = self._taps()
-        spread = F.conv_transpose2d(shared.transpose(0, 1), columns.view(count, 1, 1, -1), groups=count)
-        spread = F.conv_transpose2d(spread, rows.view(count, 1, -1, 1), groups=count).transpose(0, 1)
-        left, _, top, _ = _pads(rows, columns)
+        count, (high, wide) = len(coarse), self.factors
+        rows, columns, (left, _, top, _) = self._taps()
+        stacked = coarse.transpose(0, 1)
+        stacked = F.conv_transpose2d(stacked, columns.view(count, 1, 1, -1), stride=(1, wide), groups=count)
+        spread = F.conv_transpose2d(stacked, rows.view(count, 1, -1, 1), stride=(high, 1), groups=count).transpose(0, 1)
         image = _folded(_folded(spread, top).transpose(-1, -2), left).transpose(-1, -2)
         return image if self.weights is None else _slices(self.weights.transpose(1, 2), image)
 
-    def _taps(self) -> tuple[Tensor, Tensor]:
-        """Point spreads along y and along x on the fine grid."""
+    def _taps(self) -> tuple[Tensor, Tensor, tuple[int, int, int, int]]:
+        """Weights of the fine pixels in a voxel along y and along x, and what they reach beyond the border.
+
+        A point spread and the average over a voxel are one filter of which only each voxel's own value is computed.
+        """
         rows, columns = (gaussian_taps(self.blur[:, axis] * self.factors[axis], self.radius) for axis in (0, 1))
-        return rows, columns
+        top, left = rows.shape[1] // 2, columns.shape[1] // 2
+        high, wide = self.factors
+        return _averaged(rows, high), _averaged(columns, wide), (left, left, top, top)
 
 
-def _pads(rows: Tensor, columns: Tensor) -> tuple[int, int, int, int]:
-    """Pixels that the point spreads reach beyond the border: left, right, top, bottom."""
-    top, left = rows.shape[1] // 2, columns.shape[1] // 2
-    return left, left, top, top
+def _averaged(taps: Tensor, width: int) -> Tensor:
+    """A filter followed by the mean over so many neighbours, ``(n, k)`` to ``(n, k + width - 1)``."""
+    return F.pad(taps, (width - 1, width - 1)).unfold(1, width, 1).mean(2)
 
 
 def _folded(image: Tensor, radius: int) -> Tensor:
