@@ -30,6 +30,16 @@ SMALL_BY_METHOD = {
     "unet": _COMMON | {"width": 4, "levels": 2},
     "cincgan": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_blocks": 1},
     "pseudo-sr": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1},
-    "physics-flow": _COMMON | _GENERATOR | {"fine_width": 4, "fine_blocks": 1, "condition": 8},
+    "physics-flow": _COMMON
+    | _GENERATOR
+    | {
+        "fine_width": 4,
+        "fine_blocks": 1,
+        "condition": 8,
+        "texture_width": 8,
+        "texture_fine_width": 4,
+        "judge_width": 4,
+        "texture_area": 8,
+    },
     "physics-srgan": _COMMON | _DISCRIMINATOR | _GENERATOR,
 }

@@ -35,6 +35,8 @@ def strong_flow(**changes):
         block.second.weight.mul_(10)
         block.affine.weight.normal_(0, 0.3)
     network.flow.exit.weight.mul_(10)
+    if network.texture is not None:
+        network.texture.exit.weight.mul_(10)
     return LoadedModel("physics-flow", network, config.scale, patch_size=config.patch_size)
 
 

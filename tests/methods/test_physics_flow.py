@@ -78,16 +78,34 @@ def test_the_average_follows_the_network_and_is_what_enhances():
         assert torch.allclose(value, before[name] * 2 / 11 + network[name] * 9 / 11, atol=1e-6)
 
 
-def test_the_head_for_the_deviation_changes_nothing_of_the_flow():
-    with_head, without = build(), build(deviation=False)
+@pytest.mark.parametrize("beside", ["deviation", "texture"])
+def test_what_is_learnt_beside_the_flow_changes_nothing_of_it(beside):
+    plain = {"deviation": False, "texture": False, "mean_fraction": 0.5}
+    with_head, without = build(**plain | {beside: True}), build(**plain)
     for method in (with_head, without):
         torch.manual_seed(1)
         method.examine(random_batch(method, 8))
         method.step(random_batch(method), PlainBackend(method))
         method.step(random_batch(method), PlainBackend(method))
-    assert with_head.enhancer().head is not None and without.enhancer().head is None
+    assert {*with_head.networks()} > {*without.networks()} == {"flow"}
     theirs = without.enhancer().flow.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in with_head.enhancer().flow.state_dict().items())
+
+
+def test_with_a_texture_all_of_a_batch_may_be_for_the_mean_and_without_one_it_may_not():
+    method = build(texture=True, mean_fraction=1.0)
+    terms = method.step(random_batch(method), PlainBackend(method))
+    assert {"mean", "texture", "judge"} < set(terms) and "flow" not in terms
+    with pytest.raises(OptionError, match="nothing makes samples"):
+        build(texture=False, mean_fraction=1.0)
+
+
+def test_the_average_of_the_texture_is_what_is_kept():
+    method = build(texture=True, mean_fraction=1.0)
+    before = {name: value.clone() for name, value in method.texture.state_dict().items()}
+    method.step(random_batch(method), PlainBackend(method))
+    for name, value in method.enhancer().texture.state_dict().items():
+        assert torch.allclose(value, before[name] * 2 / 11 + method.texture.state_dict()[name] * 9 / 11, atol=1e-6)
 
 
 def test_the_spread_of_the_prior_travels_with_the_model():

@@ -47,7 +47,10 @@ def enhance(
         typer.Option(help="Passes with dropout to average, or samples of physics-flow; also writes their deviation."),
     ] = 0,
     output: Annotated[str, typer.Option(help="What physics-flow gives: mean, or sample (that of --seed).")] = "mean",
-    steps: Annotated[int, typer.Option(help="Steps in which physics-flow draws a sample.")] = 4,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps in which a flow goes to a sample (4), where its texture is not drawn at once."),
+    ] = None,
     uncertainty: Annotated[
         Path | None,
         typer.Option(help="Where σ in HU goes: of --samples, or without them the one that physics-flow has learnt."),

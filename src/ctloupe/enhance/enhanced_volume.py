@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.enhance.model import LoadedModel
-from ctloupe.enhance.options import EnhanceOptions, quantile_name
+from ctloupe.enhance.options import STEPS, EnhanceOptions, quantile_name
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.foundation.errors import FileError
@@ -29,7 +29,7 @@ def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: A
     """Put the enhanced voxels of `scan` at their place, with a line of history; None: a volume without voxels."""
     spacing, origin = refined_grid(scan.spacing, scan.origin, scan.direction, model.scale)
     if isinstance(model.network, FlowEnhancer):
-        drawn = f"a sample of seed {options.seed} in {options.steps} steps"
+        drawn = f"a sample of seed {options.seed}{_steps_of(model, options)}"
         how = drawn if options.output == "sample" else "posterior mean"
     else:
         how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
@@ -41,12 +41,17 @@ def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: A
     return scan.with_data(voxels, done, spacing=spacing, origin=origin, modality="clinical", units="HU")
 
 
+def _steps_of(model: LoadedModel, options: EnhanceOptions) -> str:
+    drawn_at_once = isinstance(model.network, FlowEnhancer) and model.network.texture is not None
+    return " with the texture drawn at once" if drawn_at_once else f" in {options.steps or STEPS} steps"
+
+
 def described_beside(model: LoadedModel, options: EnhanceOptions, scan: Volume) -> dict[str, Volume]:
     """Describe the maps that are made beside the values (`EnhanceOptions.beside`), volumes without voxels."""
     result = described(model, options, scan)
     empty = _no_voxels(result.shape, np.float32)
     of_flow = isinstance(model.network, FlowEnhancer)
-    passes = f"samples in {options.steps} steps" if of_flow else "passes with dropout"
+    passes = f"samples{_steps_of(model, options)}" if of_flow else "passes with dropout"
     of_passes = f"standard deviation of {options.samples} {passes}"
     spread = of_passes if options.samples else "standard deviation of the errors, as the network has learnt it"
     share = "share of the prior's standard deviation that the scan leaves open, 0 to 1"

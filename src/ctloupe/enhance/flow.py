@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.tiles import Range
 from ctloupe.enhance.noise_of_place import noise_of_place
-from ctloupe.enhance.options import EnhanceOptions, quantile_name
+from ctloupe.enhance.options import STEPS, EnhanceOptions, quantile_name
 from ctloupe.enhance.samples import KeptSamples, RunningMoments
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -25,10 +26,12 @@ from ctloupe.networks.flow.deviation import share_left_open
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.mean import MeanNetwork
 from ctloupe.networks.neighbours import slice_alone
-from ctloupe.networks.receptive_field import trace
+from ctloupe.networks.receptive_field import ReceptiveField, trace
 from ctloupe.networks.tile import Tile
 
-_TRACED = 32
+TRACED: Final = 32
+"""Side in scan voxels of the image on which the reach of a step is found."""
+
 _LARGER = 2
 """How much higher and wider tiles of a step are than those of the mean: they overlap, and so less of them is computed
 twice (`python benchmarks/methods.py`)."""
@@ -58,6 +61,25 @@ class _Beginning:
     wanted: list[list[Tile]]
     heading: Tensor
     bicubic: Tensor
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What samples of a slice say.
+
+    Attributes
+    ----------
+    chosen : (s·h, s·w)
+        The sample of the seed in HU; None where the slice is to be the mean.
+    deviation : (s·h, s·w)
+        Their standard deviation in HU.
+    quantile
+        Gives the quantile of a probability in a part of the slice, in HU.
+    """
+
+    chosen: Tensor | None = None
+    deviation: Tensor | None = None
+    quantile: Callable[[float, tuple[slice, slice]], Tensor] | None = None
 
 
 class FlowSliceEnhancer(ExactSliceEnhancer):
@@ -99,9 +121,13 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         self.corner, self.neighbours = corner, int(flow.neighbours)
         self._prior = flow.prior if self._learnt else torch.ones(1)
         self._flow = rewritten(flow, self.precision).to(self.device)
-        image = torch.zeros(1, 1, _TRACED, _TRACED)
-        guess = torch.zeros(1, self.scale**2, _TRACED, _TRACED)
-        self._reach = trace(partial(flow.advanced, time=0.5, until=1.0), image, guess)
+        self._reach = self._traced(flow)
+
+    def _traced(self, flow: FlowEnhancer) -> ReceptiveField:
+        """How far one step looks, in scan voxels."""
+        image = torch.zeros(1, 1, TRACED, TRACED)
+        guess = torch.zeros(1, self.scale**2, TRACED, TRACED)
+        return trace(partial(flow.advanced, time=0.5, until=1.0), image, guess)
 
     def footprint(self, shape: tuple[int, int]) -> float:
         """Bytes of features in work for a slice of `shape` on the scan's grid."""
@@ -119,28 +145,25 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
         """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""
-        samples, wants_sample = self.options.samples, self.options.output == "sample"
-        begun = self._begun(image, tiles, index) if samples or wants_sample else None
-        chosen = self._sample(begun, 0) if begun is not None and wants_sample else None
-        moments, kept = self._drawn(begun, chosen) if begun is not None and samples else (None, None)
-        if chosen is not None and not self._learnt:
+        drawn = Drawn()
+        if self.options.samples or self.options.output == "sample":
+            drawn = self._draw(image, tiles, index)
+        if drawn.chosen is not None and not self._learnt:
             for tile in tiles:
-                yield tile, self._cut(chosen, tile), self._maps(None, moments, kept, image, tile)
+                yield tile, self._cut(drawn.chosen, tile), self._maps(None, drawn, image, tile)
             return
         for tile, out in self._passes(image, tiles):
-            values = self._in_hu(out, image, tile) if chosen is None else self._cut(chosen, tile)
-            yield tile, values, self._maps(out, moments, kept, image, tile)
+            values = self._in_hu(out, image, tile) if drawn.chosen is None else self._cut(drawn.chosen, tile)
+            yield tile, values, self._maps(out, drawn, image, tile)
 
-    def _maps(
-        self, out: Tensor | None, moments: RunningMoments | None, kept: KeptSamples | None, image: Tensor, tile: Tile
-    ) -> dict[str, Tensor]:
+    def _maps(self, out: Tensor | None, drawn: Drawn, image: Tensor, tile: Tile) -> dict[str, Tensor]:
         """Maps of a tile, from what the network gave for it and from the samples."""
         maps: dict[str, Tensor] = {}
-        if moments is not None:
-            maps["deviation"] = self._cut(moments.deviation, tile)
-        if kept is not None:
+        if drawn.deviation is not None:
+            maps["deviation"] = self._cut(drawn.deviation, tile)
+        if drawn.quantile is not None:
             place = self._place(tile)
-            maps |= {quantile_name(one): kept.quantile(one, place) for one in self.options.quantiles}
+            maps |= {quantile_name(one): drawn.quantile(one, place) for one in self.options.quantiles}
         log_deviation = out[1].float().cpu() if out is not None and self._learnt else None
         if log_deviation is not None and self.options.uncertainty:
             maps["deviation"] = log_deviation.exp() * ((self.window.high - self.window.low) / 2)
@@ -148,8 +171,12 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             maps["invented"] = share_left_open(log_deviation, self._bicubic(image, tile), self._prior)
         return maps
 
-    def _drawn(self, begun: _Beginning, first: Tensor | None) -> tuple[RunningMoments, KeptSamples | None]:
-        """Mean and spread over the samples, and the samples where quantiles are asked for."""
+    def _draw(self, image: Tensor, tiles: list[Tile], index: int) -> Drawn:
+        """Draw the samples that the options ask for, in all of the slice that `tiles` cover."""
+        begun = self._begun(image, tiles, index)
+        first = self._sample(begun, 0) if self.options.output == "sample" else None
+        if not self.options.samples:
+            return Drawn(first)
         moments, images = RunningMoments(), []
         for sample in range(self.options.samples):
             known = first if sample == 0 else None
@@ -157,7 +184,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
             moments.add(made)
             if self.options.quantiles:
                 images.append(made)
-        return moments, KeptSamples(images) if images else None
+        return Drawn(first, moments.deviation, KeptSamples(images).quantile if images else None)
 
     def _cut(self, plane: Tensor, tile: Tile) -> Tensor:
         return plane[self._place(tile)]
@@ -215,7 +242,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         for tile in tiles:
             needed[slice(*tile.y), slice(*tile.x)] = True
         found = [self._tiles_of_a_step(shape, needed)]
-        while len(found) < self.options.steps:
+        while len(found) < (self.options.steps or STEPS):
             needed = np.zeros(tuple(shape), bool)
             for tile in found[0]:
                 y, x = self._around(tile)

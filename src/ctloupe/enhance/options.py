@@ -63,7 +63,8 @@ class EnhanceOptions(BaseModel):
         that mean (with `samples` it is that of the samples), and the share of the prior's own that the scan leaves
         open.
     output, steps
-        What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample.
+        What a flow gives, its posterior ``mean`` or the ``sample`` of the seed, and how many steps lead to a sample: by
+        default `STEPS`, and none where the model draws the texture of a sample at once.
     match_histograms, median
         Where `stitch` is ``patches``, give each generated patch the histogram of its enlarged clinical patch, and
         filter each slice with the median of so many pixels (odd; 1: no filter), as ISBI 2021 hides the grid.
@@ -110,7 +111,7 @@ class EnhanceOptions(BaseModel):
     uncertainty: bool = False
     invented: bool = False
     output: Output = "mean"
-    steps: int = STEPS
+    steps: int | None = None
     flat_field: FlatFieldChoice = "auto"
     match_histograms: bool = False
     median: int = 1
@@ -141,7 +142,7 @@ class EnhanceOptions(BaseModel):
             raise OptionError("`quantiles` are those of `samples`; ask for at least 2 of these")
         if self.quantiles and self.consistent:
             raise OptionError("`quantiles` are of samples that `consistent` does not correct; leave one of them out")
-        if self.steps < 1:
+        if self.steps is not None and self.steps < 1:
             raise OptionError(f"`steps` {self.steps}: expected at least one")
         if (self.uncertainty or self.invented) and self.stitch != "calibrated":
             raise OptionError("`uncertainty` without `samples` and `invented` belong to `stitch` calibrated")

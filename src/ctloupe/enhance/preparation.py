@@ -28,6 +28,7 @@ from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.scanner_of_scan import told_the_scanner
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.textured import TexturedSliceEnhancer
 from ctloupe.enhance.tiling import Tiling, choose_tiling
 from ctloupe.foundation.errors import IntensityError, OptionError
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
@@ -96,7 +97,8 @@ def prepared(
     ready, plain = replace(model, network=network), options.model_copy(update={"consistent": blocks})
     enhancer: ExactSliceEnhancer
     if isinstance(network, FlowEnhancer):
-        enhancer = FlowSliceEnhancer(ready, plain, spacing, tiling, tell, corner)
+        of_flow = FlowSliceEnhancer if network.texture is None else TexturedSliceEnhancer
+        enhancer = of_flow(ready, plain, spacing, tiling, tell, corner)
     else:
         enhancer = ExactSliceEnhancer(ready, plain, spacing, tiling, tell)
     if dtype != torch.float32:

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
-from ctloupe.enhance.options import STEPS, EnhanceOptions, quantile_name
+from ctloupe.enhance.options import EnhanceOptions, quantile_name
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
@@ -85,7 +85,7 @@ class EnhanceRequest:
     median: int = 1
     samples: int = 0
     output: str = "mean"
-    steps: int = STEPS
+    steps: int | None = None
     uncertainty: Path | None = None
     invented: Path | None = None
     quantiles: tuple[float, ...] = ()

@@ -14,7 +14,7 @@ from torch import Tensor
 from ctloupe.enhance.enhanced_volume import lazily
 from ctloupe.enhance.job import SLAB, Job
 from ctloupe.enhance.model import LoadedModel, loaded_model
-from ctloupe.enhance.options import EnhanceOptions, quantile_name
+from ctloupe.enhance.options import STEPS, EnhanceOptions, quantile_name
 from ctloupe.enhance.preparation import prepared, unlikeness_of
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
@@ -67,6 +67,8 @@ class SuperResolver:
                 f"`{asked[0]}`: {self.name} has not learnt how far it may be off; train physics-flow with this version"
                 + (", or give `samples`" if asked[0] == "uncertainty" else "")
             )
+        if self.options.steps and isinstance(network, FlowEnhancer) and network.texture is not None:
+            raise OptionError(f"`steps` {self.options.steps}: {self.name} draws samples at once; leave `steps` out")
         if self.options.output == "sample" and not is_flow:
             raise OptionError(f"`output` sample: {self.name} gives one image only; leave it out, or train physics-flow")
 
@@ -271,7 +273,7 @@ class SuperResolver:
             "enhancement seed": self.options.seed,
             "samples": self.options.samples,
             "output": self.options.output,
-            "steps": self.options.steps,
+            "steps": self.options.steps or STEPS,
         }
 
 

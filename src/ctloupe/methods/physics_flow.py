@@ -15,11 +15,13 @@ from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.clipped_adamw import ClippedAdamW
 from ctloupe.methods.smooth_tissue import SmoothTissue
+from ctloupe.methods.texture_step import TextureWeights, cut_alike, texture_step
 from ctloupe.networks.average import as_average, follow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import DeviationHead, coverage_loss, spread_by_value
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.flow.texture import TextureHead, TextureJudge
 from ctloupe.networks.neighbours import slice_alone
 from ctloupe.scanner.anatomy import AnatomySpectra
 from ctloupe.scanner.estimate import estimate_scanner
@@ -30,6 +32,7 @@ _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
 _OURS: dict[str, Any] = {"flips": True, "deviation": True}
 _NEAR = (0.2, 0.5, 0.0, 0.2)
 """Relative half-widths of the scanners that are drawn around the estimate: of blur, noise, rise and roll-off."""
+_ADVERSARIAL_BETAS = (0.5, 0.99)
 
 
 class PhysicsFlowConfig(MethodConfig):
@@ -63,8 +66,8 @@ class PhysicsFlowConfig(MethodConfig):
     """Share of the µCT patches into which large smooth structures are laid."""
     spread: float = Field(0.5, gt=0)
     """Standard deviation of the noise that a sample begins with, in units of [−1, 1]."""
-    mean_fraction: float = Field(0.25, gt=0, lt=1)
-    """Share of a batch at time 0, from which the posterior mean is learnt."""
+    mean_fraction: float = Field(0.25, gt=0, le=1)
+    """Share of a batch at time 0, from which the posterior mean is learnt; with 1, which needs `texture`, all of it."""
     largest_weight: float = Field(16.0, ge=1)
     """Limit of the weight 1/(1 − t)² of the error at time t."""
     mesh: float = Field(10.0, ge=0)
@@ -72,7 +75,23 @@ class PhysicsFlowConfig(MethodConfig):
     deviation: bool = False
     """Whether a head learns the standard deviation of the mean's errors."""
     contrast_range: float = Field(1.5, ge=1)
-    """Factor by which the contrasts that this head learns from differ at most from the estimated one."""
+    """Factor by which the contrasts that deviation and texture learn from differ at most from the estimated one."""
+    texture: bool = False
+    """Whether samples are the mean and a texture that is drawn at once, learnt against a discriminator."""
+    texture_width: int = Field(64, ge=4)
+    """Feature maps of the texture on the grid of twice the scan's resolution."""
+    texture_fine_width: int = Field(24, ge=4)
+    """Feature maps of the texture on the grid of four times the scan's resolution."""
+    texture_blocks: int = Field(2, ge=0)
+    """Residual blocks on it."""
+    judge_width: int = Field(32, ge=4)
+    """Feature maps of the first convolution of the texture's discriminator."""
+    texture_rate: float = Field(1e-3, gt=0)
+    """Learning rate of the texture and its discriminator."""
+    texture_area: int = Field(24, ge=1)
+    """Side in clinical pixels of the part of a patch that the texture learns from in each step."""
+    texture_weights: TextureWeights = TextureWeights()
+    """Weights of what the texture is trained by."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights, which is what is kept."""
     gradient_limit: float = Field(0.3, gt=0)
@@ -112,9 +131,12 @@ class PhysicsFlow(Method):
 
     def __init__(self, config: PhysicsFlowConfig) -> None:
         super().__init__(config)
+        if config.mean_fraction == 1 and not config.texture:
+            raise OptionError("mean_fraction 1: without a flow nothing makes samples; set texture=true, or less than 1")
         shipped = self.make_enhancer(config)
         self.network = shipped.flow
-        self.head = shipped.head
+        self.head, self.texture = shipped.head, shipped.texture
+        self.judge = TextureJudge(config.judge_width) if config.texture else None
         self.average = as_average(shipped)
         # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
         self.register_buffer("estimate", torch.tensor([0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0]))
@@ -132,12 +154,15 @@ class PhysicsFlow(Method):
             config.condition,
             config.neighbours,
         )
-        head = None
-        if config.deviation:
-            # What the flow draws while it is trained does not depend on whether there is a head.
-            with torch.random.fork_rng():
+        head = texture = None
+        # What the flow draws while it is trained does not depend on what there is beside it.
+        with torch.random.fork_rng():
+            if config.deviation:
                 head = DeviationHead(config.fine_width, config.scale // 2)
-        return FlowEnhancer(flow, config.patch_size, config.spread, head)
+            if config.texture:
+                widths = config.texture_width, config.texture_fine_width
+                texture = TextureHead(config.fine_width, config.scale // 2, *widths, config.texture_blocks)
+        return FlowEnhancer(flow, config.patch_size, config.spread, head, texture)
 
     @property
     def reads_neighbours(self) -> bool:
@@ -149,31 +174,30 @@ class PhysicsFlow(Method):
         return self.average
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the network, and the head for the standard deviation."""
-        return {"flow": self.network} | ({} if self.head is None else {"deviation": self.head})
+        """Return the network, and what there is beside it: for the deviation, for texture, and the latter's judge."""
+        beside = {"deviation": self.head, "texture": self.texture, "judge": self.judge}
+        return {"flow": self.network} | {name: one for name, one in beside.items() if one is not None}
 
     def trainables(self) -> dict[str, nn.Module]:
         """Return what `networks` returns."""
         return self.networks()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return AdamW with limited gradients, one for each network."""
-        config = self.config
-        return {
-            name: ClippedAdamW(
-                network.parameters(),
-                config.gradient_limit,
-                lr=config.learning_rate,
-                betas=config.betas,
-                weight_decay=0.0,
-                fused=True,
-            )
-            for name, network in self.trainables().items()
-        }
+        """Return AdamW with limited gradients, one for each network; Adam for texture and judge."""
+        config, made = self.config, dict[str, torch.optim.Optimizer]()
+        for name, network in self.trainables().items():
+            if name in ("texture", "judge"):
+                made[name] = torch.optim.Adam(network.parameters(), config.texture_rate, _ADVERSARIAL_BETAS, fused=True)
+            else:
+                options = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": 0.0, "fused": True}
+                made[name] = ClippedAdamW(network.parameters(), config.gradient_limit, **options)
+        return made
 
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each term."""
-        return {"mean": self.config.mean_fraction, "flow": 1 - self.config.mean_fraction, "mesh": self.config.mesh}
+        share = self.config.mean_fraction
+        weights = {"mean": share, "flow": 1 - share, "mesh": self.config.mesh}
+        return weights | (self.config.texture_weights.model_dump() if self.texture is not None else {})
 
     def examine(self, sample: Batch) -> None:
         """Estimate the scanner of the clinical patches, and keep the spectra by which that of a scan is found."""
@@ -222,42 +246,53 @@ class PhysicsFlow(Method):
         config = self.config
         high, scan, told = self._pairs(batch)
         difference = high - enlarge_bicubic(slice_alone(scan), config.scale)
-        # At least one image of either kind, where there are two.
-        first = min(max(1, round(config.mean_fraction * len(high))), len(high) - 1)
+        first = self._of_the_mean(len(high))
         time = self._times(len(high), first, high.device)
         at = time.view(-1, 1, 1, 1)
         guess = torch.lerp(config.spread * torch.randn_like(difference), difference, at)
         error = backend.forward("flow", scan, guess, time, told) - difference
         by_image = error.square().mean((1, 2, 3)) / (1 - time).square().clamp_min(1 / config.largest_weight)
-        terms = {"flow": by_image[first:].mean(), "mesh": mesh_power(error, config.scale)}
-        if first:
-            terms["mean"] = by_image[:first].mean()
+        terms = {"mesh": mesh_power(error, config.scale)}
+        terms |= {"mean": by_image[:first].mean()} if first else {}
+        terms |= {"flow": by_image[first:].mean()} if first < len(high) else {}
         weights = self.loss_weights()
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         backend.update("flow", total)
         self.steps += 1
         follow(self.average.flow, self.network, self.steps, config.average)
-        if self.head is not None and first:
-            terms["deviation"] = self._learn_deviation(batch, first, backend)
-        return {name: term.detach() for name, term in (terms | {"total": total}).items()}
+        terms["total"] = total
+        if first and not (self.head is None and self.texture is None):
+            with torch.random.fork_rng():
+                # Half of them are enough for what is small and learns fast.
+                terms |= self._learn_beside(batch.first((first + 1) // 2), backend)
+        return {name: term.detach() for name, term in terms.items()}
 
-    def _learn_deviation(self, batch: Batch, first: int, backend: TrainingBackend) -> Tensor:
-        """Update the head by the errors of the mean that is kept, of whose features it is made.
+    def _of_the_mean(self, count: int) -> int:
+        """How many images of a batch are for the mean: at least one of either kind, where there are two."""
+        share = self.config.mean_fraction
+        return count if share == 1 else min(max(1, round(share * count)), count - 1)
 
-        Its pairs have contrasts of a range, since that of a patient is only about the one that was estimated.
+    def _learn_beside(self, batch: Batch, backend: TrainingBackend) -> dict[str, Tensor]:
+        """Update deviation and texture by the mean that is kept: by its errors, and the features that it is made of.
+
+        Their pairs have contrasts of a range, since that of a patient is only about the one that was estimated.
         """
-        assert self.head is not None and self.average.head is not None
-        with torch.random.fork_rng():
-            high, scan, told = self._pairs(batch.first(first), self.config.contrast_range)
-        flow = self.average.flow
+        config, flow = self.config, self.average.flow
+        high, scan, told = self._pairs(batch, config.contrast_range)
         with torch.no_grad(), backend.autocast():
             condition = flow.condition(torch.zeros_like(told[:, 0]), told)
             fine = flow.fine(flow.coarse(scan, condition), condition)
-            mean = (enlarge_bicubic(slice_alone(scan), self.config.scale) + flow.painted(fine)).clamp(-1, 1)
-        loss = coverage_loss(backend.forward("deviation", fine), mean - high)
-        backend.update("deviation", loss)
-        follow(self.average.head, self.head, self.steps, self.config.average)
-        return loss
+            mean = enlarge_bicubic(slice_alone(scan), config.scale) + flow.painted(fine)
+        terms: dict[str, Tensor] = {}
+        if self.head is not None and self.average.head is not None:
+            terms["deviation"] = coverage_loss(backend.forward("deviation", fine), mean.clamp(-1, 1) - high)
+            backend.update("deviation", terms["deviation"])
+            follow(self.average.head, self.head, self.steps, config.average)
+        if self.texture is not None and self.judge is not None and self.average.texture is not None:
+            features, about, real = cut_alike((fine, mean, high), config.texture_area)
+            terms |= texture_step(backend, self.judge, features, about, real, config.scale, config.texture_weights)
+            follow(self.average.texture, self.texture, self.steps, config.average)
+        return terms
 
     def _pairs(self, batch: Batch, contrast_range: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
         """µCT in clinical intensities, its scans, and what the network is told of the scanners that made them.

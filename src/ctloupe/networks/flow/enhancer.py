@@ -14,6 +14,7 @@ from torch import Tensor
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import LEVELS, DeviationHead
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
+from ctloupe.networks.flow.texture import TextureHead
 from ctloupe.networks.neighbours import slice_alone, with_neighbours
 from ctloupe.networks.split import SplitNetwork
 from ctloupe.scanner.anatomy import BLURS, NOISES, AnatomySpectra
@@ -33,6 +34,8 @@ class FlowEnhancer(SplitNetwork):
         Standard deviation of the noise that a sample begins with, in units of [−1, 1].
     head
         What tells the standard deviation of the mean's errors; None: nothing does.
+    texture
+        What draws the difference of a sample to the mean; None: samples are steps of the flow.
 
     Notes
     -----
@@ -48,9 +51,16 @@ class FlowEnhancer(SplitNetwork):
     slice_spacing: Tensor
     slice_spacings: Tensor
 
-    def __init__(self, flow: FlowNetwork, patch_size: int, spread: float, head: DeviationHead | None = None) -> None:
+    def __init__(
+        self,
+        flow: FlowNetwork,
+        patch_size: int,
+        spread: float,
+        head: DeviationHead | None = None,
+        texture: TextureHead | None = None,
+    ) -> None:
         super().__init__()
-        self.flow, self.spread, self.head = flow, spread, head
+        self.flow, self.spread, self.head, self.texture = flow, spread, head, texture
         self.register_buffer("scanner", torch.tensor([0.4, 0.02, 1.0, 0.3]))
         self.register_buffer("anatomy", torch.zeros(len(BLURS), patch_size // 2 - 1, dtype=torch.float64))
         self.register_buffer("smoothness", torch.zeros(len(BLURS), len(NOISES), dtype=torch.float64))
@@ -124,6 +134,21 @@ class FlowEnhancer(SplitNetwork):
         """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1]."""
         made = enlarge_bicubic(slice_alone(image), self.scale) + self.flow.left(features, self._condition(0.0))
         return made.clamp(-1, 1)
+
+    def beginning(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the mean is painted from, and the mean where nothing limits it: what its samples share."""
+        condition = self._condition(0.0)
+        fine = self.flow.fine(self.coarse_features(image), condition)
+        return fine, enlarge_bicubic(slice_alone(image), self.scale) + self.flow.painted(fine)
+
+    def textured(self, fine: Tensor, mean: Tensor, noise: Tensor) -> Tensor:
+        """Draw a sample ``(n, 1, s·h, s·w)`` in [−1, 1] from what `beginning` returns and standard normal noise.
+
+        The noise has the shape of the mean.
+        """
+        if self.texture is None:
+            raise ValueError("this flow has no texture; its samples are steps")
+        return (mean + self.texture(fine, noise)).clamp(-1, 1)
 
     def advanced(self, image: Tensor, guess: Tensor, time: float, until: float) -> Tensor:
         """Take one Euler step of the flow.

@@ -1,0 +1,103 @@
+"""A training step of the texture that makes samples of a mean, against a discriminator that sees that mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ctloupe.losses.mesh import mesh_power
+from ctloupe.methods.base import TrainingBackend
+from ctloupe.networks.flow.texture import TextureJudge
+
+
+class TextureWeights(BaseModel):
+    """Weights of what a texture is trained by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    texture: float = Field(1.0, ge=0)
+    """How much likelier the discriminator holds what µCT differs from the mean by."""
+    unbiased: float = Field(10.0, ge=0)
+    """Share of the power that all samples of one scan have in common."""
+    texture_mesh: float = Field(10.0, ge=0)
+    """Power of what samples have in common from one scan voxel to the next."""
+
+
+def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
+    """Cut the same random square out of images of one view.
+
+    Parameters
+    ----------
+    images : (n, c, k·h, k·w)
+        Each on a grid of its own; the first has the coarsest, of twice the scan's resolution.
+    area
+        Side of the square in scan voxels; a view that is not larger stays whole.
+    """
+    height, width = (side // 2 for side in images[0].shape[-2:])
+    rows, columns = min(area, height), min(area, width)
+    top, left = (int(torch.randint(0, free + 1, ())) for free in (height - rows, width - columns))
+    cut = []
+    for image in images:
+        k = image.shape[-1] // width
+        cut.append(image[..., k * top : k * (top + rows), k * left : k * (left + columns)])
+    return cut
+
+
+def texture_step(
+    backend: TrainingBackend,
+    judge: TextureJudge,
+    fine: Tensor,
+    mean: Tensor,
+    high: Tensor,
+    scale: int,
+    weights: TextureWeights,
+) -> dict[str, Tensor]:
+    """Update the trainables ``texture`` and ``judge``.
+
+    The discriminator compares the difference of µCT to the mean with one that was drawn for the same mean (relativistic
+    pairing, Jolicoeur-Martineau 2018, arXiv:1807.00734). Two draws for one mean are independent but for what they have
+    in common, so that the mean of their product is the power of the mean's own displacement; it is kept small, or
+    samples would not be samples about the posterior mean.
+
+    Parameters
+    ----------
+    backend
+        Runs and updates the trainables.
+    judge
+        The trainable ``judge``.
+    fine
+        Features that the mean is made of.
+    mean, high : (n, 1, s·h, s·w)
+        The mean, and the µCT, in [−1, 1].
+    scale
+        s.
+    weights
+        Weights of the terms.
+
+    Returns
+    -------
+    dict
+        Each unweighted term.
+    """
+    error = high - mean
+    drawn = backend.forward("texture", torch.cat([fine, fine]), torch.randn_like(torch.cat([mean, mean])))
+    one, other = drawn.chunk(2)
+    judge.requires_grad_(False)
+    with backend.autocast():
+        of_error, of_one = (logits.float() for logits in judge(mean, error, one))
+    terms = {
+        "texture": F.softplus(of_error.detach() - of_one).mean(),
+        "unbiased": (one * other).mean() / error.square().mean().clamp_min(1e-6),
+        "texture_mesh": mesh_power(one, scale),
+    }
+    weight = weights.model_dump()
+    backend.update("texture", torch.stack([weight[name] * term for name, term in terms.items()]).sum())
+    judge.requires_grad_(True)
+    of_error, of_one = (logits.float() for logits in backend.forward("judge", mean, error, one.detach()))
+    terms["judge"] = F.softplus(of_one - of_error).mean()
+    backend.update("judge", terms["judge"])
+    return terms
