@@ -118,13 +118,22 @@ def test_the_spread_of_the_prior_travels_with_the_model():
 
 
 def test_gradients_are_limited():
-    method = build(gradient_limit=1e-3)
+    method = build(gradient_limit=1e-3, orthogonal_rate=0.0)
     optimiser = method.optimisers()["flow"]
     for parameter in method.network.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimiser.step()
     norm = torch.cat([p.grad.flatten() for p in method.network.parameters()]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_flows_inner_convolutions_are_stepped_orthogonally():
+    method = build()
+    optimiser = method.optimisers()["flow"]
+    (inner,) = (group["params"] for group in optimiser.param_groups if group["orthogonal"])
+    # Those of three blocks, and from grid to grid; not what sees or makes an image.
+    assert len(inner) == 2 * 3 + 2
+    assert not {id(one) for one in inner} & {id(method.network.head.weight), id(method.network.exit.weight)}
 
 
 def test_examining_finds_the_scanner_and_the_spectra_that_travel_with_the_model():

@@ -22,11 +22,17 @@ class ClippedAdamW(torch.optim.AdamW):
         Those of `torch.optim.AdamW`.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], limit: float, **options: Any) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], limit: float, **options: Any
+    ) -> None:
         super().__init__(parameters, **options)
         self.limit = limit
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Limit the gradients, then take a step."""
-        nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group["params"]], self.limit)
+        self.limited()
         return super().step(closure)
+
+    def limited(self) -> None:
+        """Limit the gradients."""
+        nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group["params"]], self.limit)

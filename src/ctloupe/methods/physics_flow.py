@@ -14,6 +14,7 @@ from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.methods.clinical_pairs import in_clinical_intensities
 from ctloupe.methods.clipped_adamw import ClippedAdamW
+from ctloupe.methods.orthogonal_adamw import OrthogonalAdamW
 from ctloupe.methods.smooth_tissue import SmoothTissue
 from ctloupe.methods.texture_step import TextureWeights, cut_alike, texture_step
 from ctloupe.networks.average import as_average, follow
@@ -84,7 +85,7 @@ class PhysicsFlowConfig(MethodConfig):
     """Feature maps of the texture on the grid of four times the scan's resolution."""
     texture_blocks: int = Field(2, ge=0)
     """Residual blocks on it."""
-    judge_width: int = Field(32, ge=4)
+    judge_width: int = Field(48, ge=4)
     """Feature maps of the first convolution of the texture's discriminator."""
     texture_rate: float = Field(1e-3, gt=0)
     """Learning rate of the texture and its discriminator."""
@@ -96,6 +97,8 @@ class PhysicsFlowConfig(MethodConfig):
     """Decay of the moving average of the weights, which is what is kept."""
     gradient_limit: float = Field(0.3, gt=0)
     """Largest norm of a gradient."""
+    orthogonal_rate: float = Field(1.0, ge=0)
+    """Learning rate of the inner convolutions by Muon, as a multiple of `learning_rate`; 0: AdamW trains them."""
 
 
 class PhysicsFlow(Method):
@@ -183,14 +186,19 @@ class PhysicsFlow(Method):
         return self.networks()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return AdamW with limited gradients, one for each network; Adam for texture and judge."""
+        """Return AdamW with limited gradients, Muon for the flow's convolutions, and Adam for texture and judge."""
         config, made = self.config, dict[str, torch.optim.Optimizer]()
         for name, network in self.trainables().items():
             if name in ("texture", "judge"):
                 made[name] = torch.optim.Adam(network.parameters(), config.texture_rate, _ADVERSARIAL_BETAS, fused=True)
             else:
                 options = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": 0.0, "fused": True}
-                made[name] = ClippedAdamW(network.parameters(), config.gradient_limit, **options)
+                limit, weights = config.gradient_limit, network.parameters()
+                if name == "flow" and config.orthogonal_rate:
+                    inner = self.network.inner_weights()
+                    made[name] = OrthogonalAdamW(weights, inner, limit, config.orthogonal_rate, **options)
+                else:
+                    made[name] = ClippedAdamW(weights, limit, **options)
         return made
 
     def loss_weights(self) -> dict[str, float]:

@@ -111,6 +111,12 @@ class FlowNetwork(nn.Module):
         self.exit = convolution(fine_width, self.step**2, 3)
         _start_small(self.exit)
 
+    def inner_weights(self) -> list[nn.Parameter]:
+        """Return the weights of the convolutions that lead from features to features."""
+        blocks = (self.entering, *self.trunk, *self.leaving)
+        between = [self.down, self.up, *(layer for block in blocks for layer in (block.first, block.second))]
+        return [layer.weight for layer in between]
+
     def forward(self, scan: Tensor, guess: Tensor, time: Tensor, scanner: Tensor) -> Tensor:
         """Return the predicted difference to the bicubic enlargement.
 

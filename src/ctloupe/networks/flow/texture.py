@@ -83,7 +83,8 @@ class TextureHead(nn.Module):
 class TextureJudge(nn.Module):
     """Tells what µCT differs from a mean by from what a `TextureHead` drew, patch by patch, in sight of that mean.
 
-    Strided 4×4 convolutions without normalisation, which would hide how strong a texture is.
+    A pixel-unshuffle by 2, convolutions of strides 1, 2 and 2, and one to a map of logits; without normalisation, which
+    would hide how strong a texture is.
 
     Parameters
     ----------
@@ -91,10 +92,11 @@ class TextureJudge(nn.Module):
         Feature maps of the first convolution; they double once.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 48) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(2, width, 4, 2, 1),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(8, width, 3, 1, 1),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(width, 2 * width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
