@@ -23,9 +23,9 @@ from ctloupe.volume.volume import Volume
 REFERENCE = "physics-srgan"
 
 
-def model_of(name, preset):
+def model_of(name, preset, **changes):
     kind = methods.get(name)
-    config = kind.configure(preset if kind.trainable else None)
+    config = kind.configure(preset if kind.trainable else None, changes)
     torch.manual_seed(0)
     return LoadedModel(name, kind.make_enhancer(config).eval(), config.scale, CLINICAL)
 
@@ -35,9 +35,12 @@ def ways(names, preset, samples):
         model = model_of(name, preset)
         yield name, model, EnhanceOptions()
         if name == "physics-flow":
-            one, several = {"output": "sample", "steps": 4}, {"samples": samples, "steps": 4}
-            yield f"{name}, a sample in 4 steps", model, EnhanceOptions(flat_field="off", **one)
-            yield f"{name}, {samples} samples of 4 steps", model, EnhanceOptions(flat_field="off", **several)
+            one, several = {"output": "sample", "flat_field": "off"}, {"samples": samples, "flat_field": "off"}
+            yield f"{name}, a sample", model, EnhanceOptions(**one)
+            yield f"{name}, {samples} samples", model, EnhanceOptions(**several)
+            stepping = model_of(name, preset, texture=False, mean_fraction=0.5)
+            yield f"{name} without texture, a sample in 4 steps", stepping, EnhanceOptions(steps=4, **one)
+            yield f"{name} without texture, {samples} samples of 4 steps", stepping, EnhanceOptions(steps=4, **several)
 
 
 def once(function):

@@ -55,6 +55,7 @@ def trained(bank, out, neighbours, seed, arguments):
         "patch_size": arguments.patch,
         # The mean is what is judged, so that it gets most of a short training.
         "mean_fraction": 0.75,
+        "texture": False,
         "neighbours": neighbours,
         "epochs": 10_000,
     }

@@ -28,7 +28,7 @@ METRICS = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="folder of a Physics-Flow package")
+    parser.add_argument("--model", required=True, help="folder of a Physics-Flow package without a texture")
     parser.add_argument("--kind", default="lung")
     parser.add_argument("--size", type=int, nargs=3, default=[32, 512, 512])
     parser.add_argument("--seed", type=int, default=9001)

@@ -99,10 +99,16 @@ def tiny_flow(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return _trained("physics-flow", small_bank, tmp_path_factory)
 
 
-def _trained(method: str, bank: Path, folders: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def tiny_stepping_flow(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, whose samples are steps of the flow."""
+    return _trained("physics-flow", small_bank, tmp_path_factory, texture=False, mean_fraction=0.5)
+
+
+def _trained(method: str, bank: Path, folders: pytest.TempPathFactory, **changes: object) -> Path:
     from ctloupe.train.loop import train
 
-    config = methods.get(method).configure("tiny", SMALL_BY_METHOD[method])
+    config = methods.get(method).configure("tiny", SMALL_BY_METHOD[method] | changes)
     return train(
         TrainSettings(
             method=method,

@@ -26,9 +26,9 @@ def small_enhancer(name, scale, fixed=True):
 
 
 def strong_flow(**changes):
-    """An untrained flow whose last layers are made strong, so that every part of it matters."""
+    """An untrained flow whose last layers are made strong, so that every part of it matters; its samples are steps."""
     kind = methods.get("physics-flow")
-    config = kind.configure("tiny", SMALL_BY_METHOD["physics-flow"] | changes)
+    config = kind.configure("tiny", SMALL_BY_METHOD["physics-flow"] | {"texture": False} | changes)
     torch.manual_seed(0)
     network = kind.make_enhancer(config).eval().requires_grad_(False)
     for block in (*network.flow.trunk, *network.flow.leaving, network.flow.entering):

@@ -27,7 +27,7 @@ def run_here(script, arguments, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path, monkeypatch, capsys):
+def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp_path, monkeypatch, capsys):
     scan = Volume(np.random.default_rng(0).normal(-800, 60, (3, 64, 64)).astype(np.int16), (0.6, 0.6, 0.6))
     write(scan, tmp_path / "scan.nii.gz")
     rough = np.random.default_rng(1).integers(0, 255, (32, 64, 64)).astype(np.uint8)
@@ -77,7 +77,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tmp_path, monkeypatch, 
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
-        "benchmarks/steps.py": ["--model", tiny_flow, "--size", "16", "96", "96", "--steps", "1", "2"],
+        "benchmarks/steps.py": ["--model", tiny_stepping_flow, "--size", "16", "96", "96", "--steps", "1", "2"],
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],

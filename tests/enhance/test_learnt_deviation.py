@@ -99,7 +99,7 @@ def test_interrupted_work_goes_on_to_the_same_bytes(model, scan, made, tmp_path)
 
 
 def test_a_sample_has_a_map_of_what_is_invented_too(model, scan, made, tmp_path):
-    options = EnhanceOptions.of({"output": "sample", "steps": 1, "invented": True, "precision": "float32", "tile": 8})
+    options = EnhanceOptions.of({"output": "sample", "invented": True, "precision": "float32", "tile": 8})
     SuperResolver(model, options).enhance_to(scan, tmp_path / "a.nii.gz", invented=tmp_path / "b.nii.gz")
     assert np.allclose(read(tmp_path / "b.nii.gz").array(), made[1]["invented"].array(), atol=1e-3)
 

@@ -26,3 +26,12 @@ def test_white_noise_has_what_averaging_leaves():
 
 def test_an_image_narrower_than_the_reach_is_taken_whole():
     assert torch.isfinite(mesh_power(torch.randn(1, 1, 12, 20), 4, reach=8))
+
+
+def test_of_two_errors_only_what_both_have_counts():
+    torch.manual_seed(0)
+    mesh = 0.1 * torch.randn(1, 1, 4, 4).repeat(1, 1, 16, 16)
+    one, other = (torch.randn(8, 1, 64, 64) for _ in range(2))
+    assert abs(float(mesh_power(one, 4, other=other))) < 0.1 * float(mesh_power(one, 4))
+    alone = float(mesh_power(mesh, 4))
+    assert float(mesh_power(one + mesh, 4, other=other + mesh)) == pytest.approx(alone, rel=0.3)

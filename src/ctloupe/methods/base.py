@@ -56,7 +56,7 @@ class Batch:
 class TrainingBackend(Protocol):
     """What a training step may ask of whoever runs it (device, precision and ranks are the backend's concern)."""
 
-    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+    def forward(self, trainable: str, *inputs: Tensor | None) -> Any:
         """Run `trainable` so that its gradients will be averaged over ranks; outputs are float32."""
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -20,7 +20,7 @@ class _CountingBackend:
     def __init__(self, method: Method) -> None:
         self._trainables = method.trainables()
 
-    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+    def forward(self, trainable: str, *inputs: Tensor | None) -> Any:
         return self._trainables[trainable](*inputs)
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -30,10 +30,12 @@ from ctloupe.scanner.tensor_draw import DrawnScanners, ScannerRange, near
 from ctloupe.scanner.thin_plane import thin_plane_power
 
 _ESTIMATED = (*SCANNER_NUMBERS, "gain", "offset", "misfit")
-_OURS: dict[str, Any] = {"flips": True, "deviation": True}
+_OURS: dict[str, Any] = {"flips": True, "deviation": True, "texture": True, "mean_fraction": 1.0}
 _NEAR = (0.2, 0.5, 0.0, 0.2)
 """Relative half-widths of the scanners that are drawn around the estimate: of blur, noise, rise and roll-off."""
 _ADVERSARIAL_BETAS = (0.5, 0.99)
+_JUDGES_SHARE = 0.5
+"""Of the learning rate of the texture: a judge that learns faster leaves it nothing to learn by."""
 
 
 class PhysicsFlowConfig(MethodConfig):
@@ -88,7 +90,7 @@ class PhysicsFlowConfig(MethodConfig):
     judge_width: int = Field(48, ge=4)
     """Feature maps of the first convolution of the texture's discriminator."""
     texture_rate: float = Field(1e-3, gt=0)
-    """Learning rate of the texture and its discriminator."""
+    """Learning rate of the texture; that of its discriminator is half of it."""
     texture_area: int = Field(24, ge=1)
     """Side in clinical pixels of the part of a patch that the texture learns from in each step."""
     texture_weights: TextureWeights = TextureWeights()
@@ -97,7 +99,7 @@ class PhysicsFlowConfig(MethodConfig):
     """Decay of the moving average of the weights, which is what is kept."""
     gradient_limit: float = Field(0.3, gt=0)
     """Largest norm of a gradient."""
-    orthogonal_rate: float = Field(1.0, ge=0)
+    orthogonal_rate: float = Field(2.0, ge=0)
     """Learning rate of the inner convolutions by Muon, as a multiple of `learning_rate`; 0: AdamW trains them."""
 
 
@@ -117,16 +119,14 @@ class PhysicsFlow(Method):
     """
 
     name = "physics-flow"
-    summary = "flow on pairs of simulated scanners, told the scan's own; the posterior mean, and samples of it"
+    summary = "pairs of simulated scanners, told the scan's own; the posterior mean, and samples about it"
     reference = "this project"
     reads_slice_average = True
     Config = PhysicsFlowConfig
     config: PhysicsFlowConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 16, "epochs": 400} | _OURS,
-        # In minutes, more and smaller steps, half of them for the mean, bring the mean further and the flow as far.
-        "tiny": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 4, "epochs": 20, "mean_fraction": 0.5}
-        | _OURS,
+        "tiny": {"learning_rate": 8e-4, "betas": (0.9, 0.999), "batch_size": 4, "epochs": 20} | _OURS,
     }
     average: FlowEnhancer
     estimate: Tensor
@@ -141,6 +141,8 @@ class PhysicsFlow(Method):
         self.head, self.texture = shipped.head, shipped.texture
         self.judge = TextureJudge(config.judge_width) if config.texture else None
         self.average = as_average(shipped)
+        if config.mean_fraction == 1:
+            self.network.leave_guesses()
         # Until `examine` has seen the data: half a voxel of blur, no noise, equal intensities.
         self.register_buffer("estimate", torch.tensor([0.4, 0.0, 1.0, 0.3, 1.0, 0.0, 0.0]))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -190,7 +192,8 @@ class PhysicsFlow(Method):
         config, made = self.config, dict[str, torch.optim.Optimizer]()
         for name, network in self.trainables().items():
             if name in ("texture", "judge"):
-                made[name] = torch.optim.Adam(network.parameters(), config.texture_rate, _ADVERSARIAL_BETAS, fused=True)
+                rate = config.texture_rate * (1.0 if name == "texture" else _JUDGES_SHARE)
+                made[name] = torch.optim.Adam(network.parameters(), rate, _ADVERSARIAL_BETAS, fused=True)
             else:
                 options = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": 0.0, "fused": True}
                 limit, weights = config.gradient_limit, network.parameters()
@@ -256,8 +259,9 @@ class PhysicsFlow(Method):
         difference = high - enlarge_bicubic(slice_alone(scan), config.scale)
         first = self._of_the_mean(len(high))
         time = self._times(len(high), first, high.device)
-        at = time.view(-1, 1, 1, 1)
-        guess = torch.lerp(config.spread * torch.randn_like(difference), difference, at)
+        guess = None
+        if first < len(high):
+            guess = torch.lerp(config.spread * torch.randn_like(difference), difference, time.view(-1, 1, 1, 1))
         error = backend.forward("flow", scan, guess, time, told) - difference
         by_image = error.square().mean((1, 2, 3)) / (1 - time).square().clamp_min(1 / config.largest_weight)
         terms = {"mesh": mesh_power(error, config.scale)}

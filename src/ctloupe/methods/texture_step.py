@@ -23,8 +23,8 @@ class TextureWeights(BaseModel):
     """How much likelier the discriminator holds what µCT differs from the mean by."""
     unbiased: float = Field(10.0, ge=0)
     """Share of the power that all samples of one scan have in common."""
-    texture_mesh: float = Field(10.0, ge=0)
-    """Power of what samples have in common from one scan voxel to the next."""
+    texture_mesh: float = Field(500.0, ge=0)
+    """Power of what all samples have in common from one scan voxel to the next."""
 
 
 def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
@@ -92,7 +92,7 @@ def texture_step(
     terms = {
         "texture": F.softplus(of_error.detach() - of_one).mean(),
         "unbiased": (one * other).mean() / error.square().mean().clamp_min(1e-6),
-        "texture_mesh": mesh_power(one, scale),
+        "texture_mesh": mesh_power(one, scale, other=other),
     }
     weight = weights.model_dump()
     backend.update("texture", torch.stack([weight[name] * term for name, term in terms.items()]).sum())

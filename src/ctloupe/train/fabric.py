@@ -61,7 +61,7 @@ class FabricBackend:
             self._trainables[name], self._optimisers[name] = fabric.setup(trainable, optimisers[name])
         self._rates = {name: [group["lr"] for group in one.param_groups] for name, one in self._optimisers.items()}
 
-    def forward(self, trainable: str, *inputs: Tensor) -> Any:
+    def forward(self, trainable: str, *inputs: Tensor | None) -> Any:
         """Run `trainable` under the run's precision; outputs are float32."""
         return self._trainables[trainable](*inputs)
 

@@ -117,14 +117,19 @@ class FlowNetwork(nn.Module):
         between = [self.down, self.up, *(layer for block in blocks for layer in (block.first, block.second))]
         return [layer.weight for layer in between]
 
-    def forward(self, scan: Tensor, guess: Tensor, time: Tensor, scanner: Tensor) -> Tensor:
+    def leave_guesses(self) -> None:
+        """Leave what only a guess is seen by as it is, for a training at time 0 alone."""
+        for module in (self.entrance, self.entering, self.down):
+            module.requires_grad_(False)
+
+    def forward(self, scan: Tensor, guess: Tensor | None, time: Tensor, scanner: Tensor) -> Tensor:
         """Return the predicted difference to the bicubic enlargement.
 
         Parameters
         ----------
         scan : (n, 1, h, w) in [−1, 1], or (n, 3, h, w) with neighbours
         guess : (n, 1, s·h, s·w)
-            Guess of that difference, noisy before time 1.
+            Guess of that difference, noisy before time 1; None: all times are 0, where it is ignored.
         time : (n,)
             Times in [0, 1].
         scanner : (n, 4), or (n, 5) with neighbours
@@ -135,6 +140,8 @@ class FlowNetwork(nn.Module):
         Tensor of shape (n, 1, s·h, s·w)
         """
         condition = self.condition(time, scanner)
+        if guess is None:
+            return self.left(self.coarse(scan, condition), condition)
         entered = self.entered(guess, condition) * (time > 0).to(guess.dtype).view(-1, 1, 1, 1)
         return self.left(self.coarse(scan, condition, entered), condition, entered)
 
