@@ -38,7 +38,7 @@ SMALL_BY_METHOD = {
         "condition": 8,
         "texture_width": 8,
         "texture_fine_width": 4,
-        "judge_width": 4,
+        "texture_discriminator_width": 4,
         "texture_area": 8,
     },
     "physics-srgan": _COMMON | _DISCRIMINATOR | _GENERATOR,

@@ -95,7 +95,7 @@ def test_what_is_learnt_beside_the_flow_changes_nothing_of_it(beside):
 def test_with_a_texture_all_of_a_batch_may_be_for_the_mean_and_without_one_it_may_not():
     method = build(texture=True, mean_fraction=1.0)
     terms = method.step(random_batch(method), PlainBackend(method))
-    assert {"mean", "texture", "judge"} < set(terms) and "flow" not in terms
+    assert {"mean", "texture", "discriminator"} < set(terms) and "flow" not in terms
     with pytest.raises(OptionError, match="nothing makes samples"):
         build(texture=False, mean_fraction=1.0)
 

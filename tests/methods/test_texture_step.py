@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ctloupe.methods.texture_step import TextureWeights, cut_alike, texture_step
-from ctloupe.networks.flow.texture import TextureHead, TextureJudge
+from ctloupe.networks.flow.texture import TextureDiscriminator, TextureHead
 
 
 class Plain:
@@ -48,12 +48,12 @@ def test_a_view_that_is_not_larger_stays_whole():
 @pytest.mark.slow
 def test_samples_become_as_strong_as_the_errors_and_have_little_in_common():
     torch.manual_seed(0)
-    head, judge = TextureHead(2, 4, 12, 8, 1), TextureJudge(8)
-    backend, weights = Plain(texture=head, judge=judge), TextureWeights()
+    head, discriminator = TextureHead(2, 4, 12, 8, 1), TextureDiscriminator(8)
+    backend, weights = Plain(texture=head, discriminator=discriminator), TextureWeights()
     for step in range(120):
         fine, mean = torch.randn(4, 2, 16, 16), torch.zeros(4, 1, 64, 64)
         errors = 0.3 * torch.randn(4, 1, 32, 32).repeat_interleave(2, 2).repeat_interleave(2, 3)
-        terms = texture_step(backend, judge, fine, mean, errors, 8, weights)
+        terms = texture_step(backend, discriminator, fine, mean, errors, 8, weights)
         assert all(torch.isfinite(term) for term in terms.values()), step
     fine = torch.randn(1, 2, 32, 32).expand(16, -1, -1, -1)
     with torch.no_grad():

@@ -22,7 +22,7 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.flow.deviation import DeviationHead, coverage_loss, spread_by_value
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.flow.network import SCANNER_NUMBERS, FlowNetwork
-from ctloupe.networks.flow.texture import TextureHead, TextureJudge
+from ctloupe.networks.flow.texture import TextureDiscriminator, TextureHead
 from ctloupe.networks.neighbours import slice_alone
 from ctloupe.scanner.anatomy import AnatomySpectra
 from ctloupe.scanner.estimate import estimate_scanner
@@ -34,8 +34,8 @@ _OURS: dict[str, Any] = {"flips": True, "deviation": True, "texture": True, "mea
 _NEAR = (0.2, 0.5, 0.0, 0.2)
 """Relative half-widths of the scanners that are drawn around the estimate: of blur, noise, rise and roll-off."""
 _ADVERSARIAL_BETAS = (0.5, 0.99)
-_JUDGES_SHARE = 0.5
-"""Of the learning rate of the texture: a judge that learns faster leaves it nothing to learn by."""
+_DISCRIMINATORS_SHARE = 0.5
+"""Of the learning rate of the texture: one that learns faster leaves it nothing to learn by."""
 
 
 class PhysicsFlowConfig(MethodConfig):
@@ -87,7 +87,7 @@ class PhysicsFlowConfig(MethodConfig):
     """Feature maps of the texture on the grid of four times the scan's resolution."""
     texture_blocks: int = Field(2, ge=0)
     """Residual blocks on it."""
-    judge_width: int = Field(48, ge=4)
+    texture_discriminator_width: int = Field(48, ge=4)
     """Feature maps of the first convolution of the texture's discriminator."""
     texture_rate: float = Field(1e-3, gt=0)
     """Learning rate of the texture; that of its discriminator is half of it."""
@@ -139,7 +139,7 @@ class PhysicsFlow(Method):
         shipped = self.make_enhancer(config)
         self.network = shipped.flow
         self.head, self.texture = shipped.head, shipped.texture
-        self.judge = TextureJudge(config.judge_width) if config.texture else None
+        self.discriminator = TextureDiscriminator(config.texture_discriminator_width) if config.texture else None
         self.average = as_average(shipped)
         if config.mean_fraction == 1:
             self.network.leave_guesses()
@@ -179,8 +179,8 @@ class PhysicsFlow(Method):
         return self.average
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the network, and what there is beside it: for the deviation, for texture, and the latter's judge."""
-        beside = {"deviation": self.head, "texture": self.texture, "judge": self.judge}
+        """Return the network, and what there is beside it: for the deviation, for texture, and its discriminator."""
+        beside = {"deviation": self.head, "texture": self.texture, "discriminator": self.discriminator}
         return {"flow": self.network} | {name: one for name, one in beside.items() if one is not None}
 
     def trainables(self) -> dict[str, nn.Module]:
@@ -188,11 +188,11 @@ class PhysicsFlow(Method):
         return self.networks()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return AdamW with limited gradients, Muon for the flow's convolutions, and Adam for texture and judge."""
+        """Return AdamW with limited gradients, Muon for the flow's convolutions, and Adam for the texture."""
         config, made = self.config, dict[str, torch.optim.Optimizer]()
         for name, network in self.trainables().items():
-            if name in ("texture", "judge"):
-                rate = config.texture_rate * (1.0 if name == "texture" else _JUDGES_SHARE)
+            if name in ("texture", "discriminator"):
+                rate = config.texture_rate * (1.0 if name == "texture" else _DISCRIMINATORS_SHARE)
                 made[name] = torch.optim.Adam(network.parameters(), rate, _ADVERSARIAL_BETAS, fused=True)
             else:
                 options = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": 0.0, "fused": True}
@@ -205,10 +205,9 @@ class PhysicsFlow(Method):
         return made
 
     def loss_weights(self) -> dict[str, float]:
-        """Return the weight of each term."""
+        """Return the weight of each term of the flow; what is learnt beside it has losses of its own."""
         share = self.config.mean_fraction
-        weights = {"mean": share, "flow": 1 - share, "mesh": self.config.mesh}
-        return weights | (self.config.texture_weights.model_dump() if self.texture is not None else {})
+        return {"mean": share, "flow": 1 - share, "mesh": self.config.mesh}
 
     def examine(self, sample: Batch) -> None:
         """Estimate the scanner of the clinical patches, and keep the spectra by which that of a scan is found."""
@@ -300,9 +299,11 @@ class PhysicsFlow(Method):
             terms["deviation"] = coverage_loss(backend.forward("deviation", fine), mean.clamp(-1, 1) - high)
             backend.update("deviation", terms["deviation"])
             follow(self.average.head, self.head, self.steps, config.average)
-        if self.texture is not None and self.judge is not None and self.average.texture is not None:
+        if self.texture is not None and self.discriminator is not None and self.average.texture is not None:
             features, about, real = cut_alike((fine, mean, high), config.texture_area)
-            terms |= texture_step(backend, self.judge, features, about, real, config.scale, config.texture_weights)
+            terms |= texture_step(
+                backend, self.discriminator, features, about, real, config.scale, config.texture_weights
+            )
             follow(self.average.texture, self.texture, self.steps, config.average)
         return terms
 

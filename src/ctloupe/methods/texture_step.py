@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import TrainingBackend
-from ctloupe.networks.flow.texture import TextureJudge
+from ctloupe.networks.flow.texture import TextureDiscriminator
 
 
 class TextureWeights(BaseModel):
@@ -39,7 +39,7 @@ def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
     """
     height, width = (side // 2 for side in images[0].shape[-2:])
     rows, columns = min(area, height), min(area, width)
-    top, left = (int(torch.randint(0, free + 1, ())) for free in (height - rows, width - columns))
+    top, left = (int(torch.randint(0, free + 1, (), device="cpu")) for free in (height - rows, width - columns))
     cut = []
     for image in images:
         k = image.shape[-1] // width
@@ -49,14 +49,14 @@ def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
 
 def texture_step(
     backend: TrainingBackend,
-    judge: TextureJudge,
+    discriminator: TextureDiscriminator,
     fine: Tensor,
     mean: Tensor,
     high: Tensor,
     scale: int,
     weights: TextureWeights,
 ) -> dict[str, Tensor]:
-    """Update the trainables ``texture`` and ``judge``.
+    """Update the trainables ``texture`` and ``discriminator``.
 
     The discriminator compares the difference of µCT to the mean with one that was drawn for the same mean (relativistic
     pairing, Jolicoeur-Martineau 2018, arXiv:1807.00734). Two draws for one mean are independent but for what they have
@@ -67,8 +67,8 @@ def texture_step(
     ----------
     backend
         Runs and updates the trainables.
-    judge
-        The trainable ``judge``.
+    discriminator
+        The trainable ``discriminator``.
     fine
         Features that the mean is made of.
     mean, high : (n, 1, s·h, s·w)
@@ -86,9 +86,9 @@ def texture_step(
     error = high - mean
     drawn = backend.forward("texture", torch.cat([fine, fine]), torch.randn_like(torch.cat([mean, mean])))
     one, other = drawn.chunk(2)
-    judge.requires_grad_(False)
+    discriminator.requires_grad_(False)
     with backend.autocast():
-        of_error, of_one = (logits.float() for logits in judge(mean, error, one))
+        of_error, of_one = (logits.float() for logits in discriminator(mean, error, one))
     terms = {
         "texture": F.softplus(of_error.detach() - of_one).mean(),
         "unbiased": (one * other).mean() / error.square().mean().clamp_min(1e-6),
@@ -96,8 +96,8 @@ def texture_step(
     }
     weight = weights.model_dump()
     backend.update("texture", torch.stack([weight[name] * term for name, term in terms.items()]).sum())
-    judge.requires_grad_(True)
-    of_error, of_one = (logits.float() for logits in backend.forward("judge", mean, error, one.detach()))
-    terms["judge"] = F.softplus(of_one - of_error).mean()
-    backend.update("judge", terms["judge"])
+    discriminator.requires_grad_(True)
+    of_error, of_one = (logits.float() for logits in backend.forward("discriminator", mean, error, one.detach()))
+    terms["discriminator"] = F.softplus(of_one - of_error).mean()
+    backend.update("discriminator", terms["discriminator"])
     return terms

@@ -1,4 +1,4 @@
-"""What a sample adds to the posterior mean, drawn in one evaluation, and the network that judges it."""
+"""What a sample adds to the posterior mean, drawn in one evaluation, and the discriminator that it learns against."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TextureHead(nn.Module):
         return full_precision(F.pixel_shuffle(self.exit(self.body(joined)), self.finer_step))
 
 
-class TextureJudge(nn.Module):
+class TextureDiscriminator(nn.Module):
     """Tells what µCT differs from a mean by from what a `TextureHead` drew, patch by patch, in sight of that mean.
 
     A pixel-unshuffle by 2, convolutions of strides 1, 2 and 2, and one to a map of logits; without normalisation, which
