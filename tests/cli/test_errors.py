@@ -367,3 +367,25 @@ def test_an_unknown_option_is_a_usage_error(run):
     status, _, err = run("inspect", "--nonsense", "x")
     assert status == 2
     assert "--nonsense" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["enhance", "a.nii.gz", "-o", "b.nii.gz", "--model", "m", "--seed", "-1"], ["--seed", "ctloupe enhance -h"]),
+        (["enhance", "--nonsense"], ["--nonsense", "ctloupe enhance -h"]),
+        (["enhance"], ["INPUT", "ctloupe enhance -h"]),
+        (["train", "--minutes", "soon"], ["--minutes", "ctloupe train -h"]),
+        (["nonsense"], ["nonsense", "ctloupe -h"]),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_refused_in_one_line(run, arguments, words):
+    status, printed, told = run(*arguments)
+    assert (status, printed) == (2, "")
+    assert told.startswith("ctloupe: ") and told.count("\n") == 1
+    assert all(word in told for word in words)
+
+
+def test_without_arguments_the_help_is_shown(run):
+    status, _, told = run()
+    assert status == 2 and "Usage: ctloupe" in told and "enhance" in told

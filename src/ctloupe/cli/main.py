@@ -47,6 +47,9 @@ class _Verbs(TyperGroup):
             raise Interrupted(f"stopped; what was finished is kept, the rest removed; {how}") from error
 
 
+_UsageError = typer.BadParameter.__mro__[1]
+"""What typer raises for a command line that cannot be read; it exports only this descendant of it."""
+
 app = typer.Typer(
     cls=_Verbs,
     name="ctloupe",
@@ -98,11 +101,24 @@ for verb in (
     verb.register(app)
 
 
+def _refused(error: Any) -> None:
+    """Say in one line what is wrong with the command line itself; without any argument that is the whole help."""
+    told = error.format_message()
+    if "\n" in told:
+        print(told, file=sys.stderr)
+        return
+    command = "ctloupe" if error.ctx is None else error.ctx.command_path
+    print(f"ctloupe: {printable(told).rstrip('.')}; '{command} -h' shows what there is", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line."""
     with interrupting():
         try:
-            app()
+            sys.exit(app(prog_name="ctloupe", standalone_mode=False))
+        except _UsageError as error:
+            _refused(error)
+            sys.exit(2)
         except CtLoupeError as error:
             if os.environ.get("CTLOUPE_DEBUG"):
                 raise
