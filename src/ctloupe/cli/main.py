@@ -47,7 +47,7 @@ class _Verbs(TyperGroup):
             raise Interrupted(f"stopped; what was finished is kept, the rest removed; {how}") from error
 
 
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: Any = typer.BadParameter.__mro__[1]
 """What typer raises for a command line that cannot be read; it exports only this descendant of it."""
 
 app = typer.Typer(
