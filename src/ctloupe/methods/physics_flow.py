@@ -1,4 +1,4 @@
-"""Physics-Flow: pairs from a range of simulated scanners, and a flow whose start is the posterior mean."""
+"""Physics-Flow: pairs from a range of simulated scanners, the posterior mean, and samples by a texture or a flow."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PhysicsFlowConfig(MethodConfig):
 
 
 class PhysicsFlow(Method):
-    """Conditional flow matching on pairs that scanners of a whole range make of µCT; the network is told the scanner.
+    """Posterior mean and samples, learnt on pairs that scanners of a whole range make of µCT and told the scanner.
 
     Parameters
     ----------
@@ -113,6 +113,7 @@ class PhysicsFlow(Method):
 
     Notes
     -----
+    Samples are the mean and a texture that is drawn at once (`ctloupe.methods.texture_step`), or the steps of a flow.
     Flow matching (Lipman et al. 2023, arXiv:2210.02747) along straight lines (rectified flow, Liu et al. 2023,
     arXiv:2209.03003): x_t = (1 − t)·ε + t·x, of which the network predicts x; the squared error is weighted by
     1/(1 − t)², which makes it that of the velocity.
