@@ -189,12 +189,13 @@ class PhysicsFlow(Method):
         return self.networks()
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return AdamW with limited gradients, Muon for the flow's convolutions, and Adam for the texture."""
+        """Return AdamW with limited gradients, Muon for the flow's inner convolutions."""
         config, made = self.config, dict[str, torch.optim.Optimizer]()
         for name, network in self.trainables().items():
             if name in ("texture", "discriminator"):
                 rate = config.texture_rate * (1.0 if name == "texture" else _DISCRIMINATORS_SHARE)
-                made[name] = torch.optim.Adam(network.parameters(), rate, _ADVERSARIAL_BETAS, fused=True)
+                options = {"lr": rate, "betas": _ADVERSARIAL_BETAS, "weight_decay": 0.0, "fused": True}
+                made[name] = ClippedAdamW(network.parameters(), 1.0, **options)
             else:
                 options = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": 0.0, "fused": True}
                 limit, weights = config.gradient_limit, network.parameters()

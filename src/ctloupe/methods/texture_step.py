@@ -13,6 +13,9 @@ from ctloupe.losses.mesh import mesh_power
 from ctloupe.methods.base import TrainingBackend
 from ctloupe.networks.flow.texture import TextureDiscriminator
 
+_LEAST_POWER = 1e-6
+"""Below which an image has no errors to speak of, in squared units of [−1, 1]."""
+
 
 class TextureWeights(BaseModel):
     """Weights of what a texture is trained by."""
@@ -22,9 +25,11 @@ class TextureWeights(BaseModel):
     texture: float = Field(1.0, ge=0)
     """How much likelier the discriminator holds what µCT differs from the mean by."""
     unbiased: float = Field(10.0, ge=0)
-    """Share of the power that all samples of one scan have in common."""
-    texture_mesh: float = Field(500.0, ge=0)
-    """Power of what all samples have in common from one scan voxel to the next."""
+    """Power that all samples of one scan have in common, in units of that of the errors."""
+    strength: float = Field(1.0, ge=0)
+    """Squared logarithm of the power of a sample about the mean in units of that of the errors, image by image."""
+    texture_mesh: float = Field(30.0, ge=0)
+    """Power of what all samples have in common from one scan voxel to the next, in the same units."""
 
 
 def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
@@ -61,7 +66,8 @@ def texture_step(
     The discriminator compares the difference of µCT to the mean with one that was drawn for the same mean (relativistic
     pairing, Jolicoeur-Martineau 2018, arXiv:1807.00734). Two draws for one mean are independent but for what they have
     in common, so that the mean of their product is the power of the mean's own displacement; it is kept small, or
-    samples would not be samples about the posterior mean.
+    samples would not be samples about the posterior mean. By chance it may be negative, which is no merit. Samples are
+    as strong as the errors, whatever the discriminator says: without that, both drive each other up sooner or later.
 
     Parameters
     ----------
@@ -89,10 +95,12 @@ def texture_step(
     discriminator.requires_grad_(False)
     with backend.autocast():
         of_error, of_one = (logits.float() for logits in discriminator(mean, error, one))
+    power = error.square().mean((1, 2, 3)).clamp_min(_LEAST_POWER)
     terms = {
         "texture": F.softplus(of_error.detach() - of_one).mean(),
-        "unbiased": (one * other).mean() / error.square().mean().clamp_min(1e-6),
-        "texture_mesh": mesh_power(one, scale, other=other),
+        "unbiased": ((one * other).mean() / power.mean()).relu(),
+        "strength": (one.square().mean((1, 2, 3)).clamp_min(_LEAST_POWER) / power).log().square().mean(),
+        "texture_mesh": (mesh_power(one, scale, other=other) / power.mean()).relu(),
     }
     weight = weights.model_dump()
     backend.update("texture", torch.stack([weight[name] * term for name, term in terms.items()]).sum())
