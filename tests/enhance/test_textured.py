@@ -79,3 +79,10 @@ def test_steps_are_refused_and_the_history_says_how_a_sample_was_made(model, sca
         SuperResolver(model, EnhanceOptions.of({"output": "sample", "steps": 3}))
     made = SuperResolver(model, EnhanceOptions.of({"output": "sample", "seed": 7})).enhance(scan)
     assert any("a sample of seed 7 with the texture drawn at once" in line for line in made.history)
+
+
+def test_half_precision_changes_little(model, scan):
+    whole, half = (
+        enhanced(model, scan, output="sample", seed=5, precision=one).astype(float) for one in ("float32", "bf16")
+    )
+    assert 0 < np.sqrt(np.mean((whole - half) ** 2)) < 0.1 * whole.std()
