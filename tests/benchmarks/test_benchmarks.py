@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+CHANGES_OUR_CODE = ("benchmarks/resume.py",)
+"""Benchmarks that put something of their own into ours, which tests in the same process would meet."""
+
+
 def run_here(script, arguments, monkeypatch, capsys):
     """Run a benchmark in this process, which has imported what it needs, and return what it prints."""
     with monkeypatch.context() as patched:
@@ -87,7 +91,12 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
     assert (shown | inline) - {"benchmarks/peers.py"} == set(options)
     monkeypatch.chdir(tmp_path)
     for script, arguments in options.items():
-        printed = run_here(ROOT / script, arguments, monkeypatch, capsys)
+        if script in CHANGES_OUR_CODE:
+            done = run_python(ROOT / script, *arguments, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            printed = done.stdout
+        else:
+            printed = run_here(ROOT / script, arguments, monkeypatch, capsys)
         assert printed.count("|") > 10, script
     assert (tmp_path / "images" / "calibrated-statistics.png").is_file()
     assert "scanner: " in (tmp_path / "gallery.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ctloupe.methods.clipped_adamw import ClippedAdamW
 
 _COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
-"""Of the polynomial that brings singular values to about 1 (Jordan 2024)."""
+"""Coefficients of the polynomial that brings singular values to about 1 (Jordan 2024)."""
 
 _ITERATIONS: Final = 5
 _MOMENTUM: Final = 0.95

@@ -35,7 +35,7 @@ _NEAR = (0.2, 0.5, 0.0, 0.2)
 """Relative half-widths of the scanners that are drawn around the estimate: of blur, noise, rise and roll-off."""
 _ADVERSARIAL_BETAS = (0.5, 0.99)
 _DISCRIMINATORS_SHARE = 0.5
-"""Of the learning rate of the texture: one that learns faster leaves it nothing to learn by."""
+"""Learning rate of the discriminator over the texture's: one that learns faster leaves it nothing to learn by."""
 
 
 class PhysicsFlowConfig(MethodConfig):

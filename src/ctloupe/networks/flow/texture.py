@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from ctloupe.networks.blocks import convolution, full_precision
 
 
+class _Activation(nn.PReLU):
+    """PReLU whose weight follows the type of the features: enhancing may keep these in half precision."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.prelu(features, self.weight.to(features.dtype))
+
+
 class _Residual(nn.Module):
     """3×3, PReLU, 3×3, plus the input."""
 
@@ -48,7 +55,7 @@ class TextureHead(nn.Module):
         )
         self.entrance = nn.Sequential(first, nn.PReLU(), second, nn.PReLU())
         self.joined = convolution(fine_width + self.finer_step**2, fine_width, 3)
-        self.body = nn.Sequential(*(_Residual(fine_width) for _ in range(blocks)), nn.PReLU())
+        self.body = nn.Sequential(*(_Residual(fine_width) for _ in range(blocks)), _Activation())
         self.exit = convolution(fine_width, self.finer_step**2, 3)
         with torch.no_grad():
             self.exit.weight.mul_(0.1)
