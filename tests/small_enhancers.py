@@ -7,6 +7,7 @@ from ctloupe.enhance.exact import ExactSliceEnhancer
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.calibrate import calibrated
 from ctloupe.enhance.options import EnhanceOptions
+from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.images.windows import IntensityWindow
 from small_config import SMALL_BY_METHOD
@@ -38,6 +39,11 @@ def strong_flow(**changes):
     if network.texture is not None:
         network.texture.exit.weight.mul_(10)
     return LoadedModel("physics-flow", network, config.scale, patch_size=config.patch_size)
+
+
+def enhanced(model, scan, region=None, mask=None, **options):
+    """Voxels of a scan, or of a region of it, that a model makes with these options."""
+    return SuperResolver(model, EnhanceOptions.of(options)).enhance(scan, mask, region).data
 
 
 def enhanced_slice(network, scale, hu, tile):

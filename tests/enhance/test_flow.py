@@ -13,7 +13,7 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.networks.average import as_average
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.volume.volume import Volume
-from small_enhancers import strong_flow
+from small_enhancers import enhanced, strong_flow
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,6 @@ def model():
 def scan():
     values = np.random.default_rng(0).normal(-700, 150, (2, 40, 44)).clip(-1000, 0)
     return Volume(values.astype(np.int16), (0.6, 0.6, 0.6), modality="clinical")
-
-
-def enhanced(model, scan, region=None, mask=None, **options):
-    return SuperResolver(model, EnhanceOptions.of(options)).enhance(scan, mask, region).data
 
 
 def test_without_options_it_is_the_posterior_mean(model, scan):

@@ -10,7 +10,7 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
-from small_enhancers import strong_flow
+from small_enhancers import enhanced, strong_flow
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,6 @@ def model():
 def scan():
     values = np.random.default_rng(0).normal(-700, 150, (4, 16, 16)).clip(-1000, 0)
     return Volume(values.astype(np.int16), (1.0, 0.6, 0.6), modality="clinical")
-
-
-def enhanced(model, scan, region=None, **options):
-    return SuperResolver(model, EnhanceOptions.of(options)).enhance(scan, None, region).data
 
 
 def test_each_slice_is_shown_with_its_neighbours_and_the_nearest_at_the_ends(model, scan):

@@ -10,7 +10,7 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.foundation.errors import OptionError
 from ctloupe.volume.formats import read
 from ctloupe.volume.volume import Volume
-from small_enhancers import strong_flow
+from small_enhancers import enhanced, strong_flow
 
 EXACT = {"precision": "float32", "seed": 5}
 
@@ -24,10 +24,6 @@ def model():
 def scan():
     values = np.random.default_rng(0).normal(-700, 150, (2, 40, 44)).clip(-1000, 0)
     return Volume(values.astype(np.int16), (0.6, 0.6, 0.6), modality="clinical")
-
-
-def enhanced(model, scan, region=None, mask=None, **options):
-    return SuperResolver(model, EnhanceOptions.of(options)).enhance(scan, mask, region).data
 
 
 def drawn(model, scan, index, sample, seed=5):

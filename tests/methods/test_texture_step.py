@@ -1,33 +1,19 @@
 """A texture learns what an image differs from its mean by: how much, of which kind, and about that mean."""
 
-from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ctloupe.methods.texture_step import TextureWeights, cut_alike, texture_step
 from ctloupe.networks.flow.texture import TextureDiscriminator, TextureHead
+from plain_backend import PlainBackend
 
 
-class Plain:
-    """Runs two trainables without any library."""
-
-    def __init__(self, **trainables):
-        self.trainables = trainables
-        self.optimisers = {
-            name: torch.optim.Adam(one.parameters(), 2e-3, (0.5, 0.99)) for name, one in trainables.items()
-        }
-
-    def forward(self, name, *inputs):
-        return self.trainables[name](*inputs)
-
-    def autocast(self):
-        return nullcontext()
-
-    def update(self, name, loss):
-        self.optimisers[name].zero_grad()
-        loss.backward()
-        self.optimisers[name].step()
+def backend_of(**trainables):
+    """What runs a step of these modules."""
+    optimisers = {name: torch.optim.Adam(one.parameters(), 2e-3, (0.5, 0.99)) for name, one in trainables.items()}
+    return PlainBackend(SimpleNamespace(trainables=lambda: trainables, optimisers=lambda: optimisers))
 
 
 def test_the_same_square_is_cut_out_of_every_grid():
@@ -49,7 +35,7 @@ def test_a_view_that_is_not_larger_stays_whole():
 def test_samples_become_as_strong_as_the_errors_and_have_little_in_common():
     torch.manual_seed(0)
     head, discriminator = TextureHead(2, 4, 12, 8, 1), TextureDiscriminator(8)
-    backend, weights = Plain(texture=head, discriminator=discriminator), TextureWeights()
+    backend, weights = backend_of(texture=head, discriminator=discriminator), TextureWeights()
     for step in range(120):
         fine, mean = torch.randn(4, 2, 16, 16), torch.zeros(4, 1, 64, 64)
         errors = 0.3 * torch.randn(4, 1, 32, 32).repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -191,8 +191,12 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _place(self, tile: Tile) -> tuple[slice, slice]:
         """Rows and columns of a tile on the fine grid."""
-        s = self.scale
-        return slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
+        return self._fine_part((slice(*tile.y), slice(*tile.x)))
+
+    def _fine_part(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
+        """Rows and columns of a part of the scan on the fine grid."""
+        rows, columns = (slice(one.start * self.scale, one.stop * self.scale) for one in part)
+        return rows, columns
 
     def _begun(self, image: Tensor, tiles: list[Tile], index: int) -> _Beginning:
         """What samples of a slice begin with: at time 0 the network does not look at the noise."""
@@ -208,7 +212,8 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         """One sample in HU where the tiles of the last step are; elsewhere the result means nothing."""
         flow, image, steps = self._flow, begun.image, len(begun.wanted)
         assert isinstance(flow, FlowEnhancer)
-        guess = self._noise(image.shape[-2:], begun.index, sample).mul_(flow.spread).lerp_(begun.heading, 1 / steps)
+        everything = slice(0, image.shape[-2]), slice(0, image.shape[-1])
+        guess = self._noise(everything, begun.index, sample).mul_(flow.spread).lerp_(begun.heading, 1 / steps)
         for step, tiles in enumerate(begun.wanted[1:], 1):
             moved = torch.empty_like(guess)
             for tile in tiles:
@@ -225,9 +230,9 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
         part = slice(y.begin, y.end), slice(x.begin, x.end)
         return part, (slice(y.start - y.begin, y.stop - y.begin), slice(x.start - x.begin, x.stop - x.begin))
 
-    def _noise(self, shape: torch.Size, index: int, sample: int) -> Tensor:
-        """What a sample begins with, ``(1, s², h, w)``."""
-        rows, columns = ((first, first + length) for first, length in zip(self.corner, shape, strict=True))
+    def _noise(self, part: tuple[slice, slice], index: int, sample: int) -> Tensor:
+        """What a sample begins with in a part of the scan, ``(1, s², h, w)``."""
+        rows, columns = ((first + one.start, first + one.stop) for first, one in zip(self.corner, part, strict=True))
         drawn = noise_of_place(self.options.seed, index, sample, rows, columns, self.scale**2)
         return torch.from_numpy(drawn)[None]
 
@@ -238,10 +243,7 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
 
     def _wanted(self, tiles: list[Tile], shape: torch.Size) -> list[list[Tile]]:
         """Tiles of each step: for the last what `tiles` cover, for the others what the next depends on."""
-        needed = np.zeros(tuple(shape), bool)
-        for tile in tiles:
-            needed[slice(*tile.y), slice(*tile.x)] = True
-        found = [self._tiles_of_a_step(shape, needed)]
+        found = [self._regrouped(tiles, shape)]
         while len(found) < (self.options.steps or STEPS):
             needed = np.zeros(tuple(shape), bool)
             for tile in found[0]:
@@ -249,6 +251,13 @@ class FlowSliceEnhancer(ExactSliceEnhancer):
                 needed[y.begin : y.end, x.begin : x.end] = True
             found.insert(0, self._tiles_of_a_step(shape, needed))
         return found
+
+    def _regrouped(self, tiles: list[Tile], shape: torch.Size) -> list[Tile]:
+        """Tiles of a step that cover what `tiles` do."""
+        needed = np.zeros(tuple(shape), bool)
+        for tile in tiles:
+            needed[slice(*tile.y), slice(*tile.x)] = True
+        return self._tiles_of_a_step(shape, needed)
 
     def _tiles_of_a_step(self, shape: torch.Size, needed: NDArray[np.bool_]) -> list[Tile]:
         tile = None if self._tile is None else (_LARGER * self._tile[0], _LARGER * self._tile[1])

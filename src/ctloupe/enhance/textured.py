@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.enhance.flow import TRACED, Drawn, FlowSliceEnhancer
-from ctloupe.enhance.noise_of_place import noise_of_place
 from ctloupe.enhance.samples import KeptSamples, RunningMoments
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.networks.receptive_field import ReceptiveField, trace
@@ -36,7 +34,7 @@ class TexturedSliceEnhancer(FlowSliceEnhancer):
         self._own = flow
 
         def drawn(image: Tensor, noise: Tensor) -> Tensor:
-            return flow.textured(*flow.beginning(image), torch.nn.functional.pixel_shuffle(noise, self.scale))
+            return flow.textured(*flow.beginning(image), F.pixel_shuffle(noise, self.scale))
 
         return trace(drawn, torch.zeros(1, 1, TRACED, TRACED), torch.zeros(1, self.scale**2, TRACED, TRACED))
 
@@ -49,15 +47,12 @@ class TexturedSliceEnhancer(FlowSliceEnhancer):
         chosen = plane.clone() if options.output == "sample" else None
         deviation = plane.clone() if options.samples else None
         quantiles = {one: plane.clone() for one in options.quantiles}
-        needed = np.zeros((rows, columns), bool)
-        for tile in tiles:
-            needed[slice(*tile.y), slice(*tile.x)] = True
-        for tile in self._tiles_of_a_step(image.shape[-2:], needed):
+        for tile in self._regrouped(tiles, image.shape[-2:]):
             place, (part, inner) = self._place(tile), self._parts(tile)
             fine, mean = flow.beginning(image[..., *part])
             moments, kept = RunningMoments(), []
             for sample in range(max(1, options.samples)):
-                noise = torch.from_numpy(self._fine_noise(index, sample, part)).to(image.device)
+                noise = F.pixel_shuffle(self._noise(part, index, sample), self.scale).to(image.device)
                 made = flow.textured(fine, mean, noise)[0, 0][self._fine_part(inner)]
                 in_hu = self.window.from_unit(made.float()).cpu()
                 if sample == 0 and chosen is not None:
@@ -73,17 +68,3 @@ class TexturedSliceEnhancer(FlowSliceEnhancer):
                 for one, made in quantiles.items():
                     made[place] = together.quantile(one, whole)
         return Drawn(chosen, deviation, (lambda one, place: quantiles[one][place]) if quantiles else None)
-
-    def _fine_part(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
-        """Rows and columns of a part of the scan on the fine grid."""
-        rows, columns = (slice(one.start * self.scale, one.stop * self.scale) for one in part)
-        return rows, columns
-
-    def _fine_noise(self, index: int, sample: int, part: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Noise of a part of the scan, ``(1, 1, s·rows, s·columns)``."""
-        rows, columns = ((first + one.start, first + one.stop) for first, one in zip(self.corner, part, strict=True))
-        s = self.scale
-        drawn = noise_of_place(self.options.seed, index, sample, rows, columns, s**2)
-        shape = rows[1] - rows[0], columns[1] - columns[0]
-        fine = drawn.reshape(s, s, *shape).transpose(2, 0, 3, 1).reshape(1, 1, s * shape[0], s * shape[1])
-        return np.ascontiguousarray(fine)

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.dropout import MonteCarloDropout
@@ -34,6 +35,14 @@ def convolution(
 def full_precision(image: Tensor) -> Tensor:
     """Bring half precision, as autocast leaves it, to float32; anything else stays as it is."""
     return image.float() if image.dtype in (torch.bfloat16, torch.float16) else image
+
+
+class Activation(nn.PReLU):
+    """PReLU whose weight follows the type of the features: enhancing may keep these in half precision."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Apply it to features of any type."""
+        return F.prelu(features, self.weight.to(features.dtype))
 
 
 class ResidualBlock(nn.Module):

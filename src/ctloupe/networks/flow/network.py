@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import convolution, full_precision
+from ctloupe.networks.blocks import Activation, convolution, full_precision
 
 SCANNER_NUMBERS: Final = ("blur", "noise", "rise", "roll_off")
 """What the network is told of a scanner, in the units of `ctloupe.scanner.estimate.ScannerEstimate`."""
@@ -46,7 +46,7 @@ class ConditionedBlock(nn.Module):
         super().__init__()
         self.first = convolution(channels, channels, 3)
         self.affine = nn.Linear(condition, 2 * channels)
-        self.activation = nn.PReLU()
+        self.activation = Activation()
         self.second = convolution(channels, channels, 3)
         nn.init.zeros_(self.affine.weight)
         nn.init.zeros_(self.affine.bias)
@@ -56,10 +56,7 @@ class ConditionedBlock(nn.Module):
         """Map ``(n, c, h, w)`` to the same shape; `condition` is ``(n, k)``."""
         hidden = self.first(features)
         gain, offset = self.affine(condition)[:, :, None, None].to(hidden.dtype).chunk(2, 1)
-        modulated = hidden + hidden * gain + offset
-        # Enhancing may keep features in half precision while this weight stays as it was.
-        active = F.prelu(modulated, self.activation.weight.to(modulated.dtype))
-        return features + self.second(active)
+        return features + self.second(self.activation(hidden + hidden * gain + offset))
 
 
 class FlowNetwork(nn.Module):

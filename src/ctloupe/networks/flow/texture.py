@@ -6,25 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import convolution, full_precision
-
-
-class _Activation(nn.PReLU):
-    """PReLU whose weight follows the type of the features: enhancing may keep these in half precision."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        return F.prelu(features, self.weight.to(features.dtype))
-
-
-class _Residual(nn.Module):
-    """3×3, PReLU, 3×3, plus the input."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(convolution(channels, channels, 3), nn.PReLU(), convolution(channels, channels, 3))
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features + self.body(features)
+from ctloupe.networks.blocks import Activation, convolution, full_precision
+from ctloupe.networks.plain import PlainBlock
 
 
 class TextureHead(nn.Module):
@@ -55,7 +38,7 @@ class TextureHead(nn.Module):
         )
         self.entrance = nn.Sequential(first, nn.PReLU(), second, nn.PReLU())
         self.joined = convolution(fine_width + self.finer_step**2, fine_width, 3)
-        self.body = nn.Sequential(*(_Residual(fine_width) for _ in range(blocks)), _Activation())
+        self.body = nn.Sequential(*(PlainBlock(fine_width, 1.0) for _ in range(blocks)), Activation())
         self.exit = convolution(fine_width, self.finer_step**2, 3)
         with torch.no_grad():
             self.exit.weight.mul_(0.1)
