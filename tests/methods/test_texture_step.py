@@ -31,6 +31,33 @@ def test_a_view_that_is_not_larger_stays_whole():
     assert all(torch.equal(one, other) for one, other in zip(cut_alike(images, 16), images, strict=True))
 
 
+def flatness(weight):
+    """Mean squared gradient of a discriminator's logits by the errors, after thirty steps at this weight."""
+    torch.manual_seed(0)
+    head, discriminator = TextureHead(2, 4, 12, 8, 1), TextureDiscriminator(8)
+    backend = backend_of(texture=head, discriminator=discriminator)
+    mean = torch.zeros(4, 1, 64, 64)
+    for _ in range(30):
+        errors = 0.3 * torch.randn(4, 1, 64, 64).sign()
+        texture_step(
+            backend,
+            discriminator,
+            torch.randn(4, 2, 16, 16),
+            mean,
+            errors,
+            8,
+            TextureWeights(discriminator_gradient=weight),
+        )
+    errors = (0.3 * torch.randn(4, 1, 64, 64).sign()).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(mean, errors)[0].sum(), errors)
+    return gradient.square().mean()
+
+
+@pytest.mark.slow
+def test_a_discriminator_that_pays_for_its_gradient_is_flatter():
+    assert flatness(1.0) < 0.5 * flatness(0.0)
+
+
 @pytest.mark.slow
 def test_samples_become_as_strong_as_the_errors_and_have_little_in_common():
     torch.manual_seed(0)
@@ -41,6 +68,7 @@ def test_samples_become_as_strong_as_the_errors_and_have_little_in_common():
         errors = 0.3 * torch.randn(4, 1, 32, 32).repeat_interleave(2, 2).repeat_interleave(2, 3)
         terms = texture_step(backend, discriminator, fine, mean, errors, 8, weights)
         assert all(torch.isfinite(term) for term in terms.values()), step
+    assert set(terms) >= {"texture_spectrum", "patterns", "discriminator_gradient"}
     fine = torch.randn(1, 2, 32, 32).expand(16, -1, -1, -1)
     with torch.no_grad():
         samples = head(fine, torch.randn(16, 1, 128, 128))

@@ -89,9 +89,9 @@ class PhysicsFlowConfig(MethodConfig):
     """Residual blocks on it."""
     texture_discriminator_width: int = Field(48, ge=4)
     """Feature maps of the first convolution of the texture's discriminator."""
-    texture_rate: float = Field(1e-3, gt=0)
+    texture_rate: float = Field(2e-3, gt=0)
     """Learning rate of the texture; that of its discriminator is half of it."""
-    texture_area: int = Field(24, ge=1)
+    texture_area: int = Field(16, ge=1)
     """Side in clinical pixels of the part of a patch that the texture learns from in each step."""
     texture_weights: TextureWeights = TextureWeights()
     """Weights of what the texture is trained by."""

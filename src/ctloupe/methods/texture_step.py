@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ctloupe.losses.mesh import mesh_power
+from ctloupe.losses.sliced_wasserstein import sliced_wasserstein_loss
+from ctloupe.losses.spectrum import spectrum_distance
 from ctloupe.methods.base import TrainingBackend
 from ctloupe.networks.flow.texture import TextureDiscriminator
 
@@ -30,6 +32,12 @@ class TextureWeights(BaseModel):
     """Squared logarithm of the power of a sample about the mean in units of that of the errors, image by image."""
     texture_mesh: float = Field(30.0, ge=0)
     """Power of what all samples have in common from one scan voxel to the next, in the same units."""
+    texture_spectrum: float = Field(1.0, ge=0)
+    """Squared logarithm of the ratio of the spectra of samples about the mean and of errors."""
+    patterns: float = Field(10.0, ge=0)
+    """Squared sliced Wasserstein distance of the small patterns of samples and µCT."""
+    discriminator_gradient: float = Field(0.01, ge=0)
+    """Squared gradient of the discriminator's logits by what it looks at."""
 
 
 def cut_alike(images: Sequence[Tensor], area: int) -> list[Tensor]:
@@ -67,7 +75,8 @@ def texture_step(
     pairing, Jolicoeur-Martineau 2018, arXiv:1807.00734). Two draws for one mean are independent but for what they have
     in common, so that the mean of their product is the power of the mean's own displacement; it is kept small, or
     samples would not be samples about the posterior mean. By chance it may be negative, which is no merit. Samples are
-    as strong as the errors, whatever the discriminator says: without that, both drive each other up sooner or later.
+    as strong as the errors, and of their spectrum, whatever the discriminator says: without that, both drive each other
+    up sooner or later. Small patterns are compared without it too, which is steadier, and learns first.
 
     Parameters
     ----------
@@ -101,11 +110,32 @@ def texture_step(
         "unbiased": ((one * other).mean() / power.mean()).relu(),
         "strength": (one.square().mean((1, 2, 3)).clamp_min(_LEAST_POWER) / power).log().square().mean(),
         "texture_mesh": (mesh_power(one, scale, other=other) / power.mean()).relu(),
+        "texture_spectrum": spectrum_distance(drawn, error, scale),
+        "patterns": sliced_wasserstein_loss(torch.cat([mean, mean]) + drawn, high),
     }
     weight = weights.model_dump()
     backend.update("texture", torch.stack([weight[name] * term for name, term in terms.items()]).sum())
     discriminator.requires_grad_(True)
-    of_error, of_one = (logits.float() for logits in backend.forward("discriminator", mean, error, one.detach()))
-    terms["discriminator"] = F.softplus(of_one - of_error).mean()
-    backend.update("discriminator", terms["discriminator"])
+    terms |= _discriminator_terms(backend, mean, error, one.detach(), bool(weights.discriminator_gradient))
+    penalty = weights.discriminator_gradient * terms.get("discriminator_gradient", 0.0)
+    backend.update("discriminator", terms["discriminator"] + penalty)
+    return terms
+
+
+def _discriminator_terms(
+    backend: TrainingBackend, mean: Tensor, error: Tensor, drawn: Tensor, with_gradient: bool
+) -> dict[str, Tensor]:
+    """Loss of the discriminator, and the squared gradient of its average logit by what is real and by what is drawn.
+
+    A pair of players whose discriminator is kept flat on both ends where it should end (Mescheder et al. 2018,
+    arXiv:1801.04406; Huang et al. 2024, arXiv:2501.05441, Eq. 3 and 4). An image's gradient is multiplied by the number
+    of its logits, as if each were a discriminator of a patch of its own.
+    """
+    seen = [one.detach().requires_grad_(with_gradient) for one in (error, drawn)]
+    of_error, of_drawn = (logits.float() for logits in backend.forward("discriminator", mean, *seen))
+    terms = {"discriminator": F.softplus(of_drawn - of_error).mean()}
+    if with_gradient:
+        gradients = torch.autograd.grad(of_error.sum() + of_drawn.sum(), seen, create_graph=True)
+        squared = torch.stack([one.square().sum((1, 2, 3)).mean() for one in gradients]).sum()
+        terms["discriminator_gradient"] = squared / of_error[0].numel()
     return terms
