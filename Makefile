@@ -35,11 +35,14 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-# Damaged volumes to read, and the seed that they come of.
+# Damaged volumes and records to read, and the seed that they come of.
 CASES ?= 10000
 SEED ?= 0
 
-.PHONY: demo test test-fast test-pythons wheel-test fuzz lint hooks lock leaderboard clean
+# Asked by pip-audit.
+KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
+
+.PHONY: demo test test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -49,10 +52,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
-lint: $(STAMP)
+lint: $(STAMP) audit
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
+
+# Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
+audit:
+	@if ! command -v pip-audit >/dev/null; then echo "audit: skipped, pip-audit is not installed"; \
+	elif ! $(PYTHON) -c "import urllib.request as u; u.urlopen('$(KNOWN_WEAKNESSES)', timeout=5)" 2>/dev/null; then \
+		echo "audit: skipped, $(KNOWN_WEAKNESSES) cannot be reached"; \
+	else pip-audit --requirement constraints.txt --no-deps --disable-pip; fi
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -65,9 +75,11 @@ test-fast: $(STAMP)
 wheel-test: $(STAMP)
 	$(BIN)/python -m pytest tests/repository/test_wheel.py
 
-# Reads so many damaged volumes, each in a process of its own, beside an independent reader, and prints what came of it.
+# Reads so many damaged volumes beside an independent reader, and as many damaged records, each in a process of its own,
+# and prints what came of it.
 fuzz: $(STAMP)
 	cd tests && $(abspath $(BIN))/python -m fuzz.run --cases $(CASES) --seed $(SEED)
+	cd tests && $(abspath $(BIN))/python -m fuzz.records --cases $(CASES) --seed $(SEED)
 
 test-pythons:
 	@done=; for python in $(PYTHONS); do \

@@ -70,6 +70,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
             "--page",
             tmp_path / "gallery.md",
         ],
+        "benchmarks/long_runs.py": ["--volumes", "3", "--steps", "10", "--format", ".nii.gz"],
         "benchmarks/kernel_pair.py": ["--model", tiny_flow, "--size", "16", "96", "96"],
         "benchmarks/methods.py": ["--size", "16", "--samples", "2", "--repeats", "1", "--only", "physics-flow"],
         "benchmarks/memory.py": ["--slices", "1", "--size", "32", "--model", tiny_model],

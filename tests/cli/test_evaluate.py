@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from ctloupe.cli.main import main
 from ctloupe.enhance.resolver import load_model
@@ -91,6 +92,29 @@ def test_several_outputs_stand_in_one_table_under_their_names(case, ctloupe):
     found = json.loads(said)
     assert list(found["rows"]) == ["bicubic", "one", "truth"]
     assert found["rows"]["truth"]["PSNR (dB)"] == "inf" and found["protocol"] == "paired-phantom, version 1"
+
+
+def test_two_reconstructions_of_one_acquisition_are_compared_and_each_needs_its_own_output(
+    case, ctloupe, monkeypatch, capsys
+):
+    scan = read(case / "scan.nii.gz")
+    smooth = gaussian_filter(np.asarray(scan.data, float), (0, 0.7, 0.7)).round().astype(np.int16)
+    write(scan.with_data(smooth), case / "smooth.nii.gz")
+    write(load_model("bicubic", 2).enhance(scan.with_data(smooth)), case / "smooth-fine.nii.gz")
+    asked = (
+        "evaluate",
+        "--protocol",
+        "kernel-pair",
+        "--input",
+        case / "scan.nii.gz",
+        "--other-input",
+        case / "smooth.nii.gz",
+    )
+    asked += ("--output", f"cubic={case / 'fine.nii.gz'}", "--json")
+    found = json.loads(ctloupe(*asked, "--other-output", f"cubic={case / 'smooth-fine.nii.gz'}"))
+    assert found["protocol"].startswith("kernel-pair") and list(found["rows"]) == ["bicubic", "cubic"]
+    assert found["rows"]["cubic"] == pytest.approx(found["rows"]["bicubic"], nan_ok=True)
+    assert "needs `" not in (said := refused(asked, monkeypatch, capsys)) and "--other-output" in said
 
 
 @pytest.mark.slow

@@ -156,6 +156,8 @@ def test_phantom_makes_a_pair_of_a_real_micro_ct_and_refuses_the_options_of_an_a
     record = json.loads((tmp_path / "pair" / "paired-micro.json").read_text())
     assert read(tmp_path / "pair" / "clinical.nii.gz").shape == (3, 10, 10) and record["planes"] == [1, 7]
     assert record["intensities"] == {"micro": [0, 255], "hu": [-900, 300]}
-    monkeypatch.setattr(sys, "argv", [str(part) for part in ("ctloupe", *asked, "--nodule", "--out", tmp_path / "no")])
-    with pytest.raises(SystemExit):
-        main()
+    for option in (("--nodule",), ("--size", "8", "96", "96")):
+        given = [str(part) for part in ("ctloupe", *asked, *option, "--out", tmp_path / "no")]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit):
+            main()

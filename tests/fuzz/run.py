@@ -6,17 +6,14 @@ python -m fuzz.run --cases 10000 --seed 1
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +24,8 @@ from ctloupe.foundation.errors import CtLoupeError
 from ctloupe.volume.formats import read
 from fuzz.mutations import damage
 from fuzz.oracle import read_independently
+from fuzz.process import MEMORY, SECONDS, in_a_process
 from fuzz.small_volumes import BUILDERS
-
-MEMORY = 6 << 30
-"""Address space of a process that reads, in bytes."""
-
-SECONDS = 60
 
 OUTCOMES = {
     "correct": "read, and the independent reader reads the same",
@@ -46,7 +39,7 @@ OUTCOMES = {
     "hang": f"not done after {SECONDS} s",
     "memory": f"more than {MEMORY >> 30} GB",
 }
-GOOD = ("correct", "noted", "alone", "refused")
+GOOD = ("correct", "noted", "alone", "refused", "accepted")
 
 
 @dataclass(frozen=True)
@@ -71,16 +64,20 @@ def run_case(seed: int, number: int, keep: Path | None = None) -> Case:
         told = tuple(damage(folder, rng))
         outcome, message = judged(kind, path, Path(made))
         if keep is not None and outcome not in GOOD:
-            shutil.copytree(folder, keep / f"{outcome}-{seed}-{number}".replace(" ", "-"), copy_function=_copy_file)
+            keep_files(folder, keep / f"{outcome}-{seed}-{number}".replace(" ", "-"))
     return Case(number, kind, told, outcome, message.replace(made, ""))
 
 
-def _copy_file(source: str, target: str) -> None:
-    """Copy a plain file; a pipe is made anew."""
-    if Path(source).is_file():
-        shutil.copy(source, target)
-    else:
-        os.mkfifo(target)
+def keep_files(folder: Path, kept: Path) -> None:
+    """Copy what lies in a folder; a pipe is made anew."""
+
+    def copy(source: str, target: str) -> None:
+        if Path(source).is_file():
+            shutil.copy(source, target)
+        else:
+            os.mkfifo(target)
+
+    shutil.copytree(folder, kept, copy_function=copy)
 
 
 def judged(kind: str, path: Path, folder: Path) -> tuple[str, str]:
@@ -94,7 +91,7 @@ def judged(kind: str, path: Path, folder: Path) -> tuple[str, str]:
         Takes what the processes say.
     """
     values, lines = folder / "values.npy", folder / "lines"
-    found = _in_a_process(lambda: _ours(path, values), lines)
+    found = in_a_process(lambda: _ours(path, values), lines)
     if "died" in found:
         return found["died"], found["message"]
     own = lines.read_text(encoding="utf-8", errors="replace").strip()
@@ -102,7 +99,7 @@ def judged(kind: str, path: Path, folder: Path) -> tuple[str, str]:
         return "refused otherwise", f"{found['message']} | {own}"
     if found["outcome"] != "read":
         return found["outcome"], found["message"]
-    other = _in_a_process(lambda: _compared(kind, path, values, found["spacing"]), folder / "lines of the other")
+    other = in_a_process(lambda: _compared(kind, path, values, found["spacing"]), folder / "lines of the other")
     if other.get("outcome") == "same":
         return "correct", ""
     told = other.get("message", "")
@@ -140,51 +137,22 @@ def _compared(kind: str, path: Path, kept: Path, spacing: list[float]) -> dict[s
     return {"outcome": "same"}
 
 
-def _in_a_process(work: Callable[[], dict[str, Any]], lines: Path) -> dict[str, Any]:
-    """Do the work in a process of limited memory and time, and return what it found or how it died."""
-    end, beginning = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(end)
-        _limited(lines)
-        os.write(beginning, json.dumps(work()).encode())
-        os._exit(0)
-    os.close(beginning)
-    with os.fdopen(end, "rb") as answer:
-        text = answer.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        return {"died": "hang" if name == "SIGALRM" else "crash", "message": name}
-    if not text:
-        return {"died": "crash", "message": f"no answer, status {os.WEXITSTATUS(status)}"}
-    answered: dict[str, Any] = json.loads(text)
-    return answered
-
-
-def _limited(lines: Path) -> None:
-    out = os.open(lines, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(out, stream)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
-
-
-def table(cases: list[Case]) -> str:
+def table(cases: list[Case], kinds: Collection[str] = BUILDERS, outcomes: Collection[str] = OUTCOMES) -> str:
     """Counts of the outcomes by kind of file, in Markdown."""
     counts = Counter((case.kind, case.outcome) for case in cases)
-    shown = [outcome for outcome in OUTCOMES if outcome in GOOD or any(case.outcome == outcome for case in cases)]
+    shown = [outcome for outcome in outcomes if outcome in GOOD or any(case.outcome == outcome for case in cases)]
     rows = ["| | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for kind in BUILDERS:
+    for kind in kinds:
         rows.append(f"| {kind} | " + " | ".join(str(counts[kind, outcome]) for outcome in shown) + " |")
-    totals = [sum(counts[kind, outcome] for kind in BUILDERS) for outcome in shown]
+    totals = [sum(counts[kind, outcome] for kind in kinds) for outcome in shown]
     return "\n".join([*rows, "| all | " + " | ".join(map(str, totals)) + " |"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run_all(
+    what: str, run: Callable[[int, int, Path | None], Case], kinds: Collection[str], outcomes: Mapping[str, str]
+) -> None:
+    """Run the cases that the command line asks for, print a table of them, and exit with 1 where one ended badly."""
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
@@ -195,15 +163,16 @@ def main() -> None:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     begun, cases = time.monotonic(), []
     for number in range(arguments.first, arguments.first + arguments.cases):
-        case = run_case(arguments.seed, number, arguments.keep)
+        case = run(arguments.seed, number, arguments.keep)
         cases.append(case)
         if case.outcome not in GOOD or case.outcome in arguments.show:
             print(f"case {number}, {case.kind} ({'; '.join(case.damage)}): {case.outcome}: {case.message}", flush=True)
-    print(f"\n{len(cases)} cases of seed {arguments.seed} in {time.monotonic() - begun:.0f} s\n\n{table(cases)}\n")
-    for outcome, meaning in OUTCOMES.items():
+    took = time.monotonic() - begun
+    print(f"\n{len(cases)} cases of seed {arguments.seed} in {took:.0f} s\n\n{table(cases, kinds, outcomes)}\n")
+    for outcome, meaning in outcomes.items():
         print(f"* {outcome}: {meaning}")
     sys.exit(1 if any(case.outcome not in GOOD for case in cases) else 0)
 
 
 if __name__ == "__main__":
-    main()
+    run_all(__doc__.splitlines()[0], run_case, BUILDERS, OUTCOMES)

@@ -14,6 +14,9 @@ from ctloupe.cli.options import Overwrite, VoxelSize, as_voxel_size, numbers
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import BUILT_IN, DEFAULT, get, names
 
+_USUAL_SIZE = (64, 512, 512)
+Number = TypeVar("Number", int, float)
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
@@ -25,11 +28,9 @@ def phantom(
     kind: Annotated[
         str, typer.Option(help=f"Anatomy: {', '.join(BUILT_IN)}, or one of an installed package.")
     ] = DEFAULT,
-    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels z y x of the fine grid.")] = (
-        64,
-        512,
-        512,
-    ),
+    size: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Voxels z y x of the fine grid; default: 64 512 512.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the anatomy and both scanners.")] = 0,
     nodule: Annotated[bool, typer.Option("--nodule", help="Put a nodule in; the same as --set nodule=true.")] = False,
     overrides: Annotated[
@@ -81,9 +82,11 @@ def phantom(
     from ctloupe.cli.progress import say
 
     if from_micro is not None:
-        own = (overrides, nodule, cylinder, noise_hu is not None, kernel != "standard", scanner, kind != DEFAULT)
+        own = (overrides, nodule, cylinder, noise_hu is not None, kernel != "standard", scanner, kind != DEFAULT, size)
         if any(own):
-            raise OptionError("--from-micro takes a µCT and draws the scanner: leave the options of an anatomy out")
+            raise OptionError(
+                "--from-micro takes a µCT and draws the scanner: leave --size and the options of an anatomy out"
+            )
         from ctloupe.phantom.paired_micro import PairedMicroRequest, pair_micro
 
         request = PairedMicroRequest(
@@ -112,13 +115,10 @@ def phantom(
     config = replace(
         usual, options=options, cylinder=cylinder, kernel=kernel, noise_hu=amount, scanner=tuple(scanner or ())
     )
-    case = make_phantom(kind, size, seed, config)
+    case = make_phantom(kind, size or _USUAL_SIZE, seed, config)
     case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")
     print(json.dumps(case.statistics, indent=2))
-
-
-Number = TypeVar("Number", int, float)
 
 
 def _pair(text: str | None, option: str, example: str, kind: Callable[[float], Number]) -> tuple[Number, Number] | None:

@@ -1,4 +1,4 @@
-"""What is read is never written to: the check that every verb makes before it begins."""
+"""What may be read: plain files, and never what is written to."""
 
 from __future__ import annotations
 
@@ -114,3 +114,16 @@ def _names_of(file: Path) -> int:
         return file.stat().st_nlink
     except OSError:
         return 0
+
+
+def require_plain_file(path: Path) -> None:
+    """Refuse what would be waited for without end, such as a pipe, or is no file at all; what is missing passes.
+
+    Raises
+    ------
+    FileError
+        If something other than a plain file is there.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        raise FileError(f"{path}: {what} is here; expected a plain file")

@@ -12,7 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.yaml_text import parse_yaml
+
+_MOST_SAID = 500
+"""Characters of a message, which may quote what was found."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,7 +26,8 @@ def fault(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
-    return f"{f'key {key!r}: ' if key else ''}{first['msg'].removeprefix('Value error, ')}{found}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{f'key {key!r}: ' if key else ''}{said[:_MOST_SAID]}{'...' * (len(said) > _MOST_SAID)}{found}"
 
 
 def validated(
@@ -91,6 +96,7 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
     FileError
         If the file is missing, unreadable, or not JSON or YAML.
     """
+    require_plain_file(path)
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix in (".json", "") else parse_yaml(text)

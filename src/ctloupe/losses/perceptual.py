@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.inputs import require_plain_file
 
 _LAYOUT: Final = (2, 2, 4, 4, 4)
 """Convolutions between the poolings of VGG-19 (Simonyan and Zisserman 2015)."""
@@ -50,6 +51,7 @@ class PerceptualLoss(nn.Module):
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
+        require_plain_file(weights)
         try:
             stored = load_file(weights)
         except (FileNotFoundError, SafetensorError, OSError) as error:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from ctloupe.foundation.errors import OptionError
@@ -66,6 +66,12 @@ class TrainingBackend(Protocol):
         """Set the gradients of `trainable` to those of `loss` and take one optimiser step."""
 
 
+_COUNTS_LAYERS: Final = ("blocks", "groups", "levels", "strides")
+"""Ends of the names of settings that say how many layers there are."""
+
+_MOST_LAYERS: Final = 1000
+
+
 class MethodConfig(BaseModel):
     """Settings that every trainable method has; unknown keys are errors."""
 
@@ -87,6 +93,14 @@ class MethodConfig(BaseModel):
     """Decay rates of Adam's two averages; a first one of 0.5 is CycleGAN's."""
     flips: bool = False
     """Flip and transpose training patches at random."""
+
+    @model_validator(mode="after")
+    def _has_a_buildable_number_of_layers(self) -> Self:
+        """Refuse numbers of layers that would take for ever to build, as those of a damaged model card."""
+        for name, value in self:
+            if name.endswith(_COUNTS_LAYERS) and isinstance(value, int) and value > _MOST_LAYERS:
+                raise ValueError(f"{name}: expected at most {_MOST_LAYERS}, found {value}")
+        return self
 
 
 class Method(nn.Module):

@@ -15,6 +15,7 @@ from torch import nn
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, ModelError
+from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import load_record, validated
 from ctloupe.images.likeness import ImageStatistics
@@ -129,6 +130,7 @@ def load_package(path: Path) -> ModelPackage:
     if lacking is not None:
         raise ModelError(f"{path / CARD_NAME}: {lacking}; use the package as it was written, or a larger machine")
     enhancer = kind.make_enhancer(config)
+    require_plain_file(path / WEIGHTS_NAME)
     try:
         tensors = load_file(path / WEIGHTS_NAME)
     except (FileNotFoundError, SafetensorError, OSError) as error:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final, NamedTuple
 from zipfile import BadZipFile
 
@@ -27,7 +28,7 @@ Case = tuple[str, Volume, Mask | None]
 PATCHES_NAME: Final = "patches.npy"
 AVERAGES_NAME: Final = "thick.npy"
 RECORD_NAME: Final = "bank.json"
-_DAMAGE = (OSError, ValueError, EOFError, BadZipFile)
+_DAMAGE = (OSError, ValueError, EOFError, BadZipFile, SyntaxError, TokenError)
 """Errors that NumPy raises for a damaged array."""
 _ADVICE: Final = "make the bank again with 'ctloupe prepare'"
 _INT16 = np.iinfo(np.int16)

@@ -6,12 +6,16 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.rate.design import KEY, Design
+
+_MOST_SHOWN: Final = 40
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
     OptionError
         If a rater, label or column is unknown, a label is marked twice, or a mark is no number of the criterion.
     """
-    shown = {(row["rater"], row["label"]): row for row in _rows(folder / KEY)}
+    shown = _shown(design, folder / KEY)
     shape = (len(design.raters), len(design.patch_names), len(design.methods))
     found = {name: Marks(np.full(shape, np.nan), np.full(shape, np.nan)) for name in design.criteria}
     seen: set[tuple[str, str]] = set()
@@ -66,10 +70,28 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
             key = row["rater"], row["label"]
             if key not in shown or key in seen:
                 fault = "is marked twice" if key in seen else "was not shown to this rater"
-                raise OptionError(f"{path}: line {line}: label {key[1]} of rater {key[0]} {fault}")
+                raise OptionError(f"{path}: line {line}: label {_short(key[1])} of rater {_short(key[0])} {fault}")
             seen.add(key)
             _enter(design, found, shown[key], row, f"{path}: line {line}")
     return found
+
+
+def _shown(design: Design, path: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Rows of the key by rater and label; all are of this design."""
+    known = {"rater": design.raters, "patch": design.patch_names, "method": design.methods, "showing": ["1", "2"]}
+    rows = _rows(path)
+    for line, row in enumerate(rows, 2):
+        for column, names in known.items():
+            if row.get(column) not in names:
+                raise FileError(
+                    f"{path}: line {line}: '{_short(row.get(column))}' is no {column} of the design beside it; "
+                    "use both as 'ctloupe rate design' wrote them"
+                )
+        if not row.get("label"):
+            raise FileError(
+                f"{path}: line {line}: the item has no label; use the key as 'ctloupe rate design' wrote it"
+            )
+    return {(row["rater"], row["label"]): row for row in rows}
 
 
 def _enter(design: Design, found: dict[str, Marks], shown: dict[str, str], row: dict[str, str], where: str) -> None:
@@ -87,11 +109,17 @@ def _enter(design: Design, found: dict[str, Marks], shown: dict[str, str], row: 
         except ValueError:
             mark = np.nan
         if not low <= mark <= high:
-            raise OptionError(f"{where}: {name} is '{text}'; expected a mark from {low} to {high}, or nothing")
+            raise OptionError(f"{where}: {name} is '{_short(text)}'; expected a mark from {low} to {high}, or nothing")
         (found[name].first if shown["showing"] == "1" else found[name].second)[at] = mark
 
 
+def _short(text: str | None) -> str:
+    """The beginning of what a cell holds."""
+    return (text or "")[:_MOST_SHOWN]
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
+    require_plain_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))

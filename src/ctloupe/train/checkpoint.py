@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.records import validated
 from ctloupe.methods.base import Method
 from ctloupe.train.fabric import FabricBackend
@@ -103,6 +104,7 @@ def read(path: Path) -> dict[str, Any]:
     FileError
         If the file is damaged or holds something else.
     """
+    require_plain_file(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged archive meets many places in the library, and each has an error of its own.

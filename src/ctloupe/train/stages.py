@@ -158,5 +158,8 @@ def load_method(run: Path) -> Method:
     if not saved:
         raise FileError(f"{run}: this run has no checkpoint yet")
     method = kind(method_config_of(settings))
-    method.load_state_dict(checkpoint.read(saved[0])["method"], strict=False)
+    try:
+        method.load_state_dict(checkpoint.read(saved[0])["method"], strict=False)
+    except RuntimeError as error:
+        raise FileError(f"{saved[0]}: its networks are not of the size that {run / 'config.yaml'} says") from error
     return method.eval()
