@@ -94,7 +94,7 @@ def judged(kind: str, folder: Path, beside: Path) -> tuple[str, str]:
         return found["died"], found["message"]
     own = lines.read_text(encoding="utf-8", errors="replace").strip()
     message = found["message"]
-    if found["outcome"] == "refused" and (own or "\n" in message or "\x1b" in message or len(message) > 2000):
+    if found["outcome"] == "refused" and (own or "\n" in message or len(message) > 2000):
         return "refused otherwise", f"{message} | {own}"
     return found["outcome"], message
 

@@ -45,7 +45,7 @@ def interrupting() -> Iterator[None]:
 
 
 @contextmanager
-def deferred(stop: Callable[[], None], save: Callable[[], None]) -> Iterator[None]:
+def deferred(stop: Callable[[], None], save: Callable[[], None], second_ends: bool = True) -> Iterator[None]:
     """Let the first stopping signal only call `stop`, for work with safe points of its own; a second is not held back.
 
     Parameters
@@ -54,12 +54,14 @@ def deferred(stop: Callable[[], None], save: Callable[[], None]) -> Iterator[Non
         Notes the wish to stop at the next safe point.
     save
         Notes the wish to save at the next safe point and to go on.
+    second_ends
+        False: a second one is like the first, for a process that gets them from its terminal and its parent too.
     """
 
     def first(number: int, frame: FrameType | None) -> None:
         _received.append(number)
         for one in STOPPING:
-            if one in before:
+            if second_ends and one in before:
                 signal.signal(one, before[one])
         stop()
 

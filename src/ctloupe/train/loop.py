@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -23,6 +23,7 @@ from ctloupe.train.bank_pair import BankPair, device_bank, load_banks
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
 from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
+from ctloupe.train.ranks import launched
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings, method_config_of
@@ -36,9 +37,8 @@ SAMPLE_PATCHES = 128
 """Number of patches of each modality that a method may look at before the first step."""
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """An expected error on its way from a rank's process to the one that started it."""
+class _Failure(NamedTuple):
+    """An expected error on its way from a rank's process to the one that started it; Fabric takes plain tuples."""
 
     kind: type[CtLoupeError]
     message: str
@@ -91,8 +91,7 @@ def _launch(settings: TrainSettings, plan: StagePlan, progress: Progress, resume
     fabric = make_fabric(settings)
     RunFolder(plan.folder).make()
     if settings.devices > 1:
-        launch: Any = fabric.launch  # its annotation leaves out the arguments it passes on
-        result = launch(_rank, settings, plan, progress, resume)
+        result = launched(fabric, settings.out, _rank, settings, plan, progress, resume)
     else:
         fabric.launch()
         result = _rank(fabric, settings, plan, progress, resume)
@@ -161,7 +160,7 @@ class _Training:
             self._open_records()
         self.started = time.monotonic()
         last_saved = self.elapsed_before
-        with deferred(self._stop, self._save_soon):
+        with deferred(self._stop, self._save_soon, second_ends=self.fabric.world_size == 1):
             elapsed = self.elapsed_before
             while not self._done(elapsed):
                 elapsed, stopping, saving = self._one_step(elapsed)
