@@ -24,7 +24,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def fault(error: ValidationError) -> str:
     """Return the first thing wrong with a record in words: key, what was expected, and what was found."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"])[:_MOST_SAID]
     found = "" if first["type"] == "missing" or not key else f" (found {_short(first['input'])})"
     said = first["msg"].removeprefix("Value error, ")
     return f"{f'key {key!r}: ' if key else ''}{said[:_MOST_SAID]}{'...' * (len(said) > _MOST_SAID)}{found}"

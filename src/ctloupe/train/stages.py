@@ -10,6 +10,7 @@ from torch import nn
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.methods.base import Method
+from ctloupe.methods.room import lack_of_room
 from ctloupe.train import checkpoint
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings, method_config_of
@@ -157,7 +158,11 @@ def load_method(run: Path) -> Method:
     saved = [found for folder in folders for found in checkpoint.found(folder / "checkpoints")[-1:]]
     if not saved:
         raise FileError(f"{run}: this run has no checkpoint yet")
-    method = kind(method_config_of(settings))
+    config = method_config_of(settings)
+    lacking = lack_of_room(lambda: kind(config))
+    if lacking is not None:
+        raise FileError(f"{run / 'config.yaml'}: {lacking}; use the run as it was written, or a larger machine")
+    method = kind(config)
     try:
         method.load_state_dict(checkpoint.read(saved[0])["method"], strict=False)
     except RuntimeError as error:
