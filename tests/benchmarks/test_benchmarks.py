@@ -78,6 +78,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/one_model.py": [*one_step, "--size", "8", "96", "96", "--kernels", "sharp"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
+        "benchmarks/reading_apart.py": ["--slices", "2", "--size", "32", "--repeats", "1"],
         "benchmarks/resume.py": ["--slices", "1", "--size", "32", "--scale", "2"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],

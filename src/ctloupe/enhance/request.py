@@ -25,6 +25,7 @@ from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import read, require_writable, source_files
+from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
@@ -263,6 +264,7 @@ class _Enhancement:
     def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
+        require_survivable(path, request.series, request.voxel_size)
         scan = read(path, series=request.series, voxel_size=request.voxel_size)
         for note in (*scan.notes, *values_beyond(scan)):
             self.say(f"warning: {path.name}: {note}")

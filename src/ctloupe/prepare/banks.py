@@ -19,6 +19,7 @@ from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.collection import volume_paths
 from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -106,12 +107,15 @@ def prepare_banks(
         clinical=tuple(volume_paths(list(request.clinical))),
         micro=tuple(volume_paths(list(request.micro))),
     )
+    for paths, clinical in ((request.clinical, True), (request.micro, False)):
+        for path in paths:
+            require_survivable(path, **_options(request, path, clinical))
     with replacing(out, overwrite) as temporary:
         (temporary / "overlays").mkdir(parents=True)
         slices = _Slices()
-        clinical = _bank(request, "clinical", temporary, say, slices)
+        coarse = _bank(request, "clinical", temporary, say, slices)
         micro = _bank(request, "micro", temporary, say, slices)
-        wanted = tuple(value / request.scale for value in clinical)
+        wanted = tuple(value / request.scale for value in coarse)
         if relative_difference(micro, wanted) > SPACING_TOLERANCE:
             say(
                 f"warning: µCT voxels of {micro[0]:.4g}×{micro[1]:.4g} mm are not the clinical ones divided by "
@@ -214,12 +218,16 @@ def _cases(
 
 
 def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
+    return read(path, **_options(request, path, clinical))
+
+
+def _options(request: BankRequest, path: Path, clinical: bool) -> dict[str, Any]:
+    """What of the request the format of a file has a use for."""
     takes = format_of(path).takes
-    return read(
-        path,
-        series=request.series if "series" in takes else None,
-        voxel_size=request.voxel_size if "voxel_size" in takes and not clinical else None,
-    )
+    return {
+        "series": request.series if "series" in takes else None,
+        "voxel_size": request.voxel_size if "voxel_size" in takes and not clinical else None,
+    }
 
 
 def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Mask | None:

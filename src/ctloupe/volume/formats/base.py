@@ -79,6 +79,10 @@ class Format(ABC):
             The first `HEAD_BYTES` bytes of a file; nothing of a folder.
         """
 
+    def decodes_natively(self, path: Path) -> bool:
+        """Whether a library of another language decodes the voxels at `path`: a fault of it would end the process."""
+        return False
+
     @abstractmethod
     def read(self, path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
         """Return the volume at `path`, with its voxels read on demand where the format allows it.

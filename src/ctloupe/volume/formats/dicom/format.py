@@ -27,6 +27,12 @@ class Dicom(Format):
         """Whether the file has DICOM's mark behind its free preamble."""
         return head[128:132] == b"DICM"
 
+    def decodes_natively(self, path: Path) -> bool:
+        """Whether the pixels of the file, or of the first one of a folder, are compressed."""
+        from ctloupe.volume.formats.dicom.headers import is_compressed
+
+        return is_compressed(path)
+
     def read(self, path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
         """Return the volume of one series, in memory, after every slice was checked."""
         from ctloupe.volume.formats.dicom.reader import read_dicom

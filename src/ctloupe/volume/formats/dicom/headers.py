@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
@@ -36,6 +37,19 @@ _TAGS = [
     *("ImageType", "LossyImageCompression", "BurnedInAnnotation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the pixels of a file, or of the first DICOM file of a folder, are compressed; False of damaged ones."""
+    files = (one for one in sorted(path.rglob("*")) if one.is_file()) if path.is_dir() else iter((path,))
+    for file in files:
+        try:
+            syntax = read_file_meta_info(file).get("TransferSyntaxUID")
+        except (InvalidDicomError, *DAMAGE):
+            continue
+        if syntax is not None:
+            return bool(syntax.is_compressed)
+    return False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ from ctloupe.volume.volume import Volume
 class _Itk(Format):
     """What SimpleITK reads and writes, whole in memory."""
 
+    def decodes_natively(self, path: Path) -> bool:
+        """Return True: ITK parses and decodes every such file."""
+        return True
+
     def read(self, path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
         """Return the volume in memory, in millimetres whatever unit the file states."""
         from ctloupe.volume.formats.itk.reader import read_itk

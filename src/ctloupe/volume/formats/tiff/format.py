@@ -31,6 +31,12 @@ class Tiff(Format):
         """Whether the file begins with the mark of TIFF or BigTIFF in either byte order."""
         return head.startswith(_MAGIC)
 
+    def decodes_natively(self, path: Path) -> bool:
+        """Whether the pages of the file, or of the first one of a folder, are compressed."""
+        from ctloupe.volume.formats.tiff.reader import is_compressed
+
+        return is_compressed(path)
+
     def read(self, path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
         """Return the volume of a multi-page file, or of a folder of single-page ones, read on demand."""
         from ctloupe.volume.formats.tiff.reader import read_tiff

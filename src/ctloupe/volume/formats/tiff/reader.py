@@ -87,6 +87,16 @@ def read_tiff(path: Path, voxel_size: tuple[float, float, float] | None = None) 
     )
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether the first page of a file, or of the first file of a folder, is compressed; False of what is damaged."""
+    files = _slice_files(path)[:1] if path.is_dir() else [path]
+    try:
+        with tifffile.TiffFile(files[0]) as tif:
+            return bool(tif.pages.first.compression != 1)
+    except (CtLoupeError, *_DAMAGE):
+        return False
+
+
 def _slice_files(folder: Path) -> list[Path]:
     files = [
         file
