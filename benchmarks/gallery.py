@@ -161,7 +161,8 @@ square ([evaluation](evaluation.md)); a phantom's truth has about 1.
   another kernel; `ctloupe enhance` says how unlike it is.
 * The mean leaves out what the scan does not determine: smooth lung there is not empty lung.
 * The sample invents it: its texture is that of the phantoms' µCT, and differs from seed to seed. Where σ is high, no
-  single sample may be read as anatomy. Its grain is still cruder than foam, and shows the grid of the scan.
+  single sample may be read as anatomy. Thin vessels are broken in it, and bright
+  specks lie on the rims of large ones.
 * A large vessel that is split by a dark line, as an airway is, where the scan shows no such line: the phantoms have
   airways beside their vessels, and the network expects them.
 * Lines that end in the open, and bright rims along edges, are errors of the network or of the scan's sharp kernel.
