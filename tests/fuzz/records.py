@@ -29,10 +29,10 @@ _ODD: tuple[Any, ...] = (
 )
 
 
-def run_case(seed: int, number: int, keep: Path | None = None) -> Case:
-    """Copy a sound record, damage and read the case of this number; a function of seed and number alone."""
+def run_case(seed: int, number: int, keep: Path | None = None, kind: str = "") -> Case:
+    """Copy a sound record, damage and read the case of this number; a function of seed, number and kind alone."""
     rng = np.random.default_rng((seed, number))
-    kind = list(RECORDS)[number % len(RECORDS)]
+    kind = kind or list(RECORDS)[number % len(RECORDS)]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "case"
         shutil.copytree(template(kind).name, folder)

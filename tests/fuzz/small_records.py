@@ -18,11 +18,13 @@ import torch
 from ctloupe import methods
 from ctloupe.enhance.identity import Identity
 from ctloupe.enhance.resolver import load_model
+from ctloupe.enhance.store.cluster import finished_slabs
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.evaluate.comparison import Comparison, load_comparison
 from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
 from ctloupe.evaluate.suite.definition import load_suite
+from ctloupe.foundation.records import read_plain
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.rate.analysis import analyse
@@ -113,6 +115,18 @@ def _use_journal(folder: Path) -> object:
     return journal.finished()
 
 
+def _answer(folder: Path) -> None:
+    slabs = [
+        FinishedSlab(slices=at, residual=(1.5, -0.1, 7), tiles=(3, 1), marks={"values": ((12, 345), (0, 0))})
+        for at in ((0, 2), (2, 4))
+    ]
+    (folder / "answer.json").write_text(json.dumps([one.model_dump(mode="json") for one in slabs]), encoding="utf-8")
+
+
+def _use_answer(folder: Path) -> object:
+    return finished_slabs(read_plain(folder / "answer.json", "answer", "send it again"), (0, 4))
+
+
 def _comparison(folder: Path) -> None:
     for name in ("one", "other"):
         rows = {"bicubic": {"PSNR (dB)": 16.5, "SSIM": 0.1}, "mine": {"PSNR (dB)": float("inf"), "SSIM": float("nan")}}
@@ -165,6 +179,7 @@ RECORDS = {
     "patch banks": Record(_banks, _use_banks),
     "run folder": Record(_run, _use_run),
     "journal": Record(_journal, _use_journal),
+    "answer of a worker": Record(_answer, _use_answer),
     "record of an evaluation": Record(_comparison, _use_comparison),
     "suite": Record(_suite, lambda folder: load_suite(str(folder / "suite.yaml"))),
     "ratings": Record(_ratings, _use_ratings),

@@ -10,8 +10,23 @@ from fuzz.small_records import RECORDS, template
 
 SEED = 5
 
-ENDED_BADLY_ONCE = [(1, number) for number in (17, 40, 182, 198, 314, 326, 348, 630, 1806, 2016, 2405)]
-"""Seed and number: a pipe as a record, keys of another study, layers without end, lines of 100,000 characters."""
+ENDED_BADLY_ONCE = [
+    ("patch banks", 1, 17),
+    ("model package", 1, 40),
+    ("ratings", 1, 182),
+    ("ratings", 1, 198),
+    ("run folder", 1, 314),
+    ("ratings", 1, 326),
+    ("record of an evaluation", 1, 348),
+    ("ratings", 1, 630),
+    ("ratings", 1, 1806),
+    ("model package", 1, 2016),
+    ("suite", 1, 2405),
+    ("model package", 20261129, 1488),
+    ("model package", 20261129, 1624),
+    ("run folder", 20261129, 3242),
+]
+"""Kind, seed and number: a pipe as a record, keys of another study, layers without end, lines of 100,000 characters."""
 
 
 @pytest.mark.parametrize("kind", RECORDS)
@@ -27,7 +42,7 @@ def test_a_damaged_record_is_sound_or_refused_in_a_line(number):
     assert case.outcome in GOOD, f"{case.kind}, {case.damage}: {case.message}"
 
 
-@pytest.mark.parametrize(("seed", "number"), ENDED_BADLY_ONCE)
-def test_what_ended_badly_once_does_no_longer(seed, number):
-    case = run_case(seed, number)
+@pytest.mark.parametrize(("kind", "seed", "number"), ENDED_BADLY_ONCE)
+def test_what_ended_badly_once_does_no_longer(kind, seed, number):
+    case = run_case(seed, number, kind=kind)
     assert case.outcome in GOOD, f"{case.kind}, {case.damage}: {case.message[-500:]}"

@@ -12,6 +12,8 @@ import pytest
 
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
+from ctloupe.enhance.store.cluster import finished_slabs
+from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
@@ -88,3 +90,14 @@ def test_no_scheduler_at_the_address_is_an_error_that_names_it(tmp_path, monkeyp
     with pytest.raises(OptionError, match=r"`scheduler` tcp://127\.0\.0\.1:9"):
         resolver().enhance_to(scan(), tmp_path / "there.ome.zarr", scheduler="tcp://127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_of_other_slices_or_of_another_version_is_refused_in_a_line():
+    slab = FinishedSlab(slices=(0, 2), residual=(1.0, 0.0, 3), tiles=(1, 0), marks={"values": ((1, 2), (3, 4))})
+    answer = [slab.model_dump(mode="json")]
+    assert finished_slabs(answer, (0, 2)) == [slab]
+    with pytest.raises(OptionError, match="answer of a worker: expected slices 0 to 4"):
+        finished_slabs(answer, (0, 4))
+    for damaged in (None, [{"slices": [0, 2]}], [answer[0] | {"tiles": "many"}]):
+        with pytest.raises(OptionError, match=r"answer of a worker: .*let all workers"):
+            finished_slabs(damaged, (0, 2))

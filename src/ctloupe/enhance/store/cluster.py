@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from pydantic import RootModel
 
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
@@ -12,6 +14,7 @@ from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.errors import MissingExtraError, OptionError
+from ctloupe.foundation.records import validated
 
 RETRIES: Final = 5
 """Times that a slab is tried again on another worker after its own was lost."""
@@ -64,13 +67,40 @@ def fill_on_cluster(
     with client:
         token = str(folder.absolute())
         sent = client.scatter((enhancer, part.in_memory()), broadcast=True)
-        futures = [client.submit(_one, token, sent, run, pure=False, retries=RETRIES) for run in slabs]
-        for _, lines in as_completed(futures, with_results=True):
-            for line in lines:
-                record(line)
+        futures = {client.submit(_one, token, sent, run, pure=False, retries=RETRIES): run for run in slabs}
+        for future, answer in as_completed(futures, with_results=True):
+            for slab in finished_slabs(answer, futures[future]):
+                record(slab)
 
 
-def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int]) -> list[FinishedSlab]:
+def finished_slabs(answer: Any, run: tuple[int, int]) -> list[FinishedSlab]:
+    """Return what a worker says that it has made.
+
+    Parameters
+    ----------
+    answer
+        List of plain records; a worker of another version may send anything.
+    run
+        First slice that it was asked for, and the one after the last.
+
+    Raises
+    ------
+    OptionError
+        If a record is damaged, or the slices are not those that were asked for.
+    """
+    advice = "let all workers run the version of ctloupe that is run here"
+    made = validated(_Answer, answer, "answer of a worker", advice=advice).root
+    ends = [run[0], *(slab.slices[1] for slab in made)]
+    if [slab.slices[0] for slab in made] != ends[:-1] or ends[-1] != run[1]:
+        raise OptionError(f"answer of a worker: expected slices {run[0]} to {run[1]}, found others; {advice}")
+    return made
+
+
+class _Answer(RootModel[list[FinishedSlab]]):
+    """What a worker sends back of a slab."""
+
+
+def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int]) -> list[dict[str, Any]]:
     """Enhance one slab in a worker process."""
     if token not in _READY:
         _READY.clear()
@@ -78,4 +108,4 @@ def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int])
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
     fill(enhancer, part, [run], stores, made.append)
-    return made
+    return [slab.model_dump(mode="json") for slab in made]
