@@ -32,7 +32,7 @@ def spectrum_distance(drawn: Tensor, real: Tensor, scale: int) -> Tensor:
     Returns
     -------
     Tensor of no dimensions
-        In squared nepers of power: 0.053 is 1 dB.
+        It is in squared nepers of power: 0.053 is 1 dB.
     """
     mine, theirs = (_shares_by_band(image, scale).mean(0).clamp_min(_LEAST) for image in (drawn, real))
     return (mine / theirs).log().square().mean()
