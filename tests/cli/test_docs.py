@@ -44,6 +44,7 @@ SMALLER = {
     "--out table3 --only A,M": "--out study-table3 --only A --resume",
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
+    "suite lung-kernels-v1": "suite small.yaml",
     "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",
 }
 
