@@ -58,6 +58,12 @@ def _window(length: int, like: Tensor) -> Tensor:
 @lru_cache(maxsize=8)
 def _bands(height: int, width: int, scale: int) -> Tensor:
     """Weight of every frequency of `rfft2` in each band, ``(height·(width // 2 + 1), bands)``: 1 or 2 over the size."""
+    # What is kept must have values, also where it is first asked for while tensors are made without any.
+    with torch.device("cpu"):
+        return _weights(height, width, scale)
+
+
+def _weights(height: int, width: int, scale: int) -> Tensor:
     rows, columns = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
     bands = math.ceil(_BANDS_OF_A_SCAN * scale)
     index = (torch.hypot(rows[:, None], columns) * 2 * bands).long().clamp_max(bands - 1)
