@@ -48,3 +48,11 @@ def test_only_compressed_dicom_is_decoded_natively(tmp_path, dicom_series):
     assert format_of(tmp_path).decodes_natively(tmp_path)
     assert format_of(files[0]).decodes_natively(files[0])
     require_survivable(tmp_path)
+
+
+def test_no_module_of_the_working_folder_is_imported(tmp_path, monkeypatch):
+    path = write(scan(), tmp_path / "a.mha")
+    (tmp_path / "SimpleITK.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    require_survivable(path)
+    assert not (tmp_path / "ran").exists()

@@ -37,7 +37,8 @@ def require_survivable(path: Path, series: str | int | None = None, voxel_size: 
     if not format_of(path).decodes_natively(path):
         return
     asked = json.dumps({"path": str(path), "series": series, "voxel_size": voxel_size})
-    died_of = death([sys.executable, "-m", "ctloupe.volume.formats.apart", asked])
+    # Without -P a module in the working folder, which may hold anything, would be imported in place of ours.
+    died_of = death([sys.executable, "-P", "-m", "ctloupe.volume.formats.apart", asked])
     if died_of is not None:
         raise FileError(
             f"{path}: a library that decodes it died of it ({died_of}); the file is damaged, or memory is short: "
