@@ -6,9 +6,12 @@ import json
 import os
 import resource
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from ctloupe.foundation.errors import CtLoupeError
 
 MEMORY = 6 << 30
 """Address space of a process that reads, in bytes."""
@@ -36,6 +39,18 @@ def in_a_process(work: Callable[[], dict[str, Any]], lines: Path) -> dict[str, A
         return {"died": "crash", "message": f"no answer, status {os.WEXITSTATUS(status)}"}
     answered: dict[str, Any] = json.loads(text)
     return answered
+
+
+def foreseen(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the work found, or which kind of error it ended in."""
+    try:
+        return work()
+    except CtLoupeError as error:
+        return {"outcome": "refused", "message": str(error)}
+    except MemoryError as error:
+        return {"outcome": "memory", "message": repr(error)}
+    except Exception:
+        return {"outcome": "traceback", "message": traceback.format_exc()}
 
 
 def _limited(lines: Path) -> None:

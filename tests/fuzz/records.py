@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ctloupe.foundation.errors import CtLoupeError
 from fuzz.mutations import damage
-from fuzz.process import in_a_process
+from fuzz.process import foreseen, in_a_process
 from fuzz.run import GOOD, OUTCOMES, Case, keep_files, run_all
 from fuzz.small_records import RECORDS, template
 
@@ -89,7 +87,7 @@ def _places(content: Any) -> Any:
 def judged(kind: str, folder: Path, beside: Path) -> tuple[str, str]:
     """Read what lies in a folder, and return outcome and message; `beside` takes what the process says."""
     lines = beside / "lines"
-    found = in_a_process(lambda: _read(RECORDS[kind].use, folder), lines)
+    found = in_a_process(lambda: foreseen(lambda: _read(RECORDS[kind].use, folder)), lines)
     if "died" in found:
         return found["died"], found["message"]
     own = lines.read_text(encoding="utf-8", errors="replace").strip()
@@ -100,14 +98,7 @@ def judged(kind: str, folder: Path, beside: Path) -> tuple[str, str]:
 
 
 def _read(use: Callable[[Path], object], folder: Path) -> dict[str, Any]:
-    try:
-        use(folder)
-    except CtLoupeError as error:
-        return {"outcome": "refused", "message": str(error)}
-    except MemoryError as error:
-        return {"outcome": "memory", "message": repr(error)}
-    except Exception:
-        return {"outcome": "traceback", "message": traceback.format_exc()}
+    use(folder)
     return {"outcome": "accepted", "message": ""}
 
 

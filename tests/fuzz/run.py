@@ -11,7 +11,6 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from ctloupe.foundation.errors import CtLoupeError
 from ctloupe.volume.formats import read
 from fuzz.mutations import damage
 from fuzz.oracle import read_independently
-from fuzz.process import MEMORY, SECONDS, in_a_process
+from fuzz.process import MEMORY, SECONDS, foreseen, in_a_process
 from fuzz.small_volumes import BUILDERS
 
 OUTCOMES = {
@@ -91,7 +89,7 @@ def judged(kind: str, path: Path, folder: Path) -> tuple[str, str]:
         Takes what the processes say.
     """
     values, lines = folder / "values.npy", folder / "lines"
-    found = in_a_process(lambda: _ours(path, values), lines)
+    found = in_a_process(lambda: foreseen(lambda: _ours(path, values)), lines)
     if "died" in found:
         return found["died"], found["message"]
     own = lines.read_text(encoding="utf-8", errors="replace").strip()
@@ -109,16 +107,8 @@ def judged(kind: str, path: Path, folder: Path) -> tuple[str, str]:
 
 
 def _ours(path: Path, kept: Path) -> dict[str, Any]:
-    try:
-        volume = read(path)
-        values = np.asarray(volume.array())
-    except CtLoupeError as error:
-        return {"outcome": "refused", "message": str(error)}
-    except MemoryError as error:
-        return {"outcome": "memory", "message": repr(error)}
-    except Exception:
-        return {"outcome": "traceback", "message": traceback.format_exc()}
-    np.save(kept, values)
+    volume = read(path)
+    np.save(kept, np.asarray(volume.array()))
     return {"outcome": "read", "spacing": list(volume.spacing), "notes": list(volume.notes)}
 
 

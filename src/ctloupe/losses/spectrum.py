@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import torch
@@ -57,21 +56,16 @@ def _window(length: int, like: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _bands(height: int, width: int, scale: int) -> Tensor:
-    """Weight of every frequency of `rfft2` in each band, ``(height·(width // 2 + 1), bands)``: 1 or 2 over the size."""
+    """Share of every frequency of `rfft2` in the mean square of each band, ``(height·(width // 2 + 1), bands)``."""
     # What is kept must have values, also where it is first asked for while tensors are made without any.
     with torch.device("cpu"):
-        return _weights(height, width, scale)
-
-
-def _weights(height: int, width: int, scale: int) -> Tensor:
-    rows, columns = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
-    bands = math.ceil(_BANDS_OF_A_SCAN * scale)
-    index = (torch.hypot(rows[:, None], columns) * 2 * bands).long().clamp_max(bands - 1)
-    # Frequencies between the first and the last column stand for their mirror images too.
-    twice = torch.full((height, width // 2 + 1), 2.0, dtype=torch.float64)
-    twice[:, 0] = 1
-    if width % 2 == 0:
-        twice[:, -1] = 1
-    weight = torch.zeros(height * (width // 2 + 1), bands, dtype=torch.float64)
-    weight[torch.arange(len(weight)), index.flatten()] = twice.flatten() / (height * width)
-    return weight / (height * width)
+        rows, columns = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
+        bands = _BANDS_OF_A_SCAN * scale
+        index = (torch.hypot(rows[:, None], columns) * 2 * bands).long().clamp_max(bands - 1)
+        # Frequencies between the first and the last column stand for their mirror images too.
+        share = torch.full(index.shape, 2.0 / (height * width) ** 2)
+        share[:, 0] /= 2
+        if width % 2 == 0:
+            share[:, -1] /= 2
+        weight = torch.zeros(index.numel(), bands)
+        return weight.scatter_(1, index.view(-1, 1), share.view(-1, 1))
