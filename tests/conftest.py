@@ -5,14 +5,11 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ctloupe import methods
-from ctloupe.images.windows import IntensityWindow
-from ctloupe.prepare.patches import PatchBank
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.volume import Volume
+from small_bank import write_small_bank
 from small_config import SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
@@ -50,15 +47,7 @@ def stopping_signals() -> None:
 def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bank folder with a few 12×12 clinical and 48×48 µCT patches."""
     folder = tmp_path_factory.mktemp("bank")
-    rng = np.random.default_rng(0)
-    clinical = Volume(rng.normal(-800, 100, (3, 40, 40)).astype(np.int16), (0.6, 0.6, 0.6))
-    micro = Volume(rng.normal(6000, 3000, (3, 120, 120)).clip(0, 15000).astype(np.int16), (0.15, 0.15, 0.15))
-    for name, volume, size, window in (
-        ("clinical", clinical, 12, IntensityWindow(-1000, 500)),
-        ("micro", micro, 48, IntensityWindow(0, 15000)),
-    ):
-        bank = PatchBank.sample([(name, volume, None)], size, per_volume=11, window=window, seed=0)
-        bank.save(folder / f"{name}.bank")
+    write_small_bank(folder)
     return folder
 
 

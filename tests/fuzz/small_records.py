@@ -25,8 +25,6 @@ from ctloupe.evaluate.comparison import Comparison, load_comparison
 from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
 from ctloupe.evaluate.suite.definition import load_suite
 from ctloupe.foundation.records import read_plain
-from ctloupe.images.windows import IntensityWindow
-from ctloupe.prepare.patches import PatchBank
 from ctloupe.rate.analysis import analyse
 from ctloupe.rate.design import Design, read_design, write_study
 from ctloupe.rate.ratings import read_ratings
@@ -37,7 +35,7 @@ from ctloupe.train.request import TrainRequest
 from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.settings import TrainSettings
 from ctloupe.train.stages import load_method
-from ctloupe.volume.volume import Volume
+from small_bank import write_small_bank
 from small_config import SMALL_BY_METHOD
 
 _METHOD = "srgan"
@@ -52,18 +50,6 @@ class Record:
     use: Callable[[Path], object]
 
 
-def _banks(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    for name, side, spacing, window in (
-        ("clinical", 12, 0.6, IntensityWindow(-1000, 500)),
-        ("micro", 48, 0.15, IntensityWindow(0, 15000)),
-    ):
-        values = rng.normal(-800, 100, (2, 3 * side, 3 * side)) if name == "clinical" else None
-        drawn = rng.integers(0, 15000, (2, 3 * side, 3 * side)) if values is None else values
-        volume = Volume(drawn.astype(np.int16), (spacing,) * 3)
-        PatchBank.sample([(name, volume, None)], side, per_volume=6, window=window).save(folder / f"{name}.bank")
-
-
 def _use_banks(folder: Path) -> object:
     pair = load_banks(folder)
     return [np.asarray(bank.patches).sum() for bank in (pair.clinical, pair.micro)]
@@ -71,7 +57,7 @@ def _use_banks(folder: Path) -> object:
 
 def _run(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as beside:
-        _banks(Path(beside))
+        write_small_bank(Path(beside))
         config = methods.get(_METHOD).configure("tiny", SMALL_BY_METHOD[_METHOD])
         values = {"method": _METHOD, "preset": "tiny", "config": config.model_dump(mode="json"), "steps": 1}
         options = {"bank": beside, "out": folder / "run", "accelerator": "cpu", "precision": "32-true"}
@@ -176,7 +162,7 @@ def _use_configuration(folder: Path) -> object:
 
 RECORDS = {
     "model package": Record(_package, _use_package),
-    "patch banks": Record(_banks, _use_banks),
+    "patch banks": Record(write_small_bank, _use_banks),
     "run folder": Record(_run, _use_run),
     "journal": Record(_journal, _use_journal),
     "answer of a worker": Record(_answer, _use_answer),
