@@ -23,9 +23,11 @@ MINUTES ?=
 # One more than the two cores of the machine that this is meant for: tests wait for disks and for processes of their own.
 WORKERS ?= 3
 
-# Other Pythons, on the path or of pyenv, and the rooms that can be tested without torch, whose builds for them are of
-# gigabytes.
-PYTHONS ?= python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python)
+# Other Pythons, on the path or of pyenv, the newest first, how many of them at most, and the rooms that can be tested
+# without torch, whose builds for them are of gigabytes.
+PYTHONS ?= python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) \
+	python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python)
+MOST_PYTHONS ?= 9
 WITHOUT_TORCH := numpy scipy nibabel SimpleITK pydicom tifffile zarr numcodecs psutil pydantic PyYAML python-gdcm \
 	imagecodecs hypothesis pytest pytest-xdist
 TESTS_WITHOUT_TORCH := tests/foundation tests/volume tests/images/test_windows.py
@@ -85,6 +87,7 @@ test-pythons:
 	@done=; for python in $(PYTHONS); do \
 		version=$$($$python -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>/dev/null) || continue; \
 		case "$$done " in *" $$version "*) continue;; esac; \
+		test $$(echo "$$done" | wc -w) -lt $(MOST_PYTHONS) || continue; \
 		done="$$done $$version"; \
 		own=$(VENV)-$$version/bin/python; \
 		test -x $$own || $$python -m venv $(VENV)-$$version || exit 1; \

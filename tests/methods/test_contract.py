@@ -178,7 +178,8 @@ def test_a_short_training_on_one_batch_lowers_what_does_not_depend_on_the_oppone
         # Some draw scanners, and the same ones in every step are part of the same batch.
         torch.manual_seed(0)
         history.append(own(method.step(batch, backend)))
-    assert sum(history[-3:]) / 3 < 0.97 * sum(history[:2]) / 2
+    # The opponent's part makes single steps wander, so all of the later half count.
+    assert sum(history[15:]) / 15 < 0.97 * sum(history[:2]) / 2
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
