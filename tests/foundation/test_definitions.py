@@ -50,9 +50,9 @@ def test_an_unknown_name_lists_the_known_ones(load):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("grams: [", "recipe own: not valid YAML"),
-        ("- 1", "recipe own: expected a mapping"),
-        ("grams: 1\nsalt: 2", "recipe own: key 'salt': Extra inputs are not permitted .*keys are: name, grams"),
+        ("grams: [", "own.yaml: recipe: not valid YAML"),
+        ("- 1", "own.yaml: recipe: expected a mapping"),
+        ("grams: 1\nsalt: 2", "own.yaml: recipe: key 'salt': Extra inputs are not permitted .*keys are: name, grams"),
     ],
 )
 def test_a_faulty_file_is_one_line(load, tmp_path, content, told):

@@ -18,7 +18,7 @@ import yaml
 from fuzz.mutations import damage
 from fuzz.process import foreseen, in_a_process
 from fuzz.run import GOOD, OUTCOMES, Case, keep_files, run_all
-from fuzz.small_records import RECORDS, template
+from fuzz.small_records import FROM_A_WORKER, RECORDS, template
 
 ACCEPTED = {"accepted": "read: the damage is of no consequence, or makes another sound record"}
 _ODD: tuple[Any, ...] = (
@@ -92,7 +92,9 @@ def judged(kind: str, folder: Path, beside: Path) -> tuple[str, str]:
         return found["died"], found["message"]
     own = lines.read_text(encoding="utf-8", errors="replace").strip()
     message = found["message"]
-    if found["outcome"] == "refused" and (own or "\n" in message or len(message) > 2000):
+    if found["outcome"] == "refused" and (
+        own or "\n" in message or len(message) > 2000 or (kind != FROM_A_WORKER and str(folder) not in message)
+    ):
         return "refused otherwise", f"{message} | {own}"
     return found["outcome"], message
 

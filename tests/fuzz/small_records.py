@@ -160,12 +160,15 @@ def _use_configuration(folder: Path) -> object:
     return request.settings()
 
 
+FROM_A_WORKER = "answer of a worker"
+"""A message, which no file holds."""
+
 RECORDS = {
     "model package": Record(_package, _use_package),
     "patch banks": Record(write_small_bank, _use_banks),
     "run folder": Record(_run, _use_run),
     "journal": Record(_journal, _use_journal),
-    "answer of a worker": Record(_answer, _use_answer),
+    FROM_A_WORKER: Record(_answer, _use_answer),
     "record of an evaluation": Record(_comparison, _use_comparison),
     "suite": Record(_suite, lambda folder: load_suite(str(folder / "suite.yaml"))),
     "ratings": Record(_ratings, _use_ratings),

@@ -122,7 +122,7 @@ def main() -> None:
         except CtLoupeError as error:
             if os.environ.get("CTLOUPE_DEBUG"):
                 raise
-            print(f"ctloupe: {as_flags(printable(str(error)))}", file=sys.stderr)
+            print(f"ctloupe: {as_flags(str(error))}", file=sys.stderr)
             sys.exit(exit_status() if isinstance(error, Interrupted) else 2)
         except OSError as error:
             told = refusal_in_words(error)

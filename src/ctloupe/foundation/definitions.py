@@ -44,7 +44,7 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
         If the file is missing or not valid.
     """
     known = definition_names(package, folder)
-    path = Path(name)
+    path, label = Path(name), f"{what} {name}"
     if name in known:
         text = (files(package) / folder / f"{name}.yaml").read_text(encoding="utf-8")
     elif path.suffix not in (".yaml", ".yml"):
@@ -54,11 +54,11 @@ def load_definition(name: str, kind: type[Model], what: str, package: str, folde
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(f"{path}: cannot be read ({error})") from error
-        name = path.stem
+        name, label = path.stem, f"{path}: {what}"
     try:
         values = parse_yaml(text)
     except yaml.YAMLError as error:
-        raise FileError(f"{what} {name}: not valid YAML ({str(error).splitlines()[0]})") from error
+        raise FileError(f"{label}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
-        raise FileError(f"{what} {name}: expected a mapping of keys to values")
-    return validated(kind, {"name": name} | values, f"{what} {name}", FileError)
+        raise FileError(f"{label}: expected a mapping of keys to values")
+    return validated(kind, {"name": name} | values, label, FileError)

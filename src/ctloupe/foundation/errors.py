@@ -10,11 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ctloupe.foundation.foreign_text import printable
+
+_MOST_CHARACTERS = 2000
+_TAIL = 500
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 class CtLoupeError(Exception):
     """Base of every error a user can cause and mend; the command line prints it and exits with status 2."""
+
+    def __str__(self) -> str:
+        """Return the message as one line of moderate length; what it quotes of files may be anything."""
+        told = printable(super().__str__())
+        return told if len(told) <= _MOST_CHARACTERS else f"{told[: _MOST_CHARACTERS // 2]} … {told[-_TAIL:]}"
 
     @property
     def option(self) -> str | None:

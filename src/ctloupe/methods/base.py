@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import torch
@@ -160,8 +161,17 @@ class Method(nn.Module):
         return {}
 
     @classmethod
-    def configure(cls, preset: str | None = None, changes: dict[str, Any] | None = None) -> MethodConfig:
+    def configure(
+        cls, preset: str | None = None, changes: dict[str, Any] | None = None, source: Path | None = None
+    ) -> MethodConfig:
         """Build the configuration from a preset (default: the first) and changes by dotted key.
+
+        Parameters
+        ----------
+        preset, changes
+            Name of the preset, and values by key.
+        source
+            File that messages name as where changes come from.
 
         Raises
         ------
@@ -173,7 +183,8 @@ class Method(nn.Module):
             known = ", ".join(cls.presets)
             raise OptionError(f"method {cls.name} has no preset '{preset}'; there are: {known}")
         values = _merged(cls.presets[preset], changes or {})
-        return validated(cls.Config, values, f"configuration of {cls.name}")
+        label = f"configuration of {cls.name}"
+        return validated(cls.Config, values, label if source is None else f"{source}: {label}")
 
     @classmethod
     @abstractmethod

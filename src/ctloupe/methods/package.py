@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import FileError, ModelError
+from ctloupe.foundation.errors import FileError, ModelError, OptionError
 from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import load_record, validated
@@ -118,12 +118,15 @@ def load_package(path: Path) -> ModelPackage:
     FileError
         If a part is missing or damaged.
     ModelError
-        If the weights do not fit the configuration.
+        If the method is unknown here, or the weights do not fit the configuration.
     """
     card = load_record(
         path / CARD_NAME, ModelCard, "model description", "give the folder 'model' of a training run as it was written"
     )
-    kind = get(card.method)
+    try:
+        kind = get(card.method)
+    except OptionError as error:
+        raise ModelError(f"{path / CARD_NAME}: key 'method': {error}") from error
     writer = f"it was written by ctloupe {card.software.get('ctloupe', 'of an unknown version')}"
     config = validated(kind.Config, card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
     lacking = lack_of_room(lambda: kind.make_enhancer(config))

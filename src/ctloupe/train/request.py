@@ -97,7 +97,9 @@ class TrainRequest:
                 f"`method` {self.method}: there is nothing to train; 'ctloupe enhance `model` {self.method}' uses it"
             )
         preset = self.preset or next(iter(kind.presets))
-        config = kind.configure(preset, (read_mapping(self.config) if self.config else {}) | dict(self.changes))
+        config = kind.configure(
+            preset, (read_mapping(self.config) if self.config else {}) | dict(self.changes), self.config
+        )
         resolved = {
             "method": self.method,
             "preset": preset,

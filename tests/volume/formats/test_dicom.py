@@ -249,6 +249,18 @@ def test_more_pixels_than_rows_and_columns_are_refused(tmp_path: Path, dicom_ser
     assert names(message, truth.files[0 if "cannot be decoded" in message else -1])
 
 
+def test_a_second_image_behind_the_pixels_is_refused_and_padding_is_not(tmp_path: Path, dicom_series: Write) -> None:
+    truth = dicom_series(tmp_path)
+    whole = truth.files[1].read_bytes()
+    padding = b"\xfc\xff\xfc\xffOB\0\0\x04\0\0\0\0\0\0\0"
+    for behind in (padding, b"\0" * 16):
+        truth.files[1].write_bytes(whole + behind)
+        np.testing.assert_array_equal(read_dicom(tmp_path).array(), truth.values)
+    truth.files[1].write_bytes(whole + whole[whole.rindex(b"\xe0\x7f\x10\0") :])
+    message = refusal(tmp_path, FileError)
+    assert names(message, truth.files[1]) and "perhaps of a second image" in message
+
+
 @pytest.mark.parametrize(("stated", "lost"), [(1.25, 1), (-1.25, 1), (0.834, 2)])
 def test_slices_lost_evenly_are_noticed_by_their_stated_distance(
     tmp_path: Path, dicom_series: Write, stated: float, lost: int

@@ -14,11 +14,13 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from ctloupe.foundation.errors import FileError
 
-Extent = Literal["whole", "short", "long"]
+Extent = Literal["whole", "short", "long", "followed"]
+"""How pixel data are; `followed` where elements come behind them that belong before, perhaps a second image."""
 
 MOST_EXPANSION: Final = 20_000
 """Most bytes of pixels that a byte of a compressed file may become; one tone of 512×512 takes some hundred bytes."""
 
+_PIXEL_DATA: Final = (0x7FE0, 0x0010)
 _HEADER_BYTES: Final = 1 << 24
 _CHUNK_BYTES: Final = 1 << 22
 # What may stand behind the pixels, such as a signature or padding.
@@ -68,7 +70,15 @@ def extent_of_pixels(stream: BinaryIO, data: Dataset, size: int) -> Extent:
     if min(length, size - stream.tell()) < promised:
         return "short"
     # Values have an even length; pixels beyond that were written for other rows and columns.
-    return "long" if length > promised + promised % 2 else "whole"
+    if length > promised + promised % 2:
+        return "long"
+    stream.seek(length, 1)
+    behind = stream.read(4)
+    if len(behind) < 4:
+        return "whole"
+    # Elements stand in the order of their tags; padding and signatures have greater ones, and zeros are no element.
+    group, element = struct.unpack("<HH" if little else ">HH", behind)
+    return "followed" if (0, 0) < (group, element) <= _PIXEL_DATA else "whole"
 
 
 def _of_fragments(stream: BinaryIO, frames: int, size: int) -> Extent:

@@ -79,6 +79,12 @@ def check_pixels(slices: Sequence[Slice]) -> None:
             f"{named_files(long)}: more pixel bytes than Rows, Columns and NumberOfFrames promise, so the place of "
             "each pixel is unclear; export it again"
         )
+    followed = [one.label for one in headers if one.extent == "followed"]
+    if followed:
+        raise FileError(
+            f"{named_files(followed)}: elements behind the pixel data that belong before them, perhaps of a second "
+            "image, so which one holds is unclear; copy the file again"
+        )
     inverted = [one.label for one in headers if one.greyscale == "MONOCHROME1"]
     if inverted:
         raise IntensityError(

@@ -79,16 +79,18 @@ def _metaimage(path: Path, head: bytes) -> StoredVoxels:
         raise FileError(f"{path}: no MetaImage header, or one without ElementDataFile; fetch the file again")
     fields: dict[str, str] = {}
     for line in head[: end.end()].decode("utf-8", "replace").splitlines():
-        key, _, value = line.partition("=")
+        key, equals, value = line.partition("=")
         _require_short(path, key, line)
+        if line.strip() and not equals:
+            raise FileError(f"{path}: damaged header (line {line.strip()[:40]!r} is no field); fetch the file again")
         _require_new(path, fields, key.strip())
         fields[key.strip()] = value.strip()
     for field in _TRUE_OR_FALSE:
         _require_one_of(path, field, fields.get(field), ("true", "false", "t", "f", "1", "0"))
     # The library says in lines of its own what it lacks.
-    for field in ("DimSize", "ElementType"):
-        fields[field]
+    fields["ElementType"]
     axes = int(fields["NDims"])
+    _require_sizes(path, fields["DimSize"], axes)
     if fields.get("BinaryData", "True").lower().startswith("f"):
         raise FileError(f"{path}: voxels written as text are not read; save it as binary first")
     sizes = fields.get("ElementSpacing") or fields.get("ElementSize")
@@ -196,6 +198,15 @@ def _require_numbers(path: Path, field: str, text: str | None, count: int) -> No
     if len(numbers) != count or not all(abs(number) <= _MOST for number in numbers):
         raise GeometryError(
             f"{path}: {field} = {text[:60]} in the header; expected {count} finite numbers: repair the header"
+        )
+
+
+def _require_sizes(path: Path, text: str, axes: int) -> None:
+    """Raise unless there is one whole number of voxels for each axis."""
+    sizes = text.split()
+    if len(sizes) != axes or not all(size.isdecimal() and size.isascii() for size in sizes):
+        raise FileError(
+            f"{path}: DimSize = {text[:60]} in the header; expected {axes} whole numbers: fetch the file again"
         )
 
 
