@@ -25,6 +25,9 @@ ENDED_BADLY_ONCE = [
     ("model package", 20261129, 1488),
     ("model package", 20261129, 1624),
     ("run folder", 20261129, 3242),
+    ("suite", 20261129, 1842),
+    ("model package", 20261129, 4023),
+    ("record of an evaluation", 20261129, 5846),
 ]
 """Kind, seed and number: a pipe as a record, keys of another study, layers without end, lines of 100,000 characters."""
 
