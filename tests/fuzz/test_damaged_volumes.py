@@ -12,6 +12,7 @@ ENDED_BADLY_ONCE = [
     *((2, number) for number in (195, 223, 274, 397, 752, 797)),
     *((20261128, number) for number in (665, 1132, 1272, 1454, 2666, 3800, 4850, 6317, 7383)),
     *((20261129, number) for number in (125, 2064, 2524, 6255)),
+    (20261130, 1050),
 ]
 """Seed and number: slices left out, chunks read beyond their end, a matrix ITK never left, lines of libraries."""
 

@@ -68,8 +68,9 @@ def stated(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[tuple[State
 
 def _ome_statement(xml: str) -> tuple[Statement, dict[str, Any]]:
     try:
-        root = ElementTree.fromstring(xml.encode())
-    except ElementTree.ParseError:
+        # Of text, which is decoded already, the parser does not ask what encoding it declares.
+        root = ElementTree.fromstring(xml)
+    except (ElementTree.ParseError, ValueError):
         root = ElementTree.Element("OME")
     pixels = root.find(".//{*}Pixels")
     if pixels is None:
