@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve
 from skimage.metrics import structural_similarity
 
 from ctloupe.losses.adversarial import discriminator_loss, generator_loss
@@ -44,6 +45,21 @@ def test_ssim_of_an_image_with_itself_is_one_and_its_loss_zero():
     image = torch.rand(3, 1, 20, 20)
     for kind in ("global", "gaussian"):
         assert ssim_loss(image, image, kind).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_padded_gaussian_ssim_counts_a_window_about_every_pixel_with_zeros_beyond_the_border():
+    random = np.random.default_rng(0)
+    a, b = random.random((2, 20, 24))
+    at = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    window = np.outer(at, at) / at.sum() ** 2
+    mean_a, mean_b, aa, bb, ab = (
+        convolve(image, window, mode="constant", cval=0.0) for image in (a, b, a * a, b * b, a * b)
+    )
+    c1, c2 = 0.01**2, 0.03**2
+    numerator = (2 * mean_a * mean_b + c1) * (2 * (ab - mean_a * mean_b) + c2)
+    denominator = (mean_a**2 + mean_b**2 + c1) * (aa - mean_a**2 + bb - mean_b**2 + c2)
+    found = ssim_gaussian(torch.from_numpy(a)[None, None], torch.from_numpy(b)[None, None], padded=True).item()
+    assert found == pytest.approx((numerator / denominator).mean(), abs=1e-5)
 
 
 def test_gaussian_ssim_agrees_with_scikit_image():

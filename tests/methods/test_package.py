@@ -99,3 +99,15 @@ def test_weights_that_do_not_fit_or_are_not_finite_are_refused(package):
     file.write_bytes(b"no weights")
     with pytest.raises(FileError, match=r"weights\.safetensors: missing or damaged"):
         load_package(package)
+
+
+def test_a_package_from_before_a_key_was_there_goes_on_as_it_was_trained_and_says_so(package):
+    assert load_package(package).notes == ()
+    description = json.loads((package / "model.json").read_text())
+    del description["config"]["neck_padding"]
+    change(package, config=description["config"])
+    loaded = load_package(package)
+    assert loaded.config.neck_padding == "zeros" == loaded.enhancer.neck[0].padding_mode
+    assert loaded.notes == (
+        "the model was trained before there was neck_padding; it goes on with zeros, which today is another",
+    )

@@ -1,7 +1,9 @@
 """SR-CycleGAN: presets, cost, loss weights, and a step that learns."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import zoom
 
 from ctloupe import methods
 from ctloupe.foundation.errors import OptionError
@@ -71,6 +73,23 @@ def test_an_unknown_key_or_preset_is_an_error_that_names_it():
         kind.configure("tiny", {"scale": 3})
 
 
+def test_the_presets_of_the_released_code_have_its_weights():
+    kind = methods.get("sr-cyclegan")
+    eight, four = kind.configure("jmi2022-code"), kind.configure("jmi2022-code-x4")
+    assert (eight.scale, eight.weights.downsample, eight.weights.upsample) == (8, 1, 1)
+    assert (four.scale, four.weights.downsample, four.weights.upsample) == (4, 0.7, 0.3)
+    for config in (eight, four):
+        assert (config.weights.identity_micro, config.weights.identity_clinical) == (0.2, 0.02)
+        assert (config.ssim, config.identity_enlargement) == ("gaussian-padded", "bilinear")
+
+
+def test_mixed_input_of_the_released_code_is_scipys_zoom():
+    method = build("jmi2022-code", mixed_input=1)
+    batch = random_batch(method, n=1)
+    expected = zoom(batch.micro[0, 0].double().numpy(), 1 / 4, order=3)
+    np.testing.assert_allclose(method._mixed(batch)[0, 0].numpy(), expected, atol=1e-5)
+
+
 def test_dotted_changes_keep_the_rest_of_the_preset():
     weights = methods.get("sr-cyclegan").configure("jmi2022-code", {"weights.cycle": 3}).weights
     assert (weights.cycle, weights.identity_micro) == (3, 0.2)
@@ -124,7 +143,7 @@ def test_the_released_codes_identity_terms_history_and_mixed_input_run():
 
 @pytest.mark.parametrize("every", [2, 3, 4])
 def test_every_nth_clinical_patch_is_a_shrunk_micro_patch_whatever_the_batch(every):
-    method = build("jmi2022-code", mixed_input=every)
+    method = build("jmi2022-code", mixed_input=every, mixed_reduction="average")
     whole = random_batch(method, n=6)
     mixed = method._mixed(whole)
     shrunk = f_down(whole.micro, 4)

@@ -49,6 +49,8 @@ class LoadedModel:
         Intensity window of the µCT it was trained on; None without training.
     trained_mask
         Kind of the mask that the clinical patches were drawn in; None without training.
+    notes
+        In what the model differs from one that would be trained today.
     """
 
     name: str
@@ -62,6 +64,7 @@ class LoadedModel:
     training: dict[str, Any] = field(default_factory=dict)
     micro_window: IntensityWindow | None = None
     trained_mask: MaskKind | None = None
+    notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 of the weights, shortened to 32 hexadecimal digits."""
@@ -124,6 +127,7 @@ def loaded_model(model: str | Path, scale: int | None = None, device: torch.devi
         training={"method": card.method, "preset": card.preset, **card.training},
         micro_window=IntensityWindow(*card.micro_window),
         trained_mask=card.mask,
+        notes=package.notes,
     )
 
 

@@ -76,6 +76,8 @@ def prepared(
     OptionError
         If the network needs more memory than there is.
     """
+    for note in model.notes:
+        tell(f"note: {note}")
     spacing = scan.spacing[1], scan.spacing[2]
     blocks = options.consistent and not options.consistent_with_scanner
     if model.network is None:

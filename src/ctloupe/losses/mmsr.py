@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ctloupe.images.corner_zoom import corner_zoom_matrix
 from ctloupe.losses.ssim import SSIMKind, ssim_loss
 from ctloupe.scanner.tensor_operator import block_mean
 
@@ -24,6 +26,15 @@ def f_down(image: Tensor, scale: int) -> Tensor:
 def f_up(image: Tensor, scale: int) -> Tensor:
     """Nearest-neighbour enlargement of ``(n, c, h, w)`` to ``(n, c, s·h, s·w)``."""
     return F.interpolate(image, scale_factor=float(scale), mode="nearest")
+
+
+def corner_zoom(image: Tensor, scale: int) -> Tensor:
+    """Reduce ``(n, c, s·h, s·w)`` to ``(n, c, h, w)`` as the code of JMI 2022 does; see `corner_zoom_matrix`."""
+    rows, columns = (
+        torch.tensor(corner_zoom_matrix(size, scale), dtype=image.dtype, device=image.device)
+        for size in image.shape[-2:]
+    )
+    return rows @ image @ columns.mT
 
 
 def distance(a: Tensor, b: Tensor, kind: DistanceKind = "l2") -> Tensor:

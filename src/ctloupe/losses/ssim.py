@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SSIMKind = Literal["global", "gaussian"]
+SSIMKind = Literal["global", "gaussian", "gaussian-padded"]
 
 GLOBAL_CONSTANTS = (0.02, 0.06)
 """C1 and C2 of SPIE 2020 and Synth 2020, for images in [−1, 1]."""
@@ -59,17 +59,19 @@ def _gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
     return kernel / kernel.sum()
 
 
-def ssim_gaussian(a: Tensor, b: Tensor, constants: tuple[float, float] = GAUSSIAN_CONSTANTS) -> Tensor:
-    """Mean SSIM over the 11×11 Gaussian windows (σ = 1.5) that lie inside the image (Wang et al. 2004).
-
-    The code released with JMI 2022 also counts windows that reach over the border, where it pads with zeros, so that
-    its values differ from these.
+def ssim_gaussian(
+    a: Tensor, b: Tensor, constants: tuple[float, float] = GAUSSIAN_CONSTANTS, *, padded: bool = False
+) -> Tensor:
+    """Mean SSIM over 11×11 Gaussian windows (σ = 1.5; Wang et al. 2004).
 
     Parameters
     ----------
     a, b : (n, 1, h, w) with h, w ≥ 11
     constants
         The constants C1 and C2.
+    padded
+        Count a window about every pixel, with zeros beyond the border, as the code released with JMI 2022 does, instead
+        of those alone that lie inside the image. The values differ.
 
     Returns
     -------
@@ -78,13 +80,15 @@ def ssim_gaussian(a: Tensor, b: Tensor, constants: tuple[float, float] = GAUSSIA
     a, b = a.float(), b.float()
     kernel = _gaussian(11, 1.5, a)
     fields = torch.cat([a, b, a * a, b * b, a * b], dim=1)
-    count = fields.shape[1]
-    fields = F.conv2d(fields, kernel.view(1, 1, 1, -1).expand(count, 1, 1, -1), groups=count)
-    fields = F.conv2d(fields, kernel.view(1, 1, -1, 1).expand(count, 1, -1, 1), groups=count)
+    count, rim = fields.shape[1], 5 if padded else 0
+    fields = F.conv2d(fields, kernel.view(1, 1, 1, -1).expand(count, 1, 1, -1), padding=(0, rim), groups=count)
+    fields = F.conv2d(fields, kernel.view(1, 1, -1, 1).expand(count, 1, -1, 1), padding=(rim, 0), groups=count)
     mean_a, mean_b, aa, bb, ab = fields.unbind(1)
     return _ssim(mean_a, mean_b, aa, bb, ab, *constants).mean((1, 2))
 
 
 def ssim_loss(a: Tensor, b: Tensor, kind: SSIMKind = "global") -> Tensor:
     """1 − SSIM, averaged over the batch, in [0, 2]."""
-    return 1 - (ssim_global(a, b) if kind == "global" else ssim_gaussian(a, b)).mean()
+    if kind == "global":
+        return 1 - ssim_global(a, b).mean()
+    return 1 - ssim_gaussian(a, b, padded=kind == "gaussian-padded").mean()

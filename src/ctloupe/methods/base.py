@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.foundation.records import validated
 
 
@@ -135,6 +135,8 @@ class Method(nn.Module):
     """Class of its configuration."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     """Values that differ from the defaults of `Config`, by name of the preset; the first is the default."""
+    unsaid: ClassVar[dict[str, Any]] = {}
+    """Values of keys that were added later and changed their default: what is recorded without them was made so."""
 
     def __init__(self, config: MethodConfig) -> None:
         super().__init__()
@@ -185,6 +187,21 @@ class Method(nn.Module):
         values = _merged(cls.presets[preset], changes or {})
         label = f"configuration of {cls.name}"
         return validated(cls.Config, values, label if source is None else f"{source}: {label}")
+
+    @classmethod
+    def recorded(
+        cls, values: dict[str, Any], where: str, kind: type[CtLoupeError] = OptionError, advice: str = ""
+    ) -> MethodConfig:
+        """Return the configuration that a run or a model package was made with, also by an earlier version.
+
+        Parameters
+        ----------
+        values
+            Values by key, as they were recorded.
+        where, kind, advice
+            Beginning, kind and end of the message about a value that cannot be; see `validated`.
+        """
+        return validated(cls.Config, cls.unsaid | values, where, kind, advice)
 
     @classmethod
     @abstractmethod

@@ -17,10 +17,10 @@ from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, ModelError, OptionError
 from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import load_record, validated
+from ctloupe.foundation.records import load_record
 from ctloupe.images.likeness import ImageStatistics
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.methods.base import MethodConfig
+from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.registry import get
 from ctloupe.methods.room import lack_of_room
 from ctloupe.prepare.masks import MaskKind
@@ -82,6 +82,8 @@ class ModelPackage:
     card: ModelCard
     config: MethodConfig
     enhancer: nn.Module
+    notes: tuple[str, ...] = ()
+    """In what it differs from a model that would be trained today."""
 
     @property
     def clinical_window(self) -> IntensityWindow:
@@ -128,7 +130,7 @@ def load_package(path: Path) -> ModelPackage:
     except OptionError as error:
         raise ModelError(f"{path / CARD_NAME}: key 'method': {error}") from error
     writer = f"it was written by ctloupe {card.software.get('ctloupe', 'of an unknown version')}"
-    config = validated(kind.Config, card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
+    config = kind.recorded(card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
     lacking = lack_of_room(lambda: kind.make_enhancer(config))
     if lacking is not None:
         raise ModelError(f"{path / CARD_NAME}: {lacking}; use the package as it was written, or a larger machine")
@@ -145,4 +147,12 @@ def load_package(path: Path) -> ModelPackage:
     bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if bad:
         raise ModelError(f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again")
-    return ModelPackage(card, config, enhancer.eval())
+    return ModelPackage(card, config, enhancer.eval(), _notes(kind, card))
+
+
+def _notes(kind: type[Method], card: ModelCard) -> tuple[str, ...]:
+    return tuple(
+        f"the model was trained before there was {key}; it goes on with {value}, which today is another"
+        for key, value in kind.unsaid.items()
+        if key not in card.config
+    )

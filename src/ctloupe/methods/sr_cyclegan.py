@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.history import HistoryBuffer
-from ctloupe.losses.mmsr import DistanceKind, distance, f_down, f_up, mmsr_terms
+from ctloupe.losses.mmsr import DistanceKind, corner_zoom, distance, f_down, f_up, mmsr_terms
 from ctloupe.losses.ssim import SSIMKind
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal, steps_of_two
@@ -20,6 +21,18 @@ from ctloupe.networks.translation import TranslationGenerator
 
 DOWNBLOCKS = {"upblocks": 2, "downblocks": 3}
 """Number of downblocks in each kind of generator that has some."""
+
+
+_RELEASED: dict[str, Any] = {
+    "adversarial": "least-squares",
+    "distance": "l1",
+    "ssim": "gaussian-padded",
+    "history": 50,
+    "mixed_input": 4,
+    "mixed_reduction": "corner-zoom",
+    "identity_enlargement": "bilinear",
+}
+_RELEASED_WEIGHTS = {"identity_micro": 0.2, "identity_clinical": 0.02}
 
 
 class LossWeights(BaseModel):
@@ -63,6 +76,8 @@ class SRCycleGANConfig(MethodConfig):
     """Size of the last convolution of G1 and G2."""
     bicubic_skip: bool = False
     """G1 adds its output to the bicubic enlargement (not in the paper)."""
+    neck_padding: Literal["reflect", "zeros"] = "reflect"
+    """Padding of G1's convolution behind the residual blocks. The released code reflects."""
     shrinking: Literal["paper", "strided"] = "paper"
     """G2 as in the paper, or with all its residual blocks at LR size."""
     shrinking_width: int = Field(64, ge=4)
@@ -88,7 +103,11 @@ class SRCycleGANConfig(MethodConfig):
     history: int = Field(0, ge=0)
     """Earlier images kept for each discriminator."""
     mixed_input: int = Field(0, ge=0)
-    """Every n-th clinical patch is a µCT patch averaged down instead; 0 for never."""
+    """Every n-th clinical patch is a reduced µCT patch instead; 0 for never."""
+    mixed_reduction: Literal["average", "corner-zoom"] = "average"
+    """How that is reduced: block averages, or the released code's cubic zoom, which aliases."""
+    identity_enlargement: Literal["nearest", "bilinear"] = "nearest"
+    """f↑ of the clinical identity term; the released code interpolates there."""
 
 
 class Generators(nn.Module):
@@ -137,17 +156,12 @@ class SRCycleGAN(Method):
     reference = "JMI 2022, doi:10.1117/1.JMI.9.2.024003"
     Config = SRCycleGANConfig
     config: SRCycleGANConfig
+    unsaid: ClassVar[dict[str, Any]] = {"neck_padding": "zeros"}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "jmi2022": {},
         "paper": {},
-        "jmi2022-code": {
-            "adversarial": "least-squares",
-            "distance": "l1",
-            "ssim": "gaussian",
-            "history": 50,
-            "mixed_input": 4,
-            "weights": {"identity_micro": 0.2, "identity_clinical": 0.02},
-        },
+        "jmi2022-code": _RELEASED | {"weights": _RELEASED_WEIGHTS | {"downsample": 1.0, "upsample": 1.0}},
+        "jmi2022-code-x4": _RELEASED | {"scale": 4, "weights": _RELEASED_WEIGHTS},
         "spie2020": {
             "generator": "downblocks",
             "weights": {"ssim_clinical": 2.0, "ssim_micro": 1.0, "downsample": 1.0, "upsample": 1.0},
@@ -195,6 +209,7 @@ class SRCycleGAN(Method):
                 config.first_kernel,
                 config.last_kernel,
                 config.bicubic_skip,
+                config.neck_padding,
             )
         return TranslationGenerator(
             config.width,
@@ -270,7 +285,8 @@ class SRCycleGAN(Method):
             return batch.clinical
         first = -(batch.position + 1) % every
         low = batch.clinical.clone()
-        low[first::every] = f_down(batch.micro[first::every], self.config.scale)
+        reduce = f_down if self.config.mixed_reduction == "average" else corner_zoom
+        low[first::every] = reduce(batch.micro[first::every], self.config.scale).to(low.dtype)
         return low
 
     def _image_terms(self, low: Tensor, high: Tensor, images: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -284,7 +300,14 @@ class SRCycleGAN(Method):
         if "high_identity" in images:
             terms["identity_micro"] = distance(f_down(images["high_identity"], config.scale), high, "l1")
         if "low_identity" in images:
-            terms["identity_clinical"] = distance(f_up(images["low_identity"], config.scale), low, "l1")
+            shrunk, size = images["low_identity"], low.shape[-2:]
+            terms["identity_clinical"] = distance(
+                f_up(shrunk, config.scale)
+                if config.identity_enlargement == "nearest"
+                else F.interpolate(shrunk, size=size, mode="bilinear", align_corners=False),
+                low,
+                "l1",
+            )
         return terms
 
     @torch.no_grad()

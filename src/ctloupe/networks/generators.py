@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, steps_of_two, upblock
+from ctloupe.networks.blocks import Padding, ResidualBlock, convolution, downblock, norm, steps_of_two, upblock
 from ctloupe.networks.sub_pixel_shell import SubPixelShell
 
 
@@ -29,6 +29,8 @@ class SubPixelGenerator(SubPixelShell):
     bicubic_skip
         Add the bicubic enlargement of the input to the output, so that the network learns the difference only.
         Not in the paper.
+    neck_padding
+        Padding of the convolution behind the residual blocks; the code released with the paper reflects.
     """
 
     def __init__(
@@ -39,13 +41,14 @@ class SubPixelGenerator(SubPixelShell):
         first_kernel: int = 7,
         last_kernel: int = 7,
         bicubic_skip: bool = False,
+        neck_padding: Padding = "reflect",
     ) -> None:
         super().__init__(
             scale,
             width,
             head=nn.Sequential(convolution(1, width, first_kernel, padding="reflect"), norm(width), nn.PReLU()),
             trunk=nn.Sequential(*(ResidualBlock(width) for _ in range(blocks))),
-            neck=nn.Sequential(convolution(width, width, 3), norm(width), nn.PReLU()),
+            neck=nn.Sequential(convolution(width, width, 3, padding=neck_padding), norm(width), nn.PReLU()),
             last_kernel=last_kernel,
             last_padding="reflect",
             normalised=True,

@@ -92,7 +92,7 @@ def method_config_of(settings: TrainSettings) -> MethodConfig:
         If a key is unknown or its value cannot be, which the message names.
     """
     where = f"{settings.out / 'config.yaml'}: config"
-    return validated(methods.get(settings.method).Config, settings.config, where)
+    return methods.get(settings.method).recorded(settings.config, where)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
