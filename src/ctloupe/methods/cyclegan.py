@@ -16,7 +16,7 @@ class CycleGAN(SRCycleGAN):
     summary = "conventional CycleGAN with upblocks, no MMSR loss"
     reference = "Zhu et al. 2017, arXiv:1703.10593; as in JMI 2022"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"generator": "upblocks", "weights": _WITHOUT_MMSR},
+        "paper": {"generator": "downblocks", "weights": _WITHOUT_MMSR},
         "tiny": {
             "generator": "upblocks",
             "batch_size": 2,
