@@ -64,8 +64,8 @@ class SRCycleGANConfig(MethodConfig):
     """Networks, losses and optimisation of SR-CycleGAN."""
 
     generator: Literal["subpixel", "upblocks", "downblocks"] = "subpixel"
-    """G1: sub-pixel steps; CycleGAN's generator with two downblocks and further upblocks, as the released code has it; or
-    with three, which take 32×32 to 4×4 inside (SPIE 2020; Network1 and Network3 of JMI 2022, §2.3.1 and Fig. 17a)."""
+    """G1: sub-pixel steps; CycleGAN's generator with two downblocks and further upblocks, as in the released code;
+    or with three, which take 32×32 to 4×4 inside (SPIE 2020; Network1 and Network3 of JMI 2022, §2.3.1, Fig. 17a)."""
     width: int = Field(64, ge=4)
     """Feature maps of G1 at LR size."""
     blocks: int = Field(9, ge=1)
