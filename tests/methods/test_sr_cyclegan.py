@@ -86,7 +86,7 @@ def test_the_presets_of_the_released_code_have_its_weights():
 def test_mixed_input_of_the_released_code_is_scipys_zoom():
     method = build("jmi2022-code", mixed_input=1)
     batch = random_batch(method, n=1)
-    expected = zoom(batch.micro[0, 0].double().numpy(), 1 / 4, order=3)
+    expected = zoom(batch.micro[0, 0].double().numpy(), 1 / 4, order=3, mode="mirror")
     np.testing.assert_allclose(method._mixed(batch)[0, 0].numpy(), expected, atol=1e-5)
 
 

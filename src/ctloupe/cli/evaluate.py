@@ -55,7 +55,9 @@ def evaluate(
     ] = False,
     protocol: Annotated[
         str,
-        typer.Option(help="auto (paired-phantom with --truth, else no-truth), paired-micro, kernel-pair, jmi, isbi."),
+        typer.Option(
+            help="auto (paired-phantom with --truth, else no-truth), paired-micro, kernel-pair, jmi, jmi-code, isbi."
+        ),
     ] = "auto",
     scanner: Annotated[
         Path | None, typer.Option(help="paired-micro.json beside the scan, for --protocol paired-micro.")

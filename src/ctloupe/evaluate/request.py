@@ -18,7 +18,7 @@ from ctloupe.evaluate.case_scanner import known_scanner
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
-from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE, compare_by_jmi
 from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_micro import read_scanner
 from ctloupe.evaluate.report.pair import pair_report
@@ -37,7 +37,8 @@ from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
-CHOICES: Final = ("auto", "paired-micro", "kernel-pair", "jmi", "isbi")
+_BY_JMI: Final = {one.name: one for one in (JMI, JMI_CODE)}
+CHOICES: Final = ("auto", "paired-micro", "kernel-pair", *_BY_JMI, "isbi")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -71,7 +72,7 @@ class EvaluateRequest:
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
         "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro";
-        "kernel-pair"; "jmi"; "isbi".
+        "kernel-pair"; "jmi", and "jmi-code" with the reduction of the released code; "isbi".
     scanner
         Record of the scanner that made the input, for the protocol paired-micro.
     micro
@@ -144,7 +145,7 @@ def evaluate_files(
     """
     _require_sense(request)
     models = {name: load_model(path) for name, path in request.model}
-    if request.protocol == "jmi":
+    if request.protocol in _BY_JMI:
         found, report = _by_jmi(request, models)
     elif request.protocol == "isbi":
         found, report = _by_isbi(request, models)
@@ -168,9 +169,9 @@ def _require_sense(request: EvaluateRequest) -> None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
         require_apart(_inputs(request), [request.out / name for name in ("metrics.json", *pages)])
         require_new(request.out, request.overwrite, "metrics.json", *pages)
-    if request.protocol == "jmi" and (request.micro is None or len(request.model) != 1):
-        raise OptionError("`protocol` jmi needs `micro` and one `model`")
-    if request.protocol == "jmi":
+    if request.protocol in _BY_JMI and (request.micro is None or len(request.model) != 1):
+        raise OptionError(f"`protocol` {request.protocol} needs `micro` and one `model`")
+    if request.protocol in _BY_JMI:
         return
     if request.input is None or not request.output:
         raise OptionError("`input` and `output` are needed (and `truth`, when it is known)")
@@ -297,7 +298,7 @@ def _windows(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> t
 def _by_jmi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
     (resolver,) = models.values()
     window = _windows(request, models)[1]
-    found = compare_by_jmi(_micro(request), resolver, window, request.patches, request.seed)
+    found = compare_by_jmi(_micro(request), resolver, window, request.patches, request.seed, _BY_JMI[request.protocol])
     return found, _plain_report(found)
 
 

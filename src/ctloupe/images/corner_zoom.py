@@ -14,7 +14,8 @@ def corner_zoom_matrix(size: int, scale: int) -> NDArray[np.float64]:
     """Return the matrix that takes `size` samples along an axis to ``size / scale``; read-only.
 
     The first sample stays the first and the last the last, so that samples lie further apart than `scale`, and nothing
-    is averaged: fine structure is aliased (``scipy.ndimage.zoom`` of order 3 without ``grid_mode``).
+    is averaged: fine structure is aliased (``scipy.ndimage.zoom`` of order 3 without ``grid_mode``, mirrored at the
+    ends, since the default mode makes the last sample zero at some sizes, by rounding).
 
     Parameters
     ----------
@@ -30,6 +31,6 @@ def corner_zoom_matrix(size: int, scale: int) -> NDArray[np.float64]:
     """
     if size % scale:
         raise ValueError(f"{size} samples are not a multiple of {scale}")
-    matrix: NDArray[np.float64] = ndimage.zoom(np.eye(size), (1 / scale, 1), order=3)
+    matrix: NDArray[np.float64] = ndimage.zoom(np.eye(size), (1 / scale, 1), order=3, mode="mirror")
     matrix.setflags(write=False)
     return matrix

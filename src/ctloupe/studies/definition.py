@@ -12,7 +12,7 @@ from ctloupe.foundation.names import Name
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
-Protocol = Literal["paired-phantom", "jmi", "synth", "isbi", "cost"]
+Protocol = Literal["paired-phantom", "jmi", "jmi-code", "synth", "isbi", "cost"]
 
 
 class Effort(BaseModel):

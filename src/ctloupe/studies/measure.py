@@ -15,7 +15,7 @@ from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
-from ctloupe.evaluate.protocols.jmi import compare_by_jmi
+from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE, compare_by_jmi
 from ctloupe.evaluate.protocols.paired_phantom import compare_with_truth
 from ctloupe.evaluate.protocols.synth import compare_synthesised
 from ctloupe.evaluate.tissues import tissue_errors
@@ -66,8 +66,9 @@ def measure(protocol: Protocol, resolver: SuperResolver, enhanced: Volume, data:
     name = resolver.name
     if protocol == "paired-phantom":
         return _paired(name, enhanced, data)
-    if protocol == "jmi":
-        return compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES).plain()
+    if protocol in ("jmi", "jmi-code"):
+        by = JMI if protocol == "jmi" else JMI_CODE
+        return compare_by_jmi(data.micro(), resolver, _WINDOW, JMI_PATCHES, protocol=by).plain()
     if protocol == "isbi":
         specimen = data.specimen()
         return compare_by_hu_moments({name: enhanced}, data.scan(), specimen, _CLINICAL, _WINDOW).plain()

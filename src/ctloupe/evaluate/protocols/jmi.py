@@ -1,4 +1,4 @@
-"""Protocol ``jmi``: µCT is shrunk, enhanced, and compared with itself (JMI 2022)."""
+"""Protocols ``jmi`` and ``jmi-code``: µCT is shrunk, enhanced, and compared with itself (JMI 2022)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
 JMI: Final = Protocol("jmi", 1, "downsampled µCT enhanced again (JMI 2022)", PATCH_FIDELITY)
+JMI_CODE: Final = Protocol(
+    "jmi-code", 1, "µCT downsampled as the released code does, enhanced again (JMI 2022)", PATCH_FIDELITY
+)
 
 
 def compare_by_jmi(
@@ -25,6 +28,7 @@ def compare_by_jmi(
     micro_window: IntensityWindow,
     patches: int | None = None,
     seed: int = 0,
+    protocol: Protocol = JMI,
 ) -> Comparison:
     """Pseudo-paired protocol of JMI 2022: enhance downsampled µCT and compare with the original.
 
@@ -42,6 +46,9 @@ def compare_by_jmi(
         Window of the µCT values.
     patches
         At most so many patches, chosen by `seed`; None: all.
+    protocol
+        `JMI`, which samples at the centres of the coarse voxels, or `JMI_CODE`, whose first and last samples are those
+        of the slice, so that what is compared drifts apart from its middle by up to half a coarse voxel.
 
     Raises
     ------
@@ -54,14 +61,23 @@ def compare_by_jmi(
     def shrink(z: int, plane: Plane, top: int, left: int) -> Plane:
         if z not in shrunk:
             shrunk.clear()
-            shrunk[z] = shrink_cubic(plane, scale)
+            shrunk[z] = (shrink_cubic if protocol is JMI else shrink_to_corners)(plane, scale)
         return shrunk[z][top // scale : top // scale + size, left // scale : left // scale + size]
 
-    return compare_shrunk(JMI, micro, resolver, micro_window, shrink, patches, seed)
+    return compare_shrunk(protocol, micro, resolver, micro_window, shrink, patches, seed)
 
 
 def shrink_cubic(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
     """Shrink by `scale` with cubic spline interpolation at the coarse voxel centres, without antialiasing."""
-    height, width = (length // scale for length in image.shape)
-    whole = image[: height * scale, : width * scale]
-    return zoom(whole, 1 / scale, order=3, mode="nearest", grid_mode=True).astype(np.float32)
+    return zoom(_whole(image, scale), 1 / scale, order=3, mode="nearest", grid_mode=True).astype(np.float32)
+
+
+def shrink_to_corners(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    """Shrink by `scale` as the released code does: cubic splines from corner to corner, without antialiasing."""
+    # The default mode makes the last samples zero at some sizes, by rounding.
+    return zoom(_whole(image, scale), 1 / scale, order=3, mode="mirror").astype(np.float32)
+
+
+def _whole(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    height, width = (length // scale * scale for length in image.shape)
+    return image[:height, :width]

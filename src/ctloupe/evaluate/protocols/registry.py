@@ -8,7 +8,7 @@ from typing import Final
 from ctloupe.evaluate.metrics.base import Metric
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.isbi import ISBI
-from ctloupe.evaluate.protocols.jmi import JMI
+from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE
 from ctloupe.evaluate.protocols.kernel_pair import KERNEL_PAIR_PROTOCOL
 from ctloupe.evaluate.protocols.no_truth import NO_TRUTH
 from ctloupe.evaluate.protocols.paired_micro import PAIRED_MICRO
@@ -16,7 +16,7 @@ from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
 from ctloupe.evaluate.protocols.synth import SYNTH
 
 PROTOCOLS: Final[Mapping[str, Protocol]] = {
-    one.name: one for one in (PAIRED_PHANTOM, JMI, SYNTH, ISBI, NO_TRUTH, PAIRED_MICRO, KERNEL_PAIR_PROTOCOL)
+    one.name: one for one in (PAIRED_PHANTOM, JMI, JMI_CODE, SYNTH, ISBI, NO_TRUTH, PAIRED_MICRO, KERNEL_PAIR_PROTOCOL)
 }
 
 
