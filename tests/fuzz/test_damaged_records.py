@@ -28,6 +28,7 @@ ENDED_BADLY_ONCE = [
     ("suite", 20261129, 1842),
     ("model package", 20261129, 4023),
     ("record of an evaluation", 20261129, 5846),
+    ("training configuration", 20261130, 1907),
 ]
 """Kind, seed and number: a pipe as a record, keys of another study, layers without end, lines of 100,000 characters."""
 

@@ -109,4 +109,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise FileError(f"{path}: not a valid configuration: expected a mapping of keys to values; {advice}")
+    unnamed = [key for key in values if not isinstance(key, str)]
+    if unnamed:
+        raise FileError(f"{path}: not a valid configuration: {unnamed[0]!r} is no name of a key; {advice}")
     return values
