@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,3 +196,24 @@ def test_what_a_file_left_open_is_said_before_patches_are_cut(tmp_path):
     prepare_banks(request, tmp_path / "bank", said.append)
     assert "warning: micro.mha: no origin in the header, taken as zero" in said
     assert not [line for line in said if line.startswith("warning: clinical.mha")]
+
+
+def test_volumes_of_unlike_voxels_are_refused_or_brought_to_one_spacing(scans, tmp_path):
+    micro = read(scans[1])
+    values = np.asarray(micro.data)[:4, :120, :120]
+    write(Volume(values, micro.spacing), tmp_path / "fine.nii.gz")
+    coarse = micro.spacing[1] * 1.25
+    write(Volume(values, (micro.spacing[0], coarse, coarse)), tmp_path / "coarse.nii.gz")
+    asked = request_for(
+        scans, micro=(tmp_path / "fine.nii.gz", tmp_path / "coarse.nii.gz"), micro_mask="none", clinical_mask="none"
+    )
+    with pytest.raises(GeometryError, match=r"micro volumes differ in in-plane spacing .*give `resample`"):
+        prepare_banks(asked, tmp_path / "bank")
+    target = micro.spacing[1], micro.spacing[2]
+    prepare_banks(replace(asked, micro_spacing=target), tmp_path / "bank")
+    bank = PatchBank.load(tmp_path / "bank" / "micro.bank")
+    assert bank.spacing == pytest.approx(target) and len(bank.patches) == 40
+    with pytest.raises(OptionError, match=r"`micro_mask` .* cannot go with `resample` micro"):
+        prepare_banks(
+            replace(asked, micro_spacing=target, micro=asked.micro[:1], micro_mask=str(scans[1])), tmp_path / "other"
+        )

@@ -50,6 +50,12 @@ def prepare(
         bool,
         typer.Option("--neighbours", help="Keep the slices below and above each patch too, for methods that ask."),
     ] = False,
+    resample: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="clinical=Y,X or micro=Y,X: in-plane spacing in mm to bring these volumes to; once for each."
+        ),
+    ] = None,
     voxel_size: VoxelSize = None,
     series: Series = None,
     overwrite: Overwrite = False,
@@ -72,6 +78,7 @@ def prepare(
         micro_mask=micro_mask,
         clinical_window=_window(clinical_window, "--clinical-window"),
         micro_window=_window(micro_window, "--micro-window"),
+        **_spacings(resample or []),
         voxel_size=as_voxel_size(voxel_size),
         series=series,
         stride=stride,
@@ -81,6 +88,18 @@ def prepare(
     prepare_banks(request, out, say, overwrite=overwrite)
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
     show(str(out))
+
+
+def _spacings(texts: list[str]) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    for text in texts:
+        modality, _, sizes = text.partition("=")
+        key = f"{modality}_spacing"
+        if modality not in ("clinical", "micro") or key in found:
+            raise OptionError(f"`resample` {text}: expected clinical=Y,X and micro=Y,X, each once at most")
+        y, x = numbers(sizes, "--resample", 2, "micro=0.05,0.05")
+        found[key] = (y, x)
+    return found
 
 
 def _window(text: str, option: str) -> WindowRequest:

@@ -13,7 +13,7 @@ from ctloupe.enhance.options import EnhanceOptions, quantile_name
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
-from ctloupe.enhance.spacing import require_spacing, resample_in_plane
+from ctloupe.enhance.spacing import require_spacing
 from ctloupe.enhance.tiling import PROCESS_BYTES
 from ctloupe.enhance.value_range import values_beyond
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
@@ -28,6 +28,7 @@ from ctloupe.volume.formats import read, require_writable, source_files
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
+from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import Volume
 
 

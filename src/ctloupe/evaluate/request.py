@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from ctloupe.enhance.region import parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
-from ctloupe.enhance.spacing import resample_in_plane
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.case_scanner import known_scanner
@@ -35,6 +34,7 @@ from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_
 from ctloupe.prepare.masks import mask_file, mask_of
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
+from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import Volume
 
 _BY_JMI: Final = {one.name: one for one in (JMI, JMI_CODE)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
@@ -21,9 +23,13 @@ from ctloupe.volume.collection import volume_paths
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
+from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import LazyArray, Volume
 
 Mask = NDArray[np.bool_]
+
+_SHARE_OF_MEMORY = 4
+"""A resampled volume that takes more than this part of the free memory is computed slice by slice."""
 
 
 class WindowRequest(NamedTuple):
@@ -72,6 +78,10 @@ class BankRequest:
     """Whether µCT patches averaged over the clinical slice thickness are kept too."""
     neighbours: bool = False
     """Whether what lies below and above each patch is kept too: slices of the scans, and µCT at their distances."""
+    clinical_spacing: tuple[float, float] | None = None
+    """In-plane spacing (y, x) in mm that clinical volumes are brought to; None: they stay as they are."""
+    micro_spacing: tuple[float, float] | None = None
+    """The same of µCT."""
     voxel_size: Triple | None = None
     """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
     series: str | None = None
@@ -120,7 +130,7 @@ def prepare_banks(
             say(
                 f"warning: µCT voxels of {micro[0]:.4g}×{micro[1]:.4g} mm are not the clinical ones divided by "
                 f"{request.scale} ({wanted[0]:.4g}×{wanted[1]:.4g} mm): structures will come out at the wrong size, "
-                "as in the papers; resample the µCT first to avoid it"
+                "as in the papers; give `resample` for the µCT to avoid it"
             )
 
 
@@ -133,6 +143,18 @@ def _check(request: BankRequest) -> None:
         raise OptionError("`neighbours` are averages over the slice thickness too: leave `no_thick` out")
     if request.clinical_window.kind == "percentiles":
         raise OptionError("`clinical_window` must be in HU: the enhanced volume is turned back into HU with it")
+    for modality, target, mask in (
+        ("clinical", request.clinical_spacing, request.clinical_mask),
+        ("micro", request.micro_spacing, request.micro_mask),
+    ):
+        if target is None:
+            continue
+        if not all(0 < step < math.inf for step in target):
+            raise OptionError(f"`resample` {modality}={target[0]:g},{target[1]:g}: expected two lengths in mm above 0")
+        if kind_of(mask) == "file":
+            raise OptionError(
+                f"`{modality}_mask` {mask} is on the volume's own grid and cannot go with `resample` {modality}"
+            )
     if request.stride is not None and (request.stride < 1 or request.stride % request.scale):
         raise OptionError(f"`stride` {request.stride}: expected a multiple of the scale {request.scale} in µCT pixels")
 
@@ -218,7 +240,13 @@ def _cases(
 
 
 def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
-    return read(path, **_options(request, path, clinical))
+    volume = read(path, **_options(request, path, clinical))
+    target = request.clinical_spacing if clinical else request.micro_spacing
+    if target is None:
+        return volume
+    voxels = math.prod(volume.shape) * volume.spacing[1] * volume.spacing[2] / (target[0] * target[1])
+    large = voxels * volume.data.dtype.itemsize > memory().available / _SHARE_OF_MEMORY
+    return resample_in_plane(volume, target, lazily=large)
 
 
 def _options(request: BankRequest, path: Path, clinical: bool) -> dict[str, Any]:
@@ -253,5 +281,5 @@ def _require_like_spacing(first: tuple[str, Triple], name: str, volume: Volume, 
     if relative_difference(volume.spacing[1:], first[1][1:]) > SPACING_TOLERANCE:
         raise GeometryError(
             f"{modality} volumes differ in in-plane spacing by more than 10%: {first[0]} has {first[1][1:]} mm, "
-            f"{name} has {volume.spacing[1:]} mm; resample them to one spacing"
+            f"{name} has {volume.spacing[1:]} mm; give `resample` to bring them to one spacing"
         )
