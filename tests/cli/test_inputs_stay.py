@@ -23,6 +23,14 @@ def place(tmp_path, monkeypatch):
     for name in ("scan.nii.gz", "cohort/case-1.nii.gz", "pair/truth.nii.gz", "scan.ome.zarr", "scan.dicom"):
         write(scan, tmp_path / name)
     write(scan.with_data(np.ones(scan.shape, np.uint8)), tmp_path / "mask.nii.gz")
+    # Headers whose voxels have another name, or lie in a folder of their own.
+    write(scan, tmp_path / "other.mhd")
+    (tmp_path / "other.mhd").rename(tmp_path / "scan.mhd")
+    write(scan, tmp_path / "below.mhd")
+    (tmp_path / "voxels").mkdir()
+    (tmp_path / "below.raw").rename(tmp_path / "voxels" / "below.raw")
+    header = (tmp_path / "below.mhd").read_text()
+    (tmp_path / "below.mhd").write_text(header.replace("below.raw", "voxels/below.raw"))
     (tmp_path / "link.nii.gz").symlink_to("scan.nii.gz")
     os.link("scan.nii.gz", "hard.nii.gz")
     write_study(Design.model_validate(DESIGN), tmp_path / "study")
@@ -48,6 +56,9 @@ ENHANCE = "enhance {} -o {} --model bicubic --scale 2 --mask none --overwrite"
         ENHANCE.format("scan.ome.zarr", "scan.ome.zarr/0/fine.nii.gz"),
         ENHANCE.format("scan.dicom", "scan.dicom"),
         ENHANCE.format("scan.dicom", "scan.dicom/fine.nii.gz"),
+        ENHANCE.format("scan.mhd", "other.mhd"),
+        ENHANCE.format("below.mhd", "voxels/fine.nii.gz") + " --invented voxels/below.mhd",
+        "prepare --clinical cohort --micro below.mhd --out voxels --overwrite",
         ENHANCE.format("cohort", "cohort") + " --format .nii.gz",
         ENHANCE.format("cohort", "cohort/fine"),
         ENHANCE.format("scan.nii.gz", "fine.nii.gz") + " --invented scan.nii.gz",

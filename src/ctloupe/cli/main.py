@@ -43,8 +43,10 @@ class _Verbs(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             goes_on = as_flags("`resume`") != "`resume`"
-            how = "the same command with `resume` goes on" if goes_on else "the same command begins again"
-            raise Interrupted(f"stopped; what was finished is kept, the rest removed; {how}") from error
+            how = ", or `resume` where something was kept" if goes_on else ""
+            raise Interrupted(
+                f"stopped; what was finished is kept, the rest removed; give the same command again{how}"
+            ) from error
 
 
 _UsageError: Any = typer.BadParameter.__mro__[1]

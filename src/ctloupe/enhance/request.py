@@ -24,7 +24,7 @@ from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
-from ctloupe.volume.formats import read, require_writable, source_files
+from ctloupe.volume.formats import parts_read, parts_written, read, require_writable, source_files
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
@@ -219,7 +219,8 @@ def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) 
             if other != scan:
                 raise FileError(f"{other} and {scan}: both would be written to {made}; rename one of them")
     outputs = [made for _, out in scans for made in _outputs(request, out)]
-    require_apart([request.scan, *(scan for scan, _ in scans), request.model, mask], outputs)
+    inputs = parts_read([request.scan, *(scan for scan, _ in scans), mask])
+    require_apart([*inputs, request.model], parts_written(outputs))
 
 
 def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Path, Path]]:

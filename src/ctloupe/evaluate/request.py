@@ -32,7 +32,7 @@ from ctloupe.foundation.records import validated
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.masks import mask_file, mask_of
-from ctloupe.volume.formats import read
+from ctloupe.volume.formats import parts_read, read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import Volume
@@ -167,7 +167,7 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError(f"`protocol` {request.protocol}: expected one of {', '.join(CHOICES)}")
     if request.out is not None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
-        require_apart(_inputs(request), [request.out / name for name in ("metrics.json", *pages)])
+        require_apart(parts_read(_inputs(request)), [request.out / name for name in ("metrics.json", *pages)])
         require_new(request.out, request.overwrite, "metrics.json", *pages)
     if request.protocol in _BY_JMI and (request.micro is None or len(request.model) != 1):
         raise OptionError(f"`protocol` {request.protocol} needs `micro` and one `model`")

@@ -21,7 +21,7 @@ from ctloupe.phantom.clinical import scanned
 from ctloupe.scanner.noise import NoiseSpectrum
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.volume.digest import digest_of
-from ctloupe.volume.formats import read, write
+from ctloupe.volume.formats import parts_read, read, write
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -146,7 +146,9 @@ def pair_micro(request: PairedMicroRequest) -> PairedMicro:
         If `planes` lies outside of it.
     """
     if request.out is not None:
-        require_apart([request.from_micro], [request.out / one for one in (*(f"{n}.nii.gz" for n in VOLUMES), RECORD)])
+        require_apart(
+            parts_read([request.from_micro]), [request.out / one for one in (*(f"{n}.nii.gz" for n in VOLUMES), RECORD)]
+        )
     source = read(request.from_micro, voxel_size=request.voxel_size)
     micro = _whole_voxels(source, request)
     values = np.asarray(micro.data, np.float32)

@@ -20,7 +20,7 @@ from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.collection import volume_paths
-from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.formats import format_of, parts_read, read
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
 from ctloupe.volume.resampling import resample_in_plane
@@ -117,6 +117,7 @@ def prepare_banks(
         clinical=tuple(volume_paths(list(request.clinical))),
         micro=tuple(volume_paths(list(request.micro))),
     )
+    require_apart(parts_read([*request.clinical, *request.micro, *masks]), [out])
     for paths, clinical in ((request.clinical, True), (request.micro, False)):
         for path in paths:
             require_survivable(path, **_options(request, path, clinical))

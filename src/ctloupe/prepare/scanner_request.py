@@ -21,7 +21,7 @@ from ctloupe.scanner.edges import EdgeBlur, blur_from_edges
 from ctloupe.scanner.estimate import DISAGREEMENT, LARGEST_MISFIT, ScannerEstimate, estimate_scanner
 from ctloupe.scanner.estimate_noise import NoiseEstimate, estimate_noise
 from ctloupe.scanner.scanner import Scanner
-from ctloupe.volume.formats import detect, read
+from ctloupe.volume.formats import detect, parts_read, read
 from ctloupe.volume.geometry import relative_difference
 from ctloupe.volume.volume import Volume
 
@@ -141,7 +141,7 @@ def find_scanner(request: ScannerRequest) -> ScannerFindings:
         raise OptionError(f"`patches` {request.patches}: expected a positive number")
     if request.out is not None:
         made = [request.out / name for name in (PICTURE_NAME, FINDINGS_NAME)]
-        require_apart([request.scan, request.micro, mask_file(request.mask)], made)
+        require_apart(parts_read([request.scan, request.micro, mask_file(request.mask)]), made)
     scan = read(request.scan, series=request.series if detect(request.scan) == "dicom" else None)
     micro, window = (None, CLINICAL) if request.micro is None else _micro_bank(request.micro)
     mask = mask_of(request.mask, scan)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctloupe.volume.formats.detection import detect, format_of
+from ctloupe.volume.formats.parts import parts_read, parts_written
 from ctloupe.volume.formats.reading import read
 from ctloupe.volume.formats.registry import formats, readable_suffixes, writable_suffixes
 from ctloupe.volume.formats.writing import format_of_output, require_writable, source_files, write
@@ -24,6 +25,8 @@ __all__ = [
     "format_of",
     "format_of_output",
     "formats",
+    "parts_read",
+    "parts_written",
     "read",
     "require_writable",
     "source_files",

@@ -125,6 +125,10 @@ class Format(ABC):
         """Files or folders that hold a volume called `path`, in the order in which they may appear; `path` is last."""
         return (path,)
 
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        """Files or folders that the volume at `path` is read from: `path`, and those that its header names."""
+        return (path,)
+
     def source_files(self, path: Path, series: str | int | None = None) -> list[Path]:
         """Files of the volume at `path` that a format which takes ``source`` can refer to."""
         return []

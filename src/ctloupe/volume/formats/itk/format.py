@@ -18,6 +18,12 @@ class _Itk(Format):
         """Return True: ITK parses and decodes every such file."""
         return True
 
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        """Return the header, and the file beside it that it names."""
+        from ctloupe.volume.formats.itk.headers import voxels_of
+
+        return tuple(dict.fromkeys((path, voxels_of(path).file)))
+
     def read(self, path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> Volume:
         """Return the volume in memory, in millimetres whatever unit the file states."""
         from ctloupe.volume.formats.itk.reader import read_itk

@@ -1,0 +1,48 @@
+"""Which files a volume is made of, for those who must not write where something is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ctloupe.foundation.errors import CtLoupeError
+from ctloupe.volume.formats.detection import format_of
+from ctloupe.volume.formats.writing import format_of_output
+
+
+def parts_read(paths: Iterable[Path | None]) -> list[Path]:
+    """Files and folders that volumes are read from: the paths, and whatever files their headers name.
+
+    Parameters
+    ----------
+    paths
+        Volumes; None is left out. What is missing or no volume stands for itself, and is refused when it is read.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            found += format_of(path).parts(path)
+        except (CtLoupeError, OSError):
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def parts_written(paths: Iterable[Path | None]) -> list[Path]:
+    """Files and folders that volumes are written to: the paths, and whatever lies beside them.
+
+    Parameters
+    ----------
+    paths
+        Volumes; None is left out, and a path of no format that is written stands for itself.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            found += format_of_output(path).files(path)
+        except CtLoupeError:
+            found.append(path)
+    return found
