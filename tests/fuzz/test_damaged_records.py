@@ -29,6 +29,9 @@ ENDED_BADLY_ONCE = [
     ("model package", 20261129, 4023),
     ("record of an evaluation", 20261129, 5846),
     ("training configuration", 20261130, 1907),
+    ("model package", 20261130, 2628),
+    ("run folder", 20261130, 3485),
+    ("model package", 20261130, 4950),
 ]
 """Kind, seed and number: a pipe as a record, keys of another study, layers without end, lines of 100,000 characters."""
 

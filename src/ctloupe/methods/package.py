@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -27,6 +27,16 @@ from ctloupe.prepare.masks import MaskKind
 
 CARD_NAME: Final = "model.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
+
+
+def _ordered(window: tuple[float, float]) -> tuple[float, float]:
+    if not window[0] < window[1]:
+        raise ValueError("expected a low end below the high one")
+    return window
+
+
+Window = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ordered)]
+"""Low and high end of an intensity window."""
 
 
 class Fingerprint(BaseModel):
@@ -64,8 +74,8 @@ class ModelCard(BaseModel):
     preset: str = ""
     config: dict[str, Any]
     scale: int
-    clinical_window: tuple[float, float]
-    micro_window: tuple[float, float]
+    clinical_window: Window
+    micro_window: Window
     fingerprint: Fingerprint
     mask: MaskKind = "lungs"
     """Kind of the mask that the clinical patches were drawn in; older packages, which do not say, are of lungs."""

@@ -13,6 +13,7 @@ from typing import IO, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from ctloupe import methods
 from ctloupe.foundation.atomic import explained, replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.leftovers import sweep
@@ -123,7 +124,12 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise FileError(f"{self.path}: no training run here (config.yaml is missing)")
-        return settings_of(read_mapping(self.config) | {"out": self.path}, str(self.config))
+        found = settings_of(read_mapping(self.config) | {"out": self.path}, str(self.config))
+        try:
+            methods.get(found.method)
+        except OptionError as error:
+            raise FileError(f"{self.config}: key 'method': {error}") from error
+        return found
 
     def write_manifest(self, **facts: Any) -> None:
         """Add `facts` to the manifest: who ran what, where and when."""

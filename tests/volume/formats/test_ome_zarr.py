@@ -454,6 +454,21 @@ def test_an_array_outside_the_store_is_not_read(store: Path, where: str) -> None
         read_ome_zarr(store)
 
 
+@pytest.mark.parametrize("inside", ["0", "0/c/1/0/0"])
+def test_a_link_out_of_the_store_is_not_followed_and_one_within_is(store: Path, inside: str) -> None:
+    expected = read_ome_zarr(store).array()
+    moved = store / "moved"
+    (store / inside).rename(moved)
+    if inside != "0":
+        (store / inside).symlink_to(moved)
+        np.testing.assert_array_equal(read_ome_zarr(store).array(), expected)
+        (store / inside).unlink()
+    outside = moved.rename(store.parent / "elsewhere")
+    (store / inside).symlink_to(outside)
+    with pytest.raises(FileError, match=f"{inside}: a link leads out of the store"):
+        read_ome_zarr(store)
+
+
 @pytest.mark.parametrize("lost", ["zarr.json", "0/zarr.json"])
 @pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
 def test_damaged_or_absent_metadata_are_reported(store: Path, lost: str, content: str | None) -> None:

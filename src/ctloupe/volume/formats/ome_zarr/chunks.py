@@ -34,8 +34,8 @@ class Absent:
     first: str
 
 
-def absent_chunks(folder: Path, array: Any) -> Absent | None:
-    """Return the chunks of `array`, stored in `folder`, that are not there; None where all are.
+def absent_chunks(folder: Path, array: Any, store: Path) -> Absent | None:
+    """Return the chunks of `array`, stored in `folder` of `store`, that are not there; None where all are.
 
     Only names are looked at, and the work grows with the files that are there, not with what the shape promises.
 
@@ -43,8 +43,9 @@ def absent_chunks(folder: Path, array: Any) -> Absent | None:
     ------
     FileError
         If an axis is empty or absurdly long, a chunk lies beyond the shape, the memory cannot hold a chunk or a slice,
-        no chunk is there at all, or a file is empty or no regular one.
+        no chunk is there at all, or a file is empty, no regular one, or a link out of the store.
     """
+    require_inside(folder, store)
     shape = tuple(int(length) for length in array.shape)
     stored = tuple(array.shards or array.chunks)
     if min(*shape, *stored) < 1:
@@ -54,7 +55,7 @@ def absent_chunks(folder: Path, array: Any) -> Absent | None:
     require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
     require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
     grid = tuple(-(-length // step) for length, step in zip(shape, stored, strict=True))
-    present = _present(folder, array.metadata, grid)
+    present = _present(folder, store, array.metadata, grid)
     total = math.prod(grid)
     if not present:
         raise FileError(f"{folder}: none of its {total} chunks is there; copy the store again")
@@ -65,9 +66,9 @@ def absent_chunks(folder: Path, array: Any) -> Absent | None:
     return Absent(total - len(present), total, array.metadata.encode_chunk_key(first))
 
 
-def _present(folder: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int, ...]]:
+def _present(folder: Path, store: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int, ...]]:
     found = set()
-    for name in _files(folder):
+    for name in _files(folder, store):
         at = tuple(int(number) for number in re.findall(r"(?<![^/.])\d+(?![^/.])", name))
         if len(at) != len(grid) or metadata.encode_chunk_key(at) != name:
             continue
@@ -77,17 +78,31 @@ def _present(folder: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int,
     return found
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Names of the files below `folder`, each of which is regular and holds something."""
-    for where, _, names in os.walk(folder):
-        for name in names:
-            file = Path(where, name)
-            if not file.is_file():
-                raise FileError(f"{file}: neither a file nor a folder, and no chunk; copy or write the store again")
-            # An empty file would pass as a chunk that was never written.
-            if file.stat().st_size == 0:
-                raise FileError(f"{file}: is empty; copy or write the store again")
-            yield file.relative_to(folder).as_posix()
+def _files(folder: Path, store: Path) -> Iterator[str]:
+    """Names of the files below `folder`, each of which is regular, lies inside of `store` and holds something."""
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                    continue
+                if entry.is_symlink():
+                    require_inside(Path(entry.path), store)
+                if not entry.is_file():
+                    raise FileError(
+                        f"{entry.path}: neither a file nor a folder, and no chunk; copy or write the store again"
+                    )
+                # An empty file would pass as a chunk that was never written.
+                if entry.stat().st_size == 0:
+                    raise FileError(f"{entry.path}: is empty; copy or write the store again")
+                yield Path(entry.path).relative_to(folder).as_posix()
+
+
+def require_inside(path: Path, store: Path) -> None:
+    """Raise `FileError` if links lead from `path` out of the store, to what nobody named."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(store)):
+        raise FileError(f"{path}: a link leads out of the store; copy what it leads to into the store")
 
 
 def _in_order(grid: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:

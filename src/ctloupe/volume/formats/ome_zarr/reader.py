@@ -76,7 +76,7 @@ def read_ome_zarr(path: Path) -> Volume:
     origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
     ours = attributes.get("ctloupe")
     ours = ours if isinstance(ours, dict) else {}
-    told += _of_absent(path / image.finest, array, ours)
+    told += _of_absent(path, path / image.finest, array, ours)
     history = ours.get("history")
     return Volume(
         data=LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path)),
@@ -90,9 +90,9 @@ def read_ome_zarr(path: Path) -> Volume:
     )
 
 
-def _of_absent(folder: Path, array: Any, ours: dict[str, Any]) -> tuple[str, ...]:
+def _of_absent(store: Path, folder: Path, array: Any, ours: dict[str, Any]) -> tuple[str, ...]:
     """Return what to say of chunks that are not there; raise where whoever wrote the store has written them all."""
-    absent = absent_chunks(folder, array)
+    absent = absent_chunks(folder, array, store)
     if absent is None:
         return ()
     if ours.get(EVERY_CHUNK) is True:
