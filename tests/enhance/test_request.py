@@ -73,8 +73,14 @@ def test_two_scans_of_a_folder_that_would_share_an_output_are_refused_before_the
     assert not (tmp_path / "fine").exists()
 
 
+def test_a_scan_that_is_missing_is_named_before_anything_else(tmp_path):
+    with pytest.raises(FileError, match=r"none: no such file or folder"):
+        enhance_files(EnhanceRequest(tmp_path / "none", tmp_path / "fine", "bicubic"))
+
+
 def test_the_uncertainty_goes_beside_the_output_unless_it_is_named(tmp_path):
-    request = EnhanceRequest(tmp_path / "no.nii.gz", tmp_path / "fine.nii.gz", "bicubic", samples=2)
+    write(scan(), tmp_path / "scan.nii.gz")
+    request = EnhanceRequest(tmp_path / "scan.nii.gz", tmp_path / "fine.nii.gz", "bicubic", samples=2)
     (tmp_path / "fine-uncertainty.nii.gz").touch()
     with pytest.raises(FileError, match=r"fine-uncertainty\.nii\.gz: exists already"):
         enhance_files(request)

@@ -151,6 +151,8 @@ def enhance_files(
     """
     options = request.options()
     _check(request)
+    if not request.scan.exists():
+        raise FileError(f"{request.scan}: no such file or folder")
     several = holds_several(request.scan)
     scans = _scans_of_folder(request) if several else [(request.scan, request.out)]
     _require_apart(request, scans)
