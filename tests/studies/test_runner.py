@@ -156,7 +156,9 @@ def test_the_agreement_of_orders_is_kendalls(finished):
 
     lines = [Line(k, k, {"m": [ours]}, {"m": paper}) for k, ours, paper in (("a", 1, 10), ("b", 3, 20), ("c", 2, 30))]
     words = order_in_words(Table("p", {"m": ""}, {"m": "more"}, lines), "m")
-    assert "+0.33" in words and "ours b, c, a" in words and "paper's c, b, a" in words
+    assert "+0.33 over 3 rows (p = 1)" in words and "ours b, c, a" in words and "paper's c, b, a" in words
+    repeated = [*lines, Line("d", "d", {"m": [3]}, {"m": 20}, same_as="b")]
+    assert order_in_words(Table("p", {"m": ""}, {"m": "more"}, repeated), "m") == words
     assert order_in_words(Table("p", {"m": ""}, {"m": "more"}, lines[:2]), "m") is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +77,8 @@ class Line:
         Message of the first seed that failed, or nothing.
     steps, seconds
         Steps and seconds of the training, as means over the seeds; None where nothing was trained.
+    same_as
+        Key of the row that this one repeats; None for one of its own.
     """
 
     key: str
@@ -86,6 +88,7 @@ class Line:
     failed: str = ""
     steps: float | None = None
     seconds: float | None = None
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def _table(
         stated = numbers_by_label(row.paper, row.key)
         paper = {metric: value for metric, value in stated.items() if metric in definitions}
         label = f"{row.label} (= {row.same_as})" if row.same_as else row.label
-        lines.append(_line(row.key, label, paper, own, read))
+        lines.append(replace(_line(row.key, label, paper, own, read), same_as=row.same_as))
     return Table(title, definitions, better, lines)
 
 
@@ -207,21 +210,23 @@ def _line(key: str, label: str, paper: dict[str, float], results: list[dict[str,
 def order_in_words(table: Table, metric: str) -> str | None:
     """Say how the order of the rows agrees with the paper's, where the paper has numbers for at least three.
 
-    Kendall's τ is 1 for the same order, −1 for the opposite one.
+    Kendall's τ is 1 for the same order, −1 for the opposite one; p is how often orders that have nothing to do with
+    each other agree or disagree as much. Rows that are the same network count once.
     """
     both = [
         (line.key, line.paper[metric], float(np.mean(line.values[metric])))
         for line in table.lines
-        if metric in line.paper and line.values.get(metric)
+        if line.same_as is None and metric in line.paper and line.values.get(metric)
     ]
     if len(both) < 3:
         return None
-    tau = float(kendalltau([one[1] for one in both], [one[2] for one in both]).statistic)
+    found = kendalltau([one[1] for one in both], [one[2] for one in both])
     lower = table.better.get(metric) == "less"
     ours, theirs = (
         [key for key, *_ in sorted(both, key=lambda one: one[which], reverse=not lower)] for which in (2, 1)
     )
     return (
         f"{metric}, best first: ours {', '.join(ours)}; the paper's {', '.join(theirs)}. "
-        f"Agreement of the order, Kendall's τ = {tau:+.2f} over {len(both)} rows."
+        f"Agreement of the order, Kendall's τ = {float(found.statistic):+.2f} over {len(both)} rows "
+        f"(p = {float(found.pvalue):.2g})."
     )
