@@ -89,7 +89,7 @@ class BayesCycleGAN(Method):
     Config = BayesCycleGANConfig
     config: BayesCycleGANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 1e-4, "batch_size": 5, "epochs": 50},
+        "paper": {"learning_rate": 1e-4, "batch_size": 5, "epochs": 50, "constant_fraction": 1.0},
         "tiny": {
             "patch_size": 16,
             "batch_size": 2,

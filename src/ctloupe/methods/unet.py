@@ -43,7 +43,13 @@ class UNetMethod(Method):
     Config = UNetConfig
     config: UNetConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 1e-4, "betas": (0.9, 0.999), "batch_size": 5, "epochs": 50},
+        "paper": {
+            "learning_rate": 1e-4,
+            "betas": (0.9, 0.999),
+            "batch_size": 5,
+            "epochs": 50,
+            "constant_fraction": 1.0,
+        },
         "tiny": {
             "batch_size": 2,
             "width": 8,
