@@ -93,7 +93,7 @@ def require_disk(plan: Plan, path: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < plan.disk:
         raise FileError(
-            f"{path}: {plan.disk / 1e9:.2f} GB may be needed and {free / 1e9:.2f} GB are free; free some space, "
+            f"{path}: {plan.disk / 1e9:.3g} GB may be needed and {free / 1e9:.3g} GB are free; free some space, "
             "write to another disk, or enhance fewer slices"
         )
 
