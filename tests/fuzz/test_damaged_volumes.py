@@ -13,6 +13,7 @@ ENDED_BADLY_ONCE = [
     *((20261128, number) for number in (665, 1132, 1272, 1454, 2666, 3800, 4850, 6317, 7383)),
     *((20261129, number) for number in (125, 2064, 2524, 6255)),
     (20261130, 1050),
+    (20261201, 9514),
 ]
 """Seed and number: slices left out, chunks read beyond their end, a matrix ITK never left, lines of libraries."""
 

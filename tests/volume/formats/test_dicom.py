@@ -384,6 +384,16 @@ def test_one_file_is_a_volume_of_one_slice(tmp_path: Path, dicom_series: Write) 
     np.testing.assert_array_equal(volume.array()[0], truth.values[3])
 
 
+def test_a_single_slice_is_as_thick_as_it_says_and_that_is_noted(tmp_path: Path, dicom_series: Write) -> None:
+    truth = dicom_series(tmp_path)
+    for file in truth.files[1:]:
+        file.unlink()
+    volume = read_dicom(tmp_path)
+    assert volume.shape[0] == 1 and volume.notes == (
+        f"a single slice, whose thickness of {volume.spacing[0]:.4g} mm is taken for the distance of slices",
+    )
+
+
 def test_a_single_slice_without_thickness_is_refused(tmp_path: Path, dicom_series: Write) -> None:
     truth = dicom_series(tmp_path, shape=(1, 8, 10), edit=lambda _, dataset: dataset.__delattr__("SliceThickness"))
     message = refusal(tmp_path, GeometryError)

@@ -48,8 +48,10 @@ def meaning_of(slices: Sequence[Slice]) -> tuple[Modality, Units, tuple[str, ...
 
 
 def notes_of_distance(slices: Sequence[Slice], spacing: float, tolerance: float) -> tuple[str, ...]:
-    """Return what to say where SpacingBetweenSlices differs from the distance in mm of the positions."""
+    """Return what to say of a single slice, or where SpacingBetweenSlices is not the distance of the positions."""
+    if len(slices) == 1:
+        return (f"a single slice, whose thickness of {spacing:.4g} mm is taken for the distance of slices",)
     stated = next((one.distance for one in slices if one.distance is not None), None)
-    if stated is None or len(slices) == 1 or abs(stated - spacing) <= tolerance * spacing:
+    if stated is None or abs(stated - spacing) <= tolerance * spacing:
         return ()
     return (f"SpacingBetweenSlices is {stated:.4g} mm, the positions lie {spacing:.4g} mm apart and are taken",)
