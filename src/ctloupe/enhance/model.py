@@ -50,7 +50,7 @@ class LoadedModel:
     trained_mask
         Kind of the mask that the clinical patches were drawn in; None without training.
     notes
-        In what the model differs from one that would be trained today.
+        Words on what would be otherwise if the model were trained today.
     """
 
     name: str

@@ -93,7 +93,7 @@ class ModelPackage:
     config: MethodConfig
     enhancer: nn.Module
     notes: tuple[str, ...] = ()
-    """In what it differs from a model that would be trained today."""
+    """Words on what would be otherwise if it were trained today."""
 
     @property
     def clinical_window(self) -> IntensityWindow:
