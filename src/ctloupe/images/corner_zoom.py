@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 
+def corner_zoom(values: NDArray[Any], scale: int, axes: int) -> NDArray[Any]:
+    """Reduce the first `axes` axes by `scale`: the first sample of each stays the first, and the last the last.
+
+    Samples lie further apart than `scale`, and nothing is averaged: fine structure is aliased (``scipy.ndimage.zoom``
+    of order 3 without ``grid_mode``, mirrored at the ends, since the default mode makes the last sample zero at some
+    sizes, by rounding).
+    """
+    factors = [1 / scale] * axes + [1.0] * (values.ndim - axes)
+    reduced: NDArray[Any] = ndimage.zoom(values, factors, order=3, mode="mirror")
+    return reduced
+
+
 @lru_cache(maxsize=16)
 def corner_zoom_matrix(size: int, scale: int) -> NDArray[np.float64]:
-    """Return the matrix that takes `size` samples along an axis to ``size / scale``; read-only.
-
-    The first sample stays the first and the last the last, so that samples lie further apart than `scale`, and nothing
-    is averaged: fine structure is aliased (``scipy.ndimage.zoom`` of order 3 without ``grid_mode``, mirrored at the
-    ends, since the default mode makes the last sample zero at some sizes, by rounding).
+    """Return the matrix by which `corner_zoom` takes `size` samples along an axis to ``size / scale``; read-only.
 
     Parameters
     ----------
@@ -31,6 +40,6 @@ def corner_zoom_matrix(size: int, scale: int) -> NDArray[np.float64]:
     """
     if size % scale:
         raise ValueError(f"{size} samples are not a multiple of {scale}")
-    matrix: NDArray[np.float64] = ndimage.zoom(np.eye(size), (1 / scale, 1), order=3, mode="mirror")
+    matrix: NDArray[np.float64] = corner_zoom(np.eye(size), scale, axes=1)
     matrix.setflags(write=False)
     return matrix

@@ -13,6 +13,7 @@ from ctloupe.evaluate.comparison import Comparison
 from ctloupe.evaluate.metrics.patch_fidelity import PATCH_FIDELITY
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.pseudo_paired import Plane, compare_shrunk
+from ctloupe.images.corner_zoom import corner_zoom
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
@@ -74,8 +75,7 @@ def shrink_cubic(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
 
 def shrink_to_corners(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
     """Shrink by `scale` as the released code does: cubic splines from corner to corner, without antialiasing."""
-    # The default mode makes the last samples zero at some sizes, by rounding.
-    return zoom(_whole(image, scale), 1 / scale, order=3, mode="mirror").astype(np.float32)
+    return corner_zoom(_whole(image, scale), scale, axes=2).astype(np.float32)
 
 
 def _whole(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:

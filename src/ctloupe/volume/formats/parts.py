@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ctloupe.foundation.errors import CtLoupeError
@@ -18,15 +18,7 @@ def parts_read(paths: Iterable[Path | None]) -> list[Path]:
     paths
         Volumes; None is left out. What is missing or no volume stands for itself, and is refused when it is read.
     """
-    found: list[Path] = []
-    for path in paths:
-        if path is None:
-            continue
-        try:
-            found += format_of(path).parts(path)
-        except (CtLoupeError, OSError):
-            found.append(path)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(_all(paths, lambda path: format_of(path).parts(path))))
 
 
 def parts_written(paths: Iterable[Path | None]) -> list[Path]:
@@ -37,12 +29,16 @@ def parts_written(paths: Iterable[Path | None]) -> list[Path]:
     paths
         Volumes; None is left out, and a path of no format that is written stands for itself.
     """
+    return _all(paths, lambda path: format_of_output(path).files(path))
+
+
+def _all(paths: Iterable[Path | None], files_of: Callable[[Path], Sequence[Path]]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path is None:
             continue
         try:
-            found += format_of_output(path).files(path)
-        except CtLoupeError:
+            found += files_of(path)
+        except (CtLoupeError, OSError):
             found.append(path)
     return found

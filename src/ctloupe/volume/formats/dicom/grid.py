@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from pydicom.uid import RLELossless
 
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, MissingExtraError
 from ctloupe.volume import geometry
-from ctloupe.volume.formats.dicom.extent import MOST_EXPANSION
+from ctloupe.volume.formats.dicom.extent import MOST_EXPANSION, Extent
 from ctloupe.volume.formats.dicom.headers import Header, Slice, at_fault, named_files
 
 UNIT_TOLERANCE = 1e-3
@@ -59,6 +60,16 @@ def _pairs(slices: Sequence[Slice], after: NDArray[np.intp]) -> str:
     return "; ".join(named) + (f"; and {len(after) - 3} more pairs" if len(after) > 3 else "")
 
 
+_OTHERWISE: Final[Mapping[Extent, str]] = {
+    "short": "truncated, fewer pixel bytes than the header promises; copy the file again",
+    "long": "more pixel bytes than Rows, Columns and NumberOfFrames promise, so the place of each pixel is unclear; "
+    "export it again",
+    "followed": "elements behind the pixel data that belong before them, perhaps of a second image, so which one holds "
+    "is unclear; copy the file again",
+}
+"""What to say of pixel data that are not whole."""
+
+
 def typical_gap(gaps: NDArray[np.float64]) -> float | None:
     """Return the lower median of distances in mm, or None where there are none."""
     # The lower median is a distance that occurs: with gaps of 5 and 10 mm, the mean of both would blame each.
@@ -68,23 +79,10 @@ def typical_gap(gaps: NDArray[np.float64]) -> float | None:
 def check_pixels(slices: Sequence[Slice]) -> None:
     """Raise unless every file holds whole, greyscale, decodable pixels."""
     headers = list(dict.fromkeys(one.header for one in slices))
-    cut = [one.label for one in headers if one.extent == "short"]
-    if cut:
-        raise FileError(
-            f"{named_files(cut)}: truncated, fewer pixel bytes than the header promises; copy the file again"
-        )
-    long = [one.label for one in headers if one.extent == "long"]
-    if long:
-        raise FileError(
-            f"{named_files(long)}: more pixel bytes than Rows, Columns and NumberOfFrames promise, so the place of "
-            "each pixel is unclear; export it again"
-        )
-    followed = [one.label for one in headers if one.extent == "followed"]
-    if followed:
-        raise FileError(
-            f"{named_files(followed)}: elements behind the pixel data that belong before them, perhaps of a second "
-            "image, so which one holds is unclear; copy the file again"
-        )
+    for extent, told in _OTHERWISE.items():
+        faulty = [one.label for one in headers if one.extent == extent]
+        if faulty:
+            raise FileError(f"{named_files(faulty)}: {told}")
     inverted = [one.label for one in headers if one.greyscale == "MONOCHROME1"]
     if inverted:
         raise IntensityError(

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
-from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks
+from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.volume import LazyArray, Volume
@@ -137,6 +137,7 @@ def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[sli
     folder = path / image.finest
     if Path(image.finest).is_absolute() or ".." in Path(image.finest).parts:
         raise FileError(f"{path}: the path of its array, {image.finest[:60]}, leads out of the store; write it again")
+    require_inside(folder, path)
     require_plain_codecs(folder)
     try:
         array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
