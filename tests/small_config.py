@@ -29,7 +29,10 @@ SMALL_BY_METHOD = {
     "esrgan": _COMMON | _DISCRIMINATOR | _GENERATOR | {"growth": 4},
     "unet": _COMMON | {"width": 4, "levels": 2},
     "cincgan": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_blocks": 1},
-    "pseudo-sr": _COMMON | _DISCRIMINATOR | _GENERATOR | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1},
+    "pseudo-sr": _COMMON
+    | _DISCRIMINATOR
+    | _GENERATOR
+    | {"sr_width": 16, "sr_groups": 1, "sr_blocks": 1, "clean_groups": 1, "clean_blocks": 1},
     "physics-flow": _COMMON
     | _GENERATOR
     | {

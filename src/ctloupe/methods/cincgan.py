@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +12,11 @@ from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, gene
 from ctloupe.losses.mmsr import distance
 from ctloupe.losses.variation import total_variation
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
-from ctloupe.methods.cycle import TwoDiscriminators
+from ctloupe.methods.cycle import TwoDiscriminators, small_discriminator
 from ctloupe.methods.paired import PairDiscriminator
 from ctloupe.networks.bicubic import shrink_bicubic
-from ctloupe.networks.blocks import initialise_icnr, initialise_normal
-from ctloupe.networks.discriminators import PatchDiscriminator
+from ctloupe.networks.blocks import initialise_icnr, initialise_normal, steps_of_two
+from ctloupe.networks.correction import BareTranslation
 from ctloupe.networks.generators import StridedGenerator
 from ctloupe.networks.plain import PlainSRNet
 from ctloupe.networks.translation import CleanAndEnlarge, TranslationGenerator
@@ -52,6 +52,9 @@ class CinCGANWeights(BaseModel):
 class CinCGANConfig(MethodConfig):
     """Networks and losses of CinCGAN."""
 
+    layout: Literal["bare", "normalised"] = "bare"
+    """``bare``: G1, G2 and G3 without normalisation, discriminators at LR size without stride, as in the paper;
+    ``normalised``: CycleGAN's blocks, and strides in every discriminator."""
     width: int = Field(64, ge=4)
     """Feature maps of G1, G2 and G3."""
     blocks: int = Field(6, ge=1)
@@ -60,7 +63,7 @@ class CinCGANConfig(MethodConfig):
     """G1 and G2 add their output to their input (not in the paper)."""
     sr_width: int = Field(256, ge=4)
     """Feature maps of the SR network (EDSR)."""
-    sr_blocks: int = Field(16, ge=1)
+    sr_blocks: int = Field(10, ge=1)
     """Residual blocks of the SR network."""
     narrowing: bool = False
     """Halve the width of the SR network at each sub-pixel step."""
@@ -69,7 +72,7 @@ class CinCGANConfig(MethodConfig):
     discriminator_width: int = Field(64, ge=4)
     """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
-    """Stride-2 convolutions of D2; D1, at LR size, has two at most."""
+    """Stride-2 convolutions of D2; those of D1, at LR size, have stride 1, or are two at most where normalised."""
     weights: CinCGANWeights = CinCGANWeights()
     """Weights of the loss terms."""
     adversarial: AdversarialKind = "least-squares"
@@ -123,6 +126,7 @@ class CinCGAN(Method):
     stages = (INNER, JOINT)
     Config = CinCGANConfig
     config: CinCGANConfig
+    unsaid: ClassVar[dict[str, Any]] = {"layout": "normalised"}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 2e-4, "batch_size": 16},
         "tiny": {
@@ -144,23 +148,24 @@ class CinCGAN(Method):
 
     def __init__(self, config: CinCGANConfig) -> None:
         super().__init__(config)
-        back = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        back, shrink = _translation(config), _shrinking(config)
         self.inner = InnerCycle(self.make_enhancer(config), back)
-        self.both = BothCycles(self.inner, StridedGenerator(config.scale, config.width, config.blocks))
+        self.both = BothCycles(self.inner, shrink)
         width, strides = config.discriminator_width, config.discriminator_strides
         self.discriminators = TwoDiscriminators(width, strides)
-        # At LR size there is less to look at.
-        self.discriminators.a = PatchDiscriminator(width, min(strides, 2))
-        self.inner_discriminator = PairDiscriminator("patch", width, min(strides, 2))
+        self.discriminators.a = small_discriminator(width, strides, config.layout == "bare")
+        self.inner_discriminator = PairDiscriminator("patch", width, strides)
         self.inner_discriminator.network = self.discriminators.a
-        for network in (self.inner.enhancer.clean, back, self.both.shrink, self.discriminators):
-            initialise_normal(network)
+        initialise_normal(self.discriminators)
+        if config.layout == "normalised":
+            # What has no normalisation keeps the weights that PyTorch draws: N(0, 0.02²) would fade on the way.
+            for network in (self.inner.enhancer.clean, back, shrink):
+                initialise_normal(network)
         initialise_icnr(self.inner.enhancer.enlarge)
 
     @classmethod
     def make_enhancer(cls, config: CinCGANConfig) -> CleanAndEnlarge:
         """Build G1 and the SR network."""
-        clean = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
         enlarge = PlainSRNet(
             config.scale,
             config.sr_width,
@@ -169,7 +174,7 @@ class CinCGAN(Method):
             narrowing=config.narrowing,
             bicubic_skip=config.bicubic_skip,
         )
-        return CleanAndEnlarge(clean, enlarge)
+        return CleanAndEnlarge(_translation(config), enlarge)
 
     def enhancer(self) -> nn.Module:
         """Return G1 followed by the SR network."""
@@ -252,3 +257,17 @@ class CinCGAN(Method):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Return SR and the cleaned clinical patch."""
         return {"SR": self.enhancer()(batch.clinical), "G1(clinical)": self.inner.enhancer.clean(batch.clinical)}
+
+
+def _translation(config: CinCGANConfig) -> nn.Module:
+    """Build G1 or G2."""
+    if config.layout == "bare":
+        return BareTranslation(config.width, config.blocks, skip=config.clean_skip)
+    return TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+
+
+def _shrinking(config: CinCGANConfig) -> nn.Module:
+    """Build G3."""
+    if config.layout == "bare":
+        return BareTranslation(config.width, config.blocks, steps_of_two(config.scale))
+    return StridedGenerator(config.scale, config.width, config.blocks)

@@ -51,6 +51,19 @@ class TwoDiscriminators(nn.Module):
         return self.a(a), self.a(a_of_b), self.b(b), self.b(b_of_a)
 
 
+def small_discriminator(width: int, strides: int, whole: bool) -> PatchDiscriminator:
+    """Build a PatchGAN for images of clinical size.
+
+    Parameters
+    ----------
+    width, strides
+        Feature maps of the first convolution, and stride-2 convolutions of the PatchGAN at µCT size.
+    whole
+        Give it as many convolutions, all of stride 1; otherwise two of stride 2 at most.
+    """
+    return PatchDiscriminator(width, strides, 0) if whole else PatchDiscriminator(width, min(strides, 2))
+
+
 def cycle_step(
     backend: TrainingBackend,
     discriminators: TwoDiscriminators,

@@ -49,10 +49,12 @@ class ESRGANConfig(MethodConfig):
     ``degraded``: a µCT patch and its bicubic reduction with noise."""
     noise: float = Field(0.05, ge=0)
     """Standard deviation of the noise on reduced µCT, for ``degraded`` pairs, in units of [−1, 1]."""
+    discriminator: Literal["dense", "patch"] = "dense"
+    """``dense``: SRGAN's convolutions and dense layers, as ESRGAN has it; ``patch``: PatchGAN."""
     discriminator_width: int = Field(64, ge=4)
     """Feature maps of the first convolution of the discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
-    """Stride-2 convolutions of the discriminator."""
+    """Stride-2 convolutions of a PatchGAN."""
     perceptual_weights: Path | None = None
     """VGG-19 as .safetensors; without it there is no perceptual term."""
     weights: ESRGANWeights = ESRGANWeights()
@@ -75,6 +77,7 @@ class ESRGAN(Method):
     reference = "Wang et al. 2018, arXiv:1809.00219; trained as in JMI 2022"
     Config = ESRGANConfig
     config: ESRGANConfig
+    unsaid: ClassVar[dict[str, Any]] = {"discriminator": "patch"}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 1e-4, "betas": (0.9, 0.999), "batch_size": 16},
         "paper-degraded": {"learning_rate": 1e-4, "betas": (0.9, 0.999), "batch_size": 16, "pairing": "degraded"},
@@ -86,8 +89,7 @@ class ESRGAN(Method):
             "narrowing": True,
             "bicubic_skip": True,
             "pairing": "degraded",
-            "discriminator_width": 32,
-            "discriminator_strides": 2,
+            "discriminator_width": 16,
             "learning_rate": 4e-4,
             "betas": (0.9, 0.999),
             "epochs": 10,
@@ -99,7 +101,9 @@ class ESRGAN(Method):
     def __init__(self, config: ESRGANConfig) -> None:
         super().__init__(config)
         self.generator = self.make_enhancer(config)
-        self.discriminator = PairDiscriminator("patch", config.discriminator_width, config.discriminator_strides)
+        self.discriminator = PairDiscriminator(
+            config.discriminator, config.discriminator_width, config.discriminator_strides
+        )
         # In a list, so that the borrowed weights are not part of checkpoints.
         self._perceptual: list[PerceptualLoss] = []
         if config.perceptual_weights is not None and config.weights.perceptual:

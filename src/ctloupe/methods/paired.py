@@ -14,7 +14,10 @@ from ctloupe.methods.base import TrainingBackend
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.srresnet import ImageDiscriminator
 
-DiscriminatorKind = Literal["image", "patch"]
+DiscriminatorKind = Literal["image", "dense", "patch"]
+
+ESRGAN_KEPT, ESRGAN_HIDDEN = 8, 100
+"""Side of the last feature maps and width of the dense layer of ``dense``, as in the code released with ESRGAN."""
 
 
 class PairDiscriminator(nn.Module):
@@ -23,16 +26,25 @@ class PairDiscriminator(nn.Module):
     Parameters
     ----------
     kind
-        ``image`` is SRGAN's with one logit an image, ``patch`` is PatchGAN.
+        ``image`` is SRGAN's with one logit an image, ``dense`` the same with the last feature maps kept at 8×8 for a
+        dense layer of 100 (ESRGAN), ``patch`` is PatchGAN.
     width
         Feature maps of the first convolution.
     strides
-        Stride-2 convolutions of ``patch``; ``image`` has a fixed number.
+        Stride-2 convolutions of ``patch``; the others have a fixed number.
+    halvings
+        How many of these do have stride 2; default: all.
     """
 
-    def __init__(self, kind: DiscriminatorKind, width: int, strides: int) -> None:
+    def __init__(self, kind: DiscriminatorKind, width: int, strides: int, halvings: int | None = None) -> None:
         super().__init__()
-        self.network = ImageDiscriminator(width) if kind == "image" else PatchDiscriminator(width, strides)
+        self.network: nn.Module
+        if kind == "patch":
+            self.network = PatchDiscriminator(width, strides, halvings)
+        elif kind == "dense":
+            self.network = ImageDiscriminator(width, ESRGAN_KEPT, ESRGAN_HIDDEN)
+        else:
+            self.network = ImageDiscriminator(width)
 
     def forward(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of both."""

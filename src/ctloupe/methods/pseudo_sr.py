@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from ctloupe.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from ctloupe.losses.mmsr import distance
 from ctloupe.methods.base import Batch, Method, MethodConfig, TrainingBackend
+from ctloupe.methods.cycle import small_discriminator
 from ctloupe.networks.attention import RCAN
 from ctloupe.networks.bicubic import shrink_bicubic
 from ctloupe.networks.blocks import initialise_icnr, initialise_normal
+from ctloupe.networks.correction import AttentionTranslation, NoisyTranslation
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.translation import CleanAndEnlarge, TranslationGenerator
 
@@ -42,10 +44,17 @@ class PseudoSRWeights(BaseModel):
 class PseudoSRConfig(MethodConfig):
     """Networks and losses of pseudo-SR."""
 
-    width: int = Field(64, ge=4)
+    layout: Literal["noise", "translation"] = "noise"
+    """``noise``: F with channel attention, G with noise as a second input, discriminators at LR size without stride, as
+    in the paper; ``translation``: F and G of CycleGAN's blocks, and strides in every discriminator."""
+    width: int = Field(64, ge=4, multiple_of=4)
     """Feature maps of F and G."""
-    blocks: int = Field(9, ge=1)
-    """Residual blocks of F and G."""
+    blocks: int = Field(6, ge=1)
+    """Residual blocks of G, and of F in the layout ``translation``."""
+    clean_groups: int = Field(5, ge=1)
+    """Residual groups of F."""
+    clean_blocks: int = Field(10, ge=1)
+    """Attention blocks in each group of F."""
     clean_skip: bool = False
     """F and G add their output to their input (not in the paper)."""
     sr_width: int = Field(64, ge=4)
@@ -61,7 +70,8 @@ class PseudoSRConfig(MethodConfig):
     discriminator_width: int = Field(64, ge=4)
     """Feature maps of the first convolution of each discriminator."""
     discriminator_strides: int = Field(3, ge=1, le=4)
-    """Stride-2 convolutions of the discriminator at HR; those at LR have two at most."""
+    """Stride-2 convolutions of the discriminator at HR; those at LR have stride 1, or are two at most in the layout
+    ``translation``."""
     weights: PseudoSRWeights = PseudoSRWeights()
     """Weights of the loss terms."""
     adversarial: AdversarialKind = "least-squares"
@@ -95,10 +105,10 @@ class Corrections(nn.Module):
 class ThreeDiscriminators(nn.Module):
     """Discriminators of clean LR, clinical LR and µCT images."""
 
-    def __init__(self, width: int, strides: int) -> None:
+    def __init__(self, width: int, strides: int, whole: bool) -> None:
         super().__init__()
-        self.clean = PatchDiscriminator(width, min(strides, 2))
-        self.clinical = PatchDiscriminator(width, min(strides, 2))
+        self.clean = small_discriminator(width, strides, whole)
+        self.clinical = small_discriminator(width, strides, whole)
         self.micro = PatchDiscriminator(width, strides)
 
     def forward(self, *pairs: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -121,12 +131,15 @@ class PseudoSR(Method):
     reference = "Maeda 2020 (CVPR), arXiv:2002.11397; as a baseline in JMI 2022"
     Config = PseudoSRConfig
     config: PseudoSRConfig
+    unsaid: ClassVar[dict[str, Any]] = {"layout": "translation"}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 1e-4, "batch_size": 16},
         "tiny": {
             "batch_size": 2,
             "width": 16,
-            "blocks": 3,
+            "blocks": 2,
+            "clean_groups": 2,
+            "clean_blocks": 2,
             "clean_skip": True,
             "sr_width": 64,
             "sr_groups": 2,
@@ -144,17 +157,27 @@ class PseudoSR(Method):
     def __init__(self, config: PseudoSRConfig) -> None:
         super().__init__(config)
         self.super_resolution = self.make_enhancer(config)
-        spoil = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        as_in_paper = config.layout == "noise"
+        spoil = (
+            NoisyTranslation(config.width, config.blocks, skip=config.clean_skip)
+            if as_in_paper
+            else TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        )
         self.corrections = Corrections(self.super_resolution.clean, spoil)
-        self.discriminators = ThreeDiscriminators(config.discriminator_width, config.discriminator_strides)
-        initialise_normal(self.corrections)
+        self.discriminators = ThreeDiscriminators(config.discriminator_width, config.discriminator_strides, as_in_paper)
+        if not as_in_paper:
+            initialise_normal(self.corrections)
         initialise_normal(self.discriminators)
         initialise_icnr(self.super_resolution.enlarge)
 
     @classmethod
     def make_enhancer(cls, config: PseudoSRConfig) -> CleanAndEnlarge:
         """Build F and U."""
-        clean = TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        clean = (
+            AttentionTranslation(config.width, config.clean_groups, config.clean_blocks, config.clean_skip)
+            if config.layout == "noise"
+            else TranslationGenerator(config.width, config.blocks, downs=0, skip=config.clean_skip)
+        )
         enlarge = RCAN(
             config.scale,
             config.sr_width,

@@ -19,21 +19,25 @@ class PatchDiscriminator(nn.Module):
         Feature maps of the first convolution.
     strides
         Number of stride-2 convolutions.
+    halvings
+        How many of them do have stride 2, the others having stride 1; default: all. Images of clinical size leave
+        nothing to halve.
     """
 
-    def __init__(self, width: int = 64, strides: int = 3) -> None:
+    def __init__(self, width: int = 64, strides: int = 3, halvings: int | None = None) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        halvings = strides if halvings is None else halvings
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 4, _stride(0, halvings), 1), nn.LeakyReLU(0.2, inplace=True)]
         for step in range(1, strides + 1):
             layers += [
-                nn.Conv2d(width << (step - 1), width << step, 4, 2 if step < strides else 1, 1),
+                nn.Conv2d(width << (step - 1), width << step, 4, _stride(step, halvings), 1),
                 norm(width << step),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         layers.append(nn.Conv2d(width << strides, 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
-        # The two stride-1 convolutions each take one pixel off; the normalisation needs more than one to be left.
-        self.smallest_input = 3 << strides
+        # The stride-1 convolutions each take one pixel off; the normalisation needs more than one to be left.
+        self.smallest_input = (3 + strides - halvings) << halvings
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` to logits ``(n, 1, ~h / 2^strides, ~w / 2^strides)``; positive means real.
@@ -41,9 +45,13 @@ class PatchDiscriminator(nn.Module):
         Raises
         ------
         ValueError
-            If the image is smaller than ``3 * 2^strides``.
+            If the image is smaller than `smallest_input`.
         """
         if min(image.shape[-2:]) < self.smallest_input:
             size = tuple(image.shape[-2:])
             raise ValueError(f"discriminator needs at least {self.smallest_input} pixels a side, not {size}")
         return self.layers(image)
+
+
+def _stride(step: int, halvings: int) -> int:
+    return 2 if step < halvings else 1

@@ -76,9 +76,13 @@ class ImageDiscriminator(nn.Module):
     ----------
     width
         Feature maps of the first convolution; the last has eight times as many.
+    kept
+        Side of what the last feature maps are averaged to.
+    hidden
+        Width of the first dense layer; default: twice that of the last feature maps.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, kept: int = 1, hidden: int | None = None) -> None:
         super().__init__()
         layers: list[nn.Module] = [convolution(1, width, 3), nn.LeakyReLU(0.2, inplace=True)]
         before = width
@@ -91,10 +95,12 @@ class ImageDiscriminator(nn.Module):
             ]
             before = after
         self.features = nn.Sequential(*layers)
+        self.kept = nn.AdaptiveAvgPool2d(kept)
+        between = hidden or 2 * before
         self.head = nn.Sequential(
-            nn.Linear(before, 2 * before), nn.LeakyReLU(0.2, inplace=True), nn.Linear(2 * before, 1)
+            nn.Linear(before * kept**2, between), nn.LeakyReLU(0.2, inplace=True), nn.Linear(between, 1)
         )
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, h, w)`` to logits ``(n, 1)``; positive means real."""
-        return self.head(self.features(image).mean((2, 3)))
+        return self.head(self.kept(self.features(image)).flatten(1))
