@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, numbers
 from ctloupe.foundation.errors import OptionError
-
-if TYPE_CHECKING:
-    from ctloupe.prepare.banks import WindowRequest
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +62,7 @@ def prepare(
     Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
     """
     from ctloupe.cli.progress import say, show
-    from ctloupe.prepare.banks import BankRequest, prepare_banks
+    from ctloupe.prepare.banks import BankRequest, prepare_banks, window_request
 
     request = BankRequest(
         clinical=tuple(clinical),
@@ -76,8 +73,8 @@ def prepare(
         seed=seed,
         clinical_mask=clinical_mask,
         micro_mask=micro_mask,
-        clinical_window=_window(clinical_window, "--clinical-window"),
-        micro_window=_window(micro_window, "--micro-window"),
+        clinical_window=window_request(clinical_window, "clinical_window"),
+        micro_window=window_request(micro_window, "micro_window"),
         **_spacings(resample or []),
         voxel_size=as_voxel_size(voxel_size),
         series=series,
@@ -100,15 +97,3 @@ def _spacings(texts: list[str]) -> dict[str, tuple[float, float]]:
         y, x = numbers(sizes, "--resample", 2, "micro=0.05,0.05")
         found[key] = (y, x)
     return found
-
-
-def _window(text: str, option: str) -> WindowRequest:
-    from ctloupe.prepare.banks import WindowRequest
-
-    if text.startswith("zscore"):
-        deviations = numbers(text.partition(":")[2] or "3", option, 1, "zscore:3")[0]
-        return WindowRequest(0.0, deviations, "zscore")
-    low, high = numbers(text.replace("%", ""), option, 2, "-1000,2500 or 1%,99%")
-    if "%" in text and text.count("%") != 2:
-        raise OptionError(f"{option} {text}: give both ends as percentiles or neither")
-    return WindowRequest(low, high, "percentiles" if "%" in text else "values")

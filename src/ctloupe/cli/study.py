@@ -52,12 +52,16 @@ def run(
     size: Annotated[tuple[int, int, int] | None, typer.Option(help="Voxels z y x of each phantom.")] = None,
     per_case: Annotated[int | None, typer.Option(min=1, help="Patches a phantom.")] = None,
     cases: Annotated[int | None, typer.Option(min=1, help="Training phantoms of each modality.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of phantoms that several studies share.")] = None,
+    test_patches: Annotated[int | None, typer.Option(min=1, help="µCT patches that are compared.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="YAML file that lists volumes of one's own; or a folder that studies share.")
+    ] = None,
     keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep checkpoints of finished rows.")] = False,
 ) -> None:
     """Train and measure every row of a study; stopped or failed, it goes on with --resume.
 
     Example: ctloupe study run jmi-table3 --scale tiny --out studies/table3 --only A,M
+    Example: ctloupe study run jmi-table3 --scale paper --data mydata.yaml --out studies/own3
     """
     from ctloupe.cli.progress import ConsoleProgress, say
     from ctloupe.studies.definition import load_study
@@ -65,7 +69,7 @@ def run(
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip()) if only else ()
     request = StudyRequest(
-        cast("Scale", scale), keys, resume, seeds, minutes, steps, size, per_case, cases, data, keep_runs
+        cast("Scale", scale), keys, resume, seeds, minutes, steps, size, per_case, cases, test_patches, data, keep_runs
     )
     page = run_study(load_study(name), out, request, say, ConsoleProgress())
     say(f"open {page} in a browser")

@@ -48,6 +48,33 @@ class WindowRequest(NamedTuple):
         return IntensityWindow(self.low, self.high)
 
 
+def window_request(text: str, option: str = "window") -> WindowRequest:
+    """Return the window that a text means: ``LOW,HIGH``, ``zscore:K`` or, of percentiles, ``LOW%,HIGH%``.
+
+    Parameters
+    ----------
+    text
+        What was given.
+    option
+        Python name of the option that it was given for, for messages.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+    """
+    kind, _, deviations = text.partition(":")
+    low, _, high = text.replace("%", "").partition(",")
+    try:
+        if kind == "zscore":
+            return WindowRequest(0.0, float(deviations or 3), "zscore")
+        if text.count("%") in (0, 2):
+            return WindowRequest(float(low), float(high), "percentiles" if "%" in text else "values")
+    except ValueError:
+        pass
+    raise OptionError(f"`{option}` {text}: expected two numbers as in -1000,2500, zscore:3, or percentiles as 1%,99%")
+
+
 CLINICAL_WINDOW = WindowRequest(CLINICAL.low, CLINICAL.high)
 MICRO_WINDOW = WindowRequest(MICRO.low, MICRO.high)
 

@@ -1,137 +1,173 @@
-"""Phantoms and patch banks of a study, made once and used by all its rows."""
+"""The scans and patch banks of a study, made once and used by all its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from ctloupe.foundation.errors import FileError
-from ctloupe.foundation.lock import locked
-from ctloupe.foundation.records import read_plain, save_record
-from ctloupe.phantom.anatomies.registry import DEFAULT, get
+from ctloupe.foundation.records import load_record, save_record
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.clinical_slices import SliceMode, labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.phantom.phantom import make_phantom
-from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
-from ctloupe.studies.definition import Budget
-from ctloupe.volume.formats import read, write
+from ctloupe.prepare.masks import Mask, mask_of
+from ctloupe.studies.recipe import as_request
+from ctloupe.train.bank_pair import load_banks
+from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.geometry import Triple
+from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import Volume
 
-CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
-MICRO_WINDOW = WindowRequest(2500.0, 15000.0)
-HELD_OUT_SEED = 9001
-_DONE = "data.json"
-_WHAT = "record of study data"
-_ADVICE = "delete the folder, and the study makes its data again"
+DATA_RECORD: Final = "data.json"
+_ADVICE: Final = "delete the folder, and the study makes its data again"
 
 
-@dataclass(frozen=True)
-class StudyData:
-    """Where a study's scans lie.
+class HeldOutScan(BaseModel):
+    """A clinical scan that no training has seen.
 
-    Attributes
-    ----------
-    folder
-        Folder that holds the phantoms and the banks.
+    Paths may be relative to the folder of the study's data.
     """
 
-    folder: Path
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    @property
-    def bank(self) -> Path:
-        """Patch banks of the training phantoms."""
-        return self.folder / "bank"
-
-    def scan(self) -> Volume:
-        """Read the clinical scan of the held-out anatomy."""
-        return read(self.folder / "held-out" / "clinical.nii.gz")
-
-    def truth(self, scan: Volume, mode: SliceMode = "centre") -> Volume:
-        """Read the truth of the held-out anatomy, on the slices of its `scan`; see `truth_on_clinical_slices`."""
-        return truth_on_clinical_slices(read(self.folder / "held-out" / "truth.nii.gz"), scan, mode)
-
-    def labels(self, scan: Volume) -> Volume:
-        """Read the labels of the held-out anatomy, on the slices of its `scan`."""
-        return labels_on_clinical_slices(read(self.folder / "held-out" / "labels.nii.gz"), scan)
-
-    def micro(self) -> Volume:
-        """Read the µCT of the held-out anatomy, which no training has seen."""
-        return read(self.folder / "held-out" / "micro.nii.gz")
-
-    def specimen(self) -> Volume:
-        """Read the µCT of a training anatomy."""
-        return read(self.folder / "micro" / "specimen-1.nii.gz")
-
-    def facts(self) -> dict[str, object]:
-        """Read what the data were made with.
-
-        Raises
-        ------
-        FileError
-            If the record is missing or damaged.
-        """
-        path = self.folder / _DONE
-        found = read_plain(path, _WHAT, _ADVICE)
-        if not isinstance(found, dict):
-            raise FileError(f"{path}: not a valid {_WHAT}: expected keys and values; {_ADVICE}")
-        return found
+    scan: Path
+    truth: Path | None = None
+    """Its truth on a finer grid, where there is one."""
+    labels: Path | None = None
+    """Labels on the grid of the truth."""
+    mask: str = "none"
+    """Where it is enhanced: a kind of mask, or a file."""
 
 
-def prepare_data(
-    folder: Path, budget: Budget, enlargement: int, patch_size: int, say: Callable[[str], None]
-) -> StudyData:
-    """Make the phantoms and banks in `folder`, unless they are there already.
+class DataRecord(BaseModel):
+    """What a study's data were made of and for: the content of ``data.json``."""
 
-    Training anatomies have the seeds 1, 2, … (clinical) and 101, 102, … (µCT); the held-out one has 9001.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    made_with: dict[str, Any]
+    """Whatever decides the data, to compare with."""
+    patch_size: int
+    """Side of a clinical patch; rows with smaller ones cut them out of these."""
+    kind: Literal["phantoms", "own"]
+    """Whether the scans are phantoms, or volumes of the user's own."""
+    scans: tuple[HeldOutScan, ...]
+    micros: tuple[Path, ...]
+    """µCT volumes that no training has seen."""
+    micro_window: tuple[float, float] | str
+    micro_mask: str
+    clinical_spacing: tuple[float, float] | None = None
+    """In-plane spacing in mm that clinical scans are brought to."""
+    micro_spacing: tuple[float, float] | None = None
+    """The same of µCT."""
+    voxel_size: Triple | None = None
+    """Voxel size in mm of µCT in TIFF files that do not state it."""
+
+
+class StudyData:
+    """Where a study's scans lie, and how they are read.
+
+    Parameters
+    ----------
+    folder
+        Folder that holds the record and the patch banks.
 
     Raises
     ------
     FileError
-        If the folder holds data made otherwise, or another process is making them.
+        If the record is missing or damaged.
     """
-    wanted = {
-        "size": list(budget.size),
-        "cases": budget.cases,
-        "per_case": budget.per_case,
-        "enlargement": enlargement,
-        "patch_size": patch_size,
-        "held_out_seed": HELD_OUT_SEED,
-        "clinical_window": [CLINICAL_WINDOW.low, CLINICAL_WINDOW.high],
-        "micro_window": [MICRO_WINDOW.low, MICRO_WINDOW.high],
-    }
-    record = folder / _DONE
-    if record.is_file():
-        found = StudyData(folder).facts()
-        differing = [key for key, value in wanted.items() if found.get(key) != value]
-        if differing:
-            raise FileError(
-                f"{folder}: holds data of another study ({differing[0]} {found.get(differing[0])}, here "
-                f"{wanted[differing[0]]}); give another `data`"
-            )
-        return StudyData(folder)
-    with locked(folder):
-        _make(folder, budget, enlargement, patch_size, say)
-        save_record(record, wanted)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record = load_record(folder / DATA_RECORD, DataRecord, "record of study data", _ADVICE)
+
+    @property
+    def bank(self) -> Path:
+        """Patch banks of the training volumes."""
+        return self.folder / "bank"
+
+    @property
+    def scans(self) -> tuple[HeldOutScan, ...]:
+        """Clinical scans that no training has seen."""
+        return self.record.scans
+
+    @property
+    def clinical_window(self) -> IntensityWindow:
+        """Window of the clinical bank."""
+        window = load_banks(self.bank).clinical.window
+        return IntensityWindow(window.low, window.high)
+
+    def scan(self, test: HeldOutScan) -> Volume:
+        """Read a clinical scan, at the spacing of the training."""
+        return self._brought(read(self.folder / test.scan), self.record.clinical_spacing)
+
+    def mask(self, test: HeldOutScan, scan: Volume) -> Mask | None:
+        """Make the mask inside of which a scan is enhanced; None: everywhere."""
+        return mask_of(test.mask, scan)
+
+    def truth(self, test: HeldOutScan, scan: Volume, mode: SliceMode = "centre") -> Volume | None:
+        """Read the truth on the slices of its `scan`, where there is one; see `truth_on_clinical_slices`."""
+        return None if test.truth is None else truth_on_clinical_slices(read(self.folder / test.truth), scan, mode)
+
+    def labels(self, test: HeldOutScan, scan: Volume) -> Volume | None:
+        """Read the labels on the slices of its `scan`, where there are any."""
+        return None if test.labels is None else labels_on_clinical_slices(read(self.folder / test.labels), scan)
+
+    def micro(self, path: Path) -> tuple[Volume, IntensityWindow]:
+        """Read a µCT that no training has seen, at the spacing of the training, and find its window."""
+        volume = self._brought(read_micro(self.folder / path, self.record.voxel_size), self.record.micro_spacing)
+        asked = as_request(self.record.micro_window)
+        mask = None if asked.kind == "values" else mask_of(self.record.micro_mask, volume)
+        return volume, asked.of(volume, mask)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the data were made with."""
+        return self.record.made_with
+
+    @staticmethod
+    def _brought(volume: Volume, spacing: tuple[float, float] | None) -> Volume:
+        return volume if spacing is None else resample_in_plane(volume, spacing, lazily=True)
+
+
+def read_micro(path: Path, voxel_size: Triple | None) -> Volume:
+    """Read a µCT; the voxel size is that of TIFF files alone, which may not state it."""
+    return read(path, voxel_size=voxel_size if "voxel_size" in format_of(path).takes else None)
+
+
+def made_before(folder: Path, wanted: dict[str, Any], patch_size: int) -> StudyData | None:
+    """Return the data that are in `folder` already; None where there are none.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data.
+    wanted
+        What they should have been made with.
+    patch_size
+        Side that their clinical patches should have at least.
+
+    Raises
+    ------
+    FileError
+        If they were made otherwise.
+    """
+    if not (folder / DATA_RECORD).is_file():
+        return None
+    data = StudyData(folder)
+    for key, value in wanted.items():
+        if data.facts().get(key) != value:
+            found = data.facts().get(key)
+            raise FileError(f"{folder}: holds data of another study ({key} {found}, here {value}); give another `data`")
+    if data.record.patch_size < patch_size:
+        raise FileError(
+            f"{folder}: holds patches of {data.record.patch_size}, here {patch_size} are needed; give another `data`, "
+            "or begin with the study of the largest patches"
+        )
+    return data
+
+
+def keep(folder: Path, record: DataRecord) -> StudyData:
+    """Write the record of data that are complete, and return them."""
+    save_record(folder / DATA_RECORD, record.model_dump(mode="json"))
     return StudyData(folder)
-
-
-def _make(folder: Path, budget: Budget, enlargement: int, patch_size: int, say: Callable[[str], None]) -> None:
-    config = replace(get(DEFAULT).usual, scale=enlargement, slices=enlargement)
-    for number in range(1, budget.cases + 1):
-        say(f"phantoms {number} of {budget.cases}")
-        case = make_phantom(DEFAULT, budget.size, number, config)
-        write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz", overwrite=True)
-        case = make_phantom(DEFAULT, budget.size, 100 + number, config)
-        write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz", overwrite=True)
-    say("held-out phantom")
-    make_phantom(DEFAULT, budget.size, HELD_OUT_SEED, config).write(folder / "held-out", overwrite=True)
-    request = BankRequest(
-        clinical=tuple(sorted((folder / "clinical").glob("*.nii.gz"))),
-        micro=tuple(sorted((folder / "micro").glob("*.nii.gz"))),
-        scale=enlargement,
-        patch_size=patch_size,
-        per_case=budget.per_case,
-        clinical_window=CLINICAL_WINDOW,
-        micro_window=MICRO_WINDOW,
-    )
-    prepare_banks(request, folder / "bank", overwrite=True)

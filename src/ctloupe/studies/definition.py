@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ctloupe.foundation.definitions import definition_names, load_definition
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.names import Name
+from ctloupe.studies.recipe import PHANTOM, Recipe
 
 Scale = Literal["tiny", "small", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -23,9 +24,15 @@ class Effort(BaseModel):
     size: tuple[int, int, int]
     """Voxels (z, y, x) of the fine grid of each phantom."""
     cases: int = Field(ge=1)
-    """Number of training phantoms of each modality."""
+    """Number of clinical training phantoms."""
+    micro_cases: int | None = Field(None, ge=1)
+    """Number of µCT training phantoms; None: as many as clinical ones."""
+    test_cases: int = Field(1, ge=1)
+    """Number of phantoms that no training has seen."""
     per_case: int = Field(ge=1)
-    """Number of patches from each phantom."""
+    """Number of patches from each volume."""
+    test_patches: int = Field(64, ge=1)
+    """Number of µCT patches, over all test volumes, that the protocols of patches compare."""
     minutes: float | None = Field(None, gt=0)
     """Minutes of each training; None leaves it to the method's own epochs."""
     steps: int | None = Field(None, ge=1)
@@ -37,6 +44,11 @@ class Budget(Effort):
 
     seeds: int = Field(ge=1)
     """Number of trainings of each row."""
+
+    @property
+    def micros(self) -> int:
+        """Number of µCT training phantoms."""
+        return self.micro_cases or self.cases
 
 
 BUDGETS: dict[Scale, Budget] = {
@@ -59,6 +71,8 @@ class Row(BaseModel):
     """Preset at each scale where it is not ``tiny`` at scale tiny and ``paper`` at the others."""
     changes: dict[str, Any] = Field(default_factory=dict)
     """Changes of the configuration by dotted key, at every scale."""
+    enhance: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
+    """Options of enhancing that this row has beside those of the study, by scale."""
     paper: dict[str, float] = Field(default_factory=dict)
     """Numbers of the paper by the metric's key; they are shown, never computed with, and never mixed with ours."""
     same_as: str | None = None
@@ -70,6 +84,21 @@ class Row(BaseModel):
         if bool(self.method) == bool(self.same_as):
             raise ValueError("a row has either a method or same_as")
         return self
+
+
+class Claim(BaseModel):
+    """What a paper says of two rows: that one is ahead of the other."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    """The claim in words."""
+    better: Name
+    """Key of the row that is said to be ahead."""
+    worse: Name
+    """Key of the row that it is ahead of."""
+    metric: str
+    """Key of the metric in which it is."""
 
 
 class Study(BaseModel):
@@ -85,6 +114,16 @@ class Study(BaseModel):
     changes: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
     """Changes of the configuration of every row at a scale, made before those of the row itself."""
     rows: tuple[Row, ...]
+    data: dict[str, Any] = Field(default_factory=dict)
+    """How its scans are made, prepared and enhanced, by the keys of `Recipe`, at every scale."""
+    data_at: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
+    """The same at one scale."""
+    budget: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
+    """What of the budget of a scale is another here, by the keys of `Budget`."""
+    synthesiser: str | None = None
+    """Key of the row whose network makes the clinical-like inputs of the protocol ``synth`` for all rows."""
+    claims: tuple[Claim, ...] = ()
+    """What the paper says of its rows, for the summary."""
     note: str = ""
     """What a reader must know to compare with the paper."""
 
@@ -96,7 +135,26 @@ class Study(BaseModel):
         for row in self.rows:
             if row.same_as is not None and row.same_as not in keys:
                 raise ValueError(f"row {row.key}: same_as {row.same_as} is no row")
+        if self.synthesiser is not None and self.synthesiser not in keys:
+            raise ValueError(f"synthesiser {self.synthesiser} is no row")
+        if "synth" in self.protocols and self.synthesiser is None:
+            raise ValueError("the protocol synth needs a synthesiser, the row whose network makes all inputs")
+        for claim in self.claims:
+            for key in (claim.better, claim.worse):
+                if key not in (*keys, "bicubic"):
+                    raise ValueError(f"claim '{claim.text}': {key} is no row")
+        for scale in SCALES:
+            self.recipe(scale)
+            self.planned(scale)
         return self
+
+    def recipe(self, scale: Scale) -> Recipe:
+        """Return how the scans of the study are made, prepared and enhanced at a scale."""
+        return Recipe.model_validate(PHANTOM[scale] | self.data | self.data_at.get(scale, {}))
+
+    def planned(self, scale: Scale) -> Budget:
+        """Return the budget of a scale, as this study has it."""
+        return Budget.model_validate(BUDGETS[scale].model_dump() | self.budget.get(scale, {}))
 
     def row(self, key: str) -> Row:
         """Return the row called `key`.
@@ -112,9 +170,13 @@ class Study(BaseModel):
         raise OptionError(f"study {self.name} has no row '{key}'; there are: {', '.join(row.key for row in self.rows)}")
 
     def trained(self, only: tuple[str, ...] = ()) -> list[Row]:
-        """Return the rows that are run, those of `only` or all; a row that others equal stands for them."""
+        """Return the rows that are run, those of `only` or all, the synthesiser first.
+
+        A row that others equal stands for them.
+        """
         chosen = [self.row(key) for key in only] or list(self.rows)
-        keys = dict.fromkeys(row.same_as or row.key for row in chosen)
+        first = [self.synthesiser] if self.synthesiser is not None else []
+        keys = dict.fromkeys([*first, *(row.same_as or row.key for row in chosen)])
         return [self.row(key) for key in keys]
 
     def preset(self, row: Row, scale: Scale) -> str:

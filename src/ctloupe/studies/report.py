@@ -19,6 +19,7 @@ from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import load_record
+from ctloupe.studies.claims import findings
 from ctloupe.studies.definition import Study
 from ctloupe.studies.results import (
     Line,
@@ -30,10 +31,13 @@ from ctloupe.studies.results import (
     tables,
 )
 
-NOT_COMPARABLE = (
-    "Our numbers were measured on simulated phantoms with a short training, the paper's on its own patients and "
-    "specimens: only the order of the rows may be compared, never the numbers."
-)
+NOT_COMPARABLE = {
+    False: "Our numbers were measured on simulated phantoms, the paper's on its own patients and specimens: only the "
+    "order of the rows may be compared, never the numbers.",
+    True: "Our numbers were measured on other volumes than the paper's: only the order of the rows may be compared, "
+    "never the numbers.",
+}
+"""What is said of the paper's numbers, by whether the volumes are the user's own."""
 
 
 def write_report(study: Study, out: Path) -> Path:
@@ -62,11 +66,17 @@ def write_report(study: Study, out: Path) -> Path:
     for table in found:
         page.section(f"Protocol {table.protocol}")
         page.table(*_texts(table))
-        for sentence in _orders(table):
-            page.text(sentence)
+        for sentence in [*_orders(table), *_claims(study, table)]:
+            page.text(sentence.replace("**", ""))
         page.terms(table.definitions)
     page.write(out / "report.html")
     return out / "report.html"
+
+
+def markdown_of(study: Study, out: Path) -> str:
+    """Return the tables in a study's folder as Markdown; see `write_report` for errors."""
+    results = load_results(out)
+    return _markdown(study, load_study_record(out), tables(study, results), results)
 
 
 def _introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
@@ -81,13 +91,39 @@ def _introduction(study: Study, record: StudyRecord, results: dict[tuple[str, in
         for one in trained
     }
     lines = [
-        f"{study.title} ({study.reference}), scale {record.scale}: ×{study.enlargement}, {budget.cases} clinical "
-        f"and {budget.cases} other µCT phantoms of {'×'.join(map(str, budget.size))} fine voxels, "
-        f"{budget.per_case} patches each; one held-out phantom. Each training took {given}. Machine: "
+        f"{study.title} ({study.reference}), scale {record.scale}: ×{study.enlargement}, {_data_in_words(record)}, "
+        f"{budget.per_case} patches each. Each training took {given}. Machine: "
         f"{'; '.join(sorted(machines)) or 'not recorded'}.",
-        NOT_COMPARABLE if any(row.paper for row in study.rows) else "The paper has no numbers for these rows.",
+        NOT_COMPARABLE[record.volumes is not None]
+        if any(row.paper for row in study.rows)
+        else "The paper has no numbers for these rows.",
     ]
+    done = {name for one in results.values() for name in one.get("protocols", {})}
+    missing = [name for name in study.protocols if name != "cost" and name not in done]
+    if done and missing:
+        lines.append(f"Not measured, since the volumes do not allow it: protocol {', '.join(missing)}.")
     return lines + ([study.note] if study.note else [])
+
+
+def _data_in_words(record: StudyRecord) -> str:
+    """Say how many volumes of what kind there were."""
+    budget = record.budget
+    if record.volumes is None:
+        size = "×".join(map(str, budget.size))
+        one_set = record.study.recipe(record.scale).reduced is not None
+        training = (
+            f"CTs of {budget.cases} phantoms and their reduced copies"
+            if one_set
+            else f"{budget.cases} clinical and {budget.micro_cases or budget.cases} other µCT phantoms"
+        )
+        return f"{training} of {size} fine voxels, {budget.test_cases} held out"
+    counts = {
+        f"{kind} {use}": len(record.volumes[kind][use])
+        for kind in ("clinical", "micro")
+        for use in ("training", "test")
+    }
+    told = ", ".join(f"{name.replace('micro', 'µCT')}: {count}" for name, count in counts.items())
+    return f"volumes of the user's own ({told}; a folder counts once)"
 
 
 def _texts(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -127,6 +163,10 @@ def _orders(table: Table) -> list[str]:
     return [sentence for sentence in found if sentence is not None]
 
 
+def _claims(study: Study, table: Table) -> list[str]:
+    return [f"The paper: {one.in_words}" for one in findings(study, [table])]
+
+
 def _markdown(
     study: Study, record: StudyRecord, found: list[Table], results: dict[tuple[str, int], dict[str, Any]]
 ) -> str:
@@ -136,6 +176,7 @@ def _markdown(
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         parts += [f"## Protocol {table.protocol}", "\n".join(lines), *_orders(table)]
+        parts += ["\n".join(f"* {sentence}." for sentence in _claims(study, table))] if _claims(study, table) else []
         parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in table.definitions.items()))
     return "\n\n".join([*parts, RESEARCH_NOTICE]) + "\n"
 
@@ -178,11 +219,11 @@ def _picture(path: Path) -> NDArray[Any]:
 
 def _add_pictures(page: Report, study: Study, out: Path) -> None:
     folder = out / "pictures"
-    if not (folder / "_truth.npy").is_file():
+    if not (folder / "_scan.npy").is_file():
         return
-    scan, truth = _picture(folder / "_scan.npy"), _picture(folder / "_truth.npy")
+    scan = _picture(folder / "_scan.npy")
     y, x = load_record(folder / "_spacing.json", _PictureRecord, "record of pictures", _WITHOUT).clinical_mm
-    scale = truth.shape[0] // scan.shape[0]
+    scale = study.enlargement
     window = display_of(scan)
     views = [View("scan", scan, (y, x), window)]
     for key in ["bicubic", *(row.same_as or row.key for row in study.rows), "_truth"]:

@@ -28,6 +28,8 @@ class StudyRecord(BaseModel):
     study: Study
     scale: Scale
     budget: Effort
+    volumes: dict[str, Any] | None = None
+    """The user's own volumes; None: phantoms."""
 
 
 class ResultRecord(BaseModel):

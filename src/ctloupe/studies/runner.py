@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ctloupe import methods
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import load_model
-from ctloupe.evaluate.report.page import square_of, varied_square
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
@@ -21,15 +19,17 @@ from ctloupe.foundation.records import finite, save_record
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.columns import numbers_by_label
-from ctloupe.studies.data import StudyData, prepare_data
-from ctloupe.studies.definition import BUDGETS, SCALES, Budget, Row, Scale, Study
-from ctloupe.studies.measure import facts_of, measure, measure_cost
+from ctloupe.studies.data import StudyData
+from ctloupe.studies.definition import SCALES, Budget, Row, Scale, Study
+from ctloupe.studies.held import enhanced_scans, keep_picture
+from ctloupe.studies.measure import facts_of, maker_of, measure, measure_cost, possible
+from ctloupe.studies.own_data import OwnVolumes, load_own_volumes, own_data
+from ctloupe.studies.phantom_data import phantom_data
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_study_record, result_path, study_path
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.volume import Volume
 
 CROP_SIDE = 32
 """Side of the pictured square in clinical voxels."""
@@ -38,6 +38,22 @@ CROP_SIDE = 32
 @dataclass(frozen=True)
 class StudyRequest:
     """What `run_study` is asked for; None takes the value of the scale's budget.
+
+    Attributes
+    ----------
+    scale
+        Scale of the budget.
+    only
+        Keys of the rows to run; none: all.
+    resume
+        Whether a study that was begun is gone on with.
+    seeds, minutes, steps, size, per_case, cases, test_patches
+        What of the budget is another.
+    data
+        A folder of data that several studies share, or a YAML file that lists volumes of one's own, of which the study
+        makes its data; None: phantoms in the study's own folder.
+    keep_runs
+        Whether checkpoints of finished rows are kept.
 
     Raises
     ------
@@ -54,6 +70,7 @@ class StudyRequest:
     size: tuple[int, int, int] | None = None
     per_case: int | None = None
     cases: int | None = None
+    test_patches: int | None = None
     data: Path | None = None
     keep_runs: bool = False
 
@@ -61,8 +78,8 @@ class StudyRequest:
         if self.scale not in SCALES:
             raise OptionError(f"`scale` {self.scale}: expected one of {', '.join(SCALES)}")
 
-    def budget(self) -> Budget:
-        """Return the scale's budget with what was asked for otherwise."""
+    def budget(self, study: Study) -> Budget:
+        """Return the scale's budget for a study, with what was asked for otherwise."""
         given = {
             "seeds": self.seeds,
             "minutes": self.minutes,
@@ -70,8 +87,26 @@ class StudyRequest:
             "size": self.size,
             "per_case": self.per_case,
             "cases": self.cases,
+            "test_patches": self.test_patches,
         }
-        return BUDGETS[self.scale].model_copy(update={key: value for key, value in given.items() if value is not None})
+        changed = {key: value for key, value in given.items() if value is not None}
+        return study.planned(self.scale).model_copy(update=changed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A study that is being run: what it is, how it was asked for, and what it has."""
+
+    study: Study
+    out: Path
+    request: StudyRequest
+    budget: Budget
+    data: StudyData
+    progress: Progress
+
+    def run_of(self, key: str, seed: int) -> Path:
+        """Return the run folder of a row."""
+        return self.out / "runs" / f"{key}-seed-{seed}"
 
 
 def run_study(
@@ -96,7 +131,7 @@ def run_study(
     FileError
         If `out` holds a study already and `resume` is not asked for, or another one, or another process runs it.
     OptionError
-        If a row of `only` does not exist, or a number of the paper belongs to no metric.
+        If a row of `only` does not exist, a number of the paper belongs to no metric, or volumes are missing.
     """
     with locked(out):
         return _run(study, out, request, say, progress or Silent())
@@ -106,20 +141,31 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
     rows = study.trained(request.only)
     for row in study.rows:
         numbers_by_label(row.paper, row.key)
-    budget = request.budget()
-    _open(study, out, request, budget)
+    budget = request.budget(study)
+    for row in rows:
+        _options(study, row, request.scale)
+    own = None if request.data is None or not request.data.is_file() else load_own_volumes(request.data)
+    _open(study, out, request, budget, own)
     if study.protocols == ("cost",):
         budget = budget.model_copy(update={"seeds": 1})
-    configs = {row.key: _config(study, row, request.scale) for row in study.trained()}
-    largest = max(config.patch_size for config in configs.values())
-    data = prepare_data(request.data or out / "data", budget, study.enlargement, largest, say)
+    largest = max(_config(study, row, request.scale).patch_size for row in study.trained())
+    recipe = study.recipe(request.scale)
+    if own is None:
+        data = phantom_data(request.data or out / "data", budget, recipe, study.enlargement, largest, say)
+    else:
+        data = own_data(own, out / "data", budget, recipe, study.enlargement, largest, say)
+    for protocol in study.protocols:
+        reason = possible(protocol, data)
+        if reason:
+            say(f"protocol {protocol} is left out: {reason}")
+    work = _Work(study, out, request, budget, data, progress)
     page: Path | None = None
     for seed in range(budget.seeds):
-        for row in [_BICUBIC, *rows] if seed == 0 else rows:
+        for row in _in_turn(study, rows, seed):
             if result_path(out, row.key, seed).is_file():
                 continue
             say(f"seed {seed}, row {row.key}: {row.label}")
-            result = _attempt(study, row, seed, out, request, budget, data, progress)
+            result = _attempt(work, row, seed)
             say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
             save_record(result_path(out, row.key, seed), finite(result))
             page = write_report(study, out)
@@ -129,13 +175,21 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
 _BICUBIC = Row(key="bicubic", label="bicubic", method="bicubic")
 
 
-def _open(study: Study, out: Path, request: StudyRequest, budget: Budget) -> None:
+def _in_turn(study: Study, rows: list[Row], seed: int) -> list[Row]:
+    """Return the rows of a seed: bicubic first, but behind the row whose network makes the inputs of all."""
+    if seed > 0:
+        return rows
+    return [*rows[:1], _BICUBIC, *rows[1:]] if study.synthesiser is not None else [_BICUBIC, *rows]
+
+
+def _open(study: Study, out: Path, request: StudyRequest, budget: Budget, own: OwnVolumes | None) -> None:
     """Make the study's folder, or check that it is the one to be continued."""
     record = study_path(out)
     wanted = {
         "study": study.model_dump(mode="json"),
         "scale": request.scale,
         "budget": budget.model_dump(mode="json", exclude={"seeds"}),
+        "volumes": None if own is None else own.model_dump(mode="json"),
     }
     if record.is_file():
         if not request.resume:
@@ -156,37 +210,35 @@ def _config(study: Study, row: Row, scale: Scale) -> Any:
     return kind.configure(study.preset(row, scale) if kind.trainable else None, changes)
 
 
+def _options(study: Study, row: Row, scale: Scale) -> dict[str, Any]:
+    """Return the options with which a row enhances, checked."""
+    options = study.recipe(scale).enhance | row.enhance.get(scale, {})
+    EnhanceOptions.of(options)
+    return options
+
+
 def _applies(kind: type[Method], key: str) -> bool:
     """Whether a change for all rows concerns this method; keys of the row itself are checked by `configure`."""
     return key.partition(".")[0] in kind.Config.model_fields
 
 
-def _attempt(
-    study: Study,
-    row: Row,
-    seed: int,
-    out: Path,
-    request: StudyRequest,
-    budget: Budget,
-    data: StudyData,
-    progress: Progress,
-) -> dict[str, Any]:
+def _attempt(work: _Work, row: Row, seed: int) -> dict[str, Any]:
     result = {
         "row": row.key,
         "seed": seed,
         "method": row.method,
-        "preset": study.preset(row, request.scale),
+        "preset": work.study.preset(row, work.request.scale),
         "software": software_versions(),
-        "data": data.facts(),
+        "data": work.data.facts(),
     }
     try:
         unknown = [key for key in row.changes if not _applies(methods.get(row.method), key)]
         if unknown:
             raise OptionError(f"row {row.key}: {row.method} has no configuration key '{unknown[0]}'")
-        return result | _run_row(study, row, seed, out, request, budget, data, progress)
+        return result | _run_row(work, row, seed)
     except (Interrupted, KeyboardInterrupt) as error:
         raise Interrupted(
-            f"{out}: stopped in row {row.key}, seed {seed}; what was finished is kept, and the same command with "
+            f"{work.out}: stopped in row {row.key}, seed {seed}; what was finished is kept, and the same command with "
             "`resume` goes on"
         ) from error
     # One row's failure, whatever it is, must neither stop the others nor be lost.
@@ -196,23 +248,14 @@ def _attempt(
         return result | {"state": "failed", "message": message.splitlines()[0], "traceback": trace}
 
 
-def _run_row(
-    study: Study,
-    row: Row,
-    seed: int,
-    out: Path,
-    request: StudyRequest,
-    budget: Budget,
-    data: StudyData,
-    progress: Progress,
-) -> dict[str, Any]:
+def _run_row(work: _Work, row: Row, seed: int) -> dict[str, Any]:
+    study, budget, data, scale = work.study, work.budget, work.data, work.request.scale
     kind = methods.get(row.method)
-    config = _config(study, row, request.scale)
-    run = out / "runs" / f"{row.key}-seed-{seed}"
+    run = work.run_of(row.key, seed)
     settings = TrainSettings(
         method=row.method,
-        preset=study.preset(row, request.scale),
-        config=config.model_dump(mode="json"),
+        preset=study.preset(row, scale),
+        config=_config(study, row, scale).model_dump(mode="json"),
         bank=data.bank.resolve(),
         out=run,
         seed=seed,
@@ -226,18 +269,17 @@ def _run_row(
     if not kind.trainable:
         resolver = load_model(row.method, study.enlargement)
     else:
-        found |= facts_of(settings) | _trained(settings, run, progress)
+        found |= facts_of(settings) | _trained(settings, run, work.progress)
         resolver = load_model(run / "model")
-    resolver = resolver.named(row.key)
-    scan = data.scan()
-    enhanced = resolver.enhance(scan)
-    found["protocols"] = {
-        name: measure(name, resolver, enhanced, data, run if kind.trainable else None) for name in study.protocols
-    }
-    if seed == 0:
-        _keep_picture(out, row.key, scan, enhanced, data)
+    resolver = resolver.named(row.key).with_options(**_options(study, row, scale))
+    maker = maker_of(None if study.synthesiser is None else work.run_of(study.synthesiser, seed), study.enlargement)
+    asked = [name for name in study.protocols if not possible(name, data)]
+    with enhanced_scans(resolver, data, work.out) as held:
+        found["protocols"] = {name: measure(name, resolver, held, data, budget.test_patches, maker) for name in asked}
+        if seed == 0 and held:
+            keep_picture(work.out, row.key, held[0], data)
     if kind.trainable:
-        _keep_model(run, request.keep_runs)
+        _keep_model(run, work.request.keep_runs or row.key == study.synthesiser)
     return found
 
 
@@ -254,20 +296,6 @@ def _trained(settings: TrainSettings, run: Path, progress: Progress) -> dict[str
         "precision": manifests[-1]["precision"],
         "machine": manifests[-1]["machine"],
     }
-
-
-def _keep_picture(out: Path, key: str, scan: Volume, enhanced: Volume, data: StudyData) -> None:
-    """Keep the same square of every row; of scan and truth too when they are not there yet."""
-    folder = out / "pictures"
-    folder.mkdir(exist_ok=True)
-    corner = varied_square(scan, CROP_SIDE)
-    side = min(CROP_SIDE, *scan.shape[1:])
-    np.save(folder / f"{key}.npy", square_of(enhanced, scan, corner, side))
-    if not (folder / "_truth.npy").is_file():
-        np.save(folder / "_scan.npy", square_of(scan, scan, corner, side))
-        np.save(folder / "_truth.npy", square_of(data.truth(scan), scan, corner, side))
-        facts = {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side}
-        save_record(folder / "_spacing.json", facts)
 
 
 def _keep_model(run: Path, everything: bool) -> None:

@@ -17,7 +17,8 @@ from ctloupe.evaluate.protocols.pseudo_paired import Plane, compare_shrunk
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
-SYNTH: Final = Protocol("synth", 1, "µCT made clinical-like by the method's own network (Synth 2020)", PATCH_FIDELITY)
+SYNTH: Final = Protocol("synth", 2, "µCT made clinical-like by one trained network (Synth 2020)", PATCH_FIDELITY)
+"""Version 1 gave each method of a study what its own network had made."""
 
 
 def compare_synthesised(

@@ -305,11 +305,14 @@ def chosen_box(plane: NDArray[np.float32], spacing: tuple[float, float], mask: N
     return Box(float(y) * spacing[0], float(x) * spacing[1], pixels * min(spacing))
 
 
-def varied_square(scan: Volume, side: int) -> tuple[int, int, int]:
-    """Slice, first row and first column of the square of `side` voxels of the middle slice where it varies most."""
+def varied_square(scan: Volume, side: int, mask: NDArray[np.bool_] | None = None) -> tuple[int, int, int]:
+    """Slice, first row and first column of the square of `side` voxels of the middle slice where it varies most.
+
+    Inside of a `mask` of the scan, where one is given.
+    """
     z = scan.shape[0] // 2
     spacing = (scan.spacing[1], scan.spacing[2])
-    box = chosen_box(np.asarray(scan.data[z], np.float32), spacing, None)
+    box = chosen_box(np.asarray(scan.data[z], np.float32), spacing, None if mask is None else mask[z])
     middle = (box.top + box.side / 2) / spacing[0], (box.left + box.side / 2) / spacing[1]
     y, x = (
         int(np.clip(round(centre - side / 2), 0, max(0, length - side)))
