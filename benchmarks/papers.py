@@ -48,7 +48,7 @@ def main():
 
 
 def run_all(asked, studies):
-    """Run the studies, seed by seed, so that what is stopped has all rows at some seeds; times are taken last, alone."""
+    """Run the studies seed by seed, so that what is stopped has all rows at some seeds; times are taken last, alone."""
     trained = [name for name in studies if load_study(name).protocols != ("cost",)]
     if FIRST[0] in trained:
         run(asked, FIRST[0], 1, ["--only", FIRST[1]])
@@ -64,13 +64,13 @@ def run_all(asked, studies):
 def run(asked, name, seeds, more=(), alone=False):
     """Run one study in a process of its own, which a crash ends without the others."""
     out = asked.out / name
-    command = [sys.executable, "-m", "ctloupe", "study", "run", name, "--out", out, "--scale", asked.scale]
+    command = [Path(sys.executable).with_name("ctloupe"), "study", "run", name, "--out", out, "--scale", asked.scale]
     command += ["--seeds", seeds, "--steps", asked.steps, "--resume", *more, *asked.options]
     if shares(name, asked.scale):
         command += ["--data", asked.out / "data"]
     # Without this each of several processes would take all cores, and they would wait for each other.
     threads = {} if alone else {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // asked.workers))}
-    with open(asked.out / f"{name}.log", "a") as log:
+    with (asked.out / f"{name}.log").open("a") as log:
         print(" ".join(map(str, command)), file=log, flush=True)
         done = subprocess.run([*map(str, command)], env=os.environ | threads, stdout=log, stderr=log, check=False)
     if done.returncode:
