@@ -28,6 +28,8 @@ class WithSharpening(EnhanceOptions):
         ({"blend": float("inf")}, "`blend` inf"),
         ({"median": 3}, "belong to `stitch` patches"),
         ({"match_histograms": True}, "belong to `stitch` patches"),
+        ({"stitch_size": 48}, "`stitch_size` belongs to `stitch` patches"),
+        ({"stitch": "patches", "stitch_size": 4}, "`stitch_size` 4: expected at least 8"),
         ({"consistent_with": "plane"}, "`consistent_with` plane belongs to `consistent`"),
         ({"stitch": "slice", "consistent": True}, "`consistent` belongs to `stitch` calibrated"),
     ],
@@ -47,7 +49,9 @@ def test_a_model_is_applied_only_as_there_are_options_for(asked):
 
 
 def test_an_unknown_option_is_told_with_those_there_are():
-    with pytest.raises(OptionError, match=r"options of enhance: key 'nonsense'.*keys are: stitch, seed, samples"):
+    with pytest.raises(
+        OptionError, match=r"options of enhance: key 'nonsense'.*keys are: stitch, stitch_size, seed, samples"
+    ):
         EnhanceOptions.of({"nonsense": 1})
 
 

@@ -39,7 +39,7 @@ def test_the_example_of_the_page_runs(tmp_path, tiny_model, monkeypatch, capsys)
 
 
 def test_each_option_of_the_model_is_asked_for_under_its_own_name(tmp_path):
-    asked = {"stitch": "patches", "seed": 3, "samples": 2, "match_histograms": True, "median": 3}
+    asked = {"stitch": "patches", "stitch_size": 48, "seed": 3, "samples": 2, "match_histograms": True, "median": 3}
     asked |= {"precision": "float32", "tile": 16, "memory": 10**9, "blend": 1.5}
     assert EnhanceRequest(tmp_path, tmp_path, "m", **asked).options() == EnhanceOptions(**asked)
 

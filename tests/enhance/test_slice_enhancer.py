@@ -86,3 +86,12 @@ def test_without_a_network_there_is_nothing_to_apply(make):
     more = (Tiling(),) if make is ExactSliceEnhancer else ()
     with pytest.raises(ValueError, match="needs a network"):
         make(LoadedModel("bicubic", None, SCALE), EnhanceOptions(), (1.0, 1.0), *more)
+
+
+def test_patches_as_large_as_the_slice_are_the_slice_and_larger_ones_have_fewer_seams():
+    whole = patchwise(stitch="slice").enhance(SCAN, None, 0).values
+    sizes = {size: patchwise(stitch_size=size).enhance(SCAN, None, 0).values for size in (8, 16, 64)}
+    assert np.array_equal(sizes[64], whole)
+    assert not np.array_equal(sizes[8], sizes[16])
+    usual = patchwise().enhance(SCAN, None, 0).values
+    assert np.array_equal(usual, sizes[8])

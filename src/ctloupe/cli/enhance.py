@@ -37,6 +37,9 @@ def enhance(
         str,
         typer.Option(help="calibrated; or, for comparison, slice (own statistics) or patches (as in the papers)."),
     ] = "calibrated",
+    stitch_size: Annotated[
+        int | None, typer.Option(help="With --stitch patches: side of a patch; larger than in training, fewer seams.")
+    ] = None,
     match_histograms: Annotated[
         bool,
         typer.Option("--match-histograms", help="With --stitch patches: each patch gets the histogram of its input."),
@@ -109,6 +112,7 @@ def enhance(
         resample=resample,
         accept_spacing=accept_spacing,
         stitch=stitch,
+        stitch_size=stitch_size,
         match_histograms=match_histograms,
         median=median,
         samples=samples,

@@ -56,17 +56,23 @@ def evaluate(
     protocol: Annotated[
         str,
         typer.Option(
-            help="auto (paired-phantom with --truth, else no-truth), paired-micro, kernel-pair, jmi, jmi-code, isbi."
+            help="auto (paired-phantom with --truth, else no-truth), paired-micro, kernel-pair, jmi, jmi-code, synth, "
+            "isbi."
         ),
     ] = "auto",
     scanner: Annotated[
         Path | None, typer.Option(help="paired-micro.json beside the scan, for --protocol paired-micro.")
     ] = None,
-    micro: Annotated[Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi and isbi.")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(help="Model package, or NAME=package: for warnings, and --protocol jmi.")
+    micro: Annotated[
+        Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi, synth and isbi.")
     ] = None,
-    patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model package, or NAME=package: for warnings, --protocol jmi and synth.")
+    ] = None,
+    pairs_from: Annotated[
+        Path | None, typer.Option(help="Run whose network makes the inputs of --protocol synth out of µCT.")
+    ] = None,
+    patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi and synth.")] = None,
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
@@ -81,6 +87,7 @@ def evaluate(
     Example: ctloupe evaluate --input clinical.nii.gz --output enhanced.ome.zarr --truth truth.nii.gz -o evaluation
     Example: ctloupe evaluate --input scan/ --output enhanced.ome.zarr --mask lungs --model runs/first/model -o page
     Example: ctloupe evaluate --protocol jmi --micro micro.nii.gz --model runs/first/model
+    Example: ctloupe evaluate --protocol synth --micro micro.nii.gz --model runs/first/model --pairs-from runs/synth
     """
     from ctloupe.cli.progress import say
     from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
@@ -107,6 +114,7 @@ def evaluate(
         scanner=scanner,
         micro=micro,
         model=tuple(named_paths(model or [], "--model")),
+        pairs_from=pairs_from,
         patches=patches,
         micro_window=window,
         seed=seed,

@@ -51,6 +51,9 @@ class EnhanceOptions(BaseModel):
     stitch
         Where normalisation statistics come from. ``calibrated``: once per volume; ``slice``: each slice's own;
         ``patches``: independent patches, as in the papers. The latter two are for comparison.
+    stitch_size
+        Where `stitch` is ``patches``, side of a patch in voxels of the scan; None: that of the training patches. SPIE
+        2020 takes larger ones, so that there are fewer seams.
     seed
         Seed of the calibration sample, of dropout, and of the samples of a flow.
     samples
@@ -105,6 +108,7 @@ class EnhanceOptions(BaseModel):
     """
 
     stitch: Stitch = "calibrated"
+    stitch_size: int | None = None
     seed: int = Field(0, ge=0)
     samples: int = 0
     quantiles: tuple[float, ...] = ()
@@ -160,6 +164,10 @@ class EnhanceOptions(BaseModel):
             raise OptionError(f"`median` {self.median}: expected an odd number of pixels, for instance 3")
         if not 0 <= self.blend < float("inf"):
             raise OptionError(f"`blend` {self.blend:g}: expected a distance in mm, 0 for a hard border")
+        if self.stitch_size is not None and self.stitch != "patches":
+            raise OptionError("`stitch_size` belongs to `stitch` patches; without it there are none")
+        if self.stitch_size is not None and self.stitch_size < SMALLEST_TILE:
+            raise OptionError(f"`stitch_size` {self.stitch_size}: expected at least {SMALLEST_TILE} voxels")
         if (self.match_histograms or self.median > 1) and self.stitch != "patches":
             raise OptionError("`match_histograms` and `median` belong to `stitch` patches; without it there is no grid")
         if self.consistent and self.stitch != "calibrated":

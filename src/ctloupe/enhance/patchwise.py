@@ -34,7 +34,7 @@ class PatchwiseSliceEnhancer:
     model
         Model whose network is in evaluation mode and not calibrated.
     options
-        How slices are enhanced; `stitch`, `samples`, `seed`, `match_histograms`, `median`, `blend` and
+        How slices are enhanced; `stitch`, `stitch_size`, `samples`, `seed`, `match_histograms`, `median`, `blend` and
         `blend_outside` are followed.
     spacing
         Distance of rows and of columns of the scan in mm.
@@ -50,10 +50,10 @@ class PatchwiseSliceEnhancer:
         self.neighbours = int(isinstance(self.network, FlowEnhancer) and self.network.neighbours)
         self.scale, self.window, self.device = model.scale, model.window, model.device
         self.options, self.spacing = options, spacing
-        self.patch_size = model.patch_size if options.stitch == "patches" else None
+        self.patch_size = (options.stitch_size or model.patch_size) if options.stitch == "patches" else None
 
     def use(self, tiling: Tiling) -> None:
-        """Do nothing: patches are those of the training."""
+        """Do nothing: the size of patches is that of the training, or was asked for."""
 
     def footprint(self, shape: tuple[int, int]) -> float:
         """Bytes of features in work for a slice of `shape` on the scan's grid."""
@@ -91,7 +91,7 @@ class PatchwiseSliceEnhancer:
         return self.window.from_unit(detail.float().cpu())
 
     def _by_patches(self, image: Tensor, size: int) -> Tensor:
-        """Independent patches of the training size, side by side; the last ones are aligned with the edge."""
+        """Independent patches side by side; the last ones are aligned with the edge."""
         scale = self.scale
         height, width = image.shape[-2:]
         if min(height, width) < size:

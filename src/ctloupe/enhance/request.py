@@ -51,7 +51,8 @@ class EnhanceRequest:
         Slices ``a:b``, or the region ``z0:z1,y0:y1,x0:x1`` in voxels, to enhance; None: all.
     resample, accept_spacing
         What to do where the scan has not the spacing that the model was trained at: bring it to that spacing, or go on.
-    blend, stitch, match_histograms, median, samples, output, steps, flat_field, consistent, consistent_with
+    blend, stitch, stitch_size, match_histograms, median, samples, output, steps, flat_field, consistent,
+    consistent_with
         See `EnhanceOptions`.
     tile, memory, precision, seed
         See `EnhanceOptions`.
@@ -83,6 +84,7 @@ class EnhanceRequest:
     resample: bool = False
     accept_spacing: bool = False
     stitch: str = "calibrated"
+    stitch_size: int | None = None
     match_histograms: bool = False
     median: int = 1
     samples: int = 0

@@ -20,6 +20,7 @@ from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE, compare_by_jmi
 from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_micro import read_scanner
+from ctloupe.evaluate.protocols.synth import SYNTH, compare_synthesised
 from ctloupe.evaluate.report.pair import pair_report
 from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
@@ -32,13 +33,15 @@ from ctloupe.foundation.records import validated
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
 from ctloupe.prepare.masks import mask_file, mask_of
+from ctloupe.train.stages import load_method
 from ctloupe.volume.formats import parts_read, read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.resampling import resample_in_plane
 from ctloupe.volume.volume import Volume
 
 _BY_JMI: Final = {one.name: one for one in (JMI, JMI_CODE)}
-CHOICES: Final = ("auto", "paired-micro", "kernel-pair", *_BY_JMI, "isbi")
+_OF_PATCHES: Final = (*_BY_JMI, SYNTH.name)
+CHOICES: Final = ("auto", "paired-micro", "kernel-pair", *_OF_PATCHES, "isbi")
 """What `EvaluateRequest.protocol` may be."""
 
 
@@ -72,15 +75,17 @@ class EvaluateRequest:
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
         "auto" is ``paired-phantom`` with a truth and ``no-truth`` without; "paired-micro";
-        "kernel-pair"; "jmi", and "jmi-code" with the reduction of the released code; "isbi".
+        "kernel-pair"; "jmi", and "jmi-code" with the reduction of the released code; "synth"; "isbi".
     scanner
         Record of the scanner that made the input, for the protocol paired-micro.
     micro
-        Unpaired µCT: for realism, and for the protocols jmi and isbi.
+        Unpaired µCT: for realism, and for the protocols jmi, synth and isbi.
     model
-        Name and package of models: for warnings, and for the protocol jmi.
+        Name and package of models: for warnings, and for the protocols jmi and synth.
+    pairs_from
+        Run folder whose network makes clinical-like images of µCT, for the protocol synth.
     patches
-        At most so many patches in the protocol jmi; None: all.
+        At most so many patches in the protocols jmi and synth; None: all.
     micro_window
         Values of the µCT that become −1 and 1; None: those of the model.
     seed
@@ -114,6 +119,7 @@ class EvaluateRequest:
     scanner: Path | None = None
     micro: Path | None = None
     model: tuple[tuple[str, Path], ...] = ()
+    pairs_from: Path | None = None
     patches: int | None = None
     micro_window: tuple[float, float] | None = None
     seed: int = 0
@@ -145,8 +151,8 @@ def evaluate_files(
     """
     _require_sense(request)
     models = {name: load_model(path) for name, path in request.model}
-    if request.protocol in _BY_JMI:
-        found, report = _by_jmi(request, models)
+    if request.protocol in _OF_PATCHES:
+        found, report = _by_patches(request, models)
     elif request.protocol == "isbi":
         found, report = _by_isbi(request, models)
     elif request.protocol == "kernel-pair":
@@ -169,9 +175,11 @@ def _require_sense(request: EvaluateRequest) -> None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
         require_apart(parts_read(_inputs(request)), [request.out / name for name in ("metrics.json", *pages)])
         require_new(request.out, request.overwrite, "metrics.json", *pages)
-    if request.protocol in _BY_JMI and (request.micro is None or len(request.model) != 1):
+    if (request.protocol == SYNTH.name) != (request.pairs_from is not None):
+        raise OptionError("`protocol` synth and `pairs_from` (the run that makes its inputs) belong together")
+    if request.protocol in _OF_PATCHES and (request.micro is None or len(request.model) != 1):
         raise OptionError(f"`protocol` {request.protocol} needs `micro` and one `model`")
-    if request.protocol in _BY_JMI:
+    if request.protocol in _OF_PATCHES:
         return
     if request.input is None or not request.output:
         raise OptionError("`input` and `output` are needed (and `truth`, when it is known)")
@@ -197,7 +205,7 @@ def _require_sense(request: EvaluateRequest) -> None:
 def _inputs(request: EvaluateRequest) -> list[Path | None]:
     """Everything that the request reads."""
     volumes = [request.input, request.other_input, request.truth, request.labels, request.micro]
-    maps = [request.uncertainty, request.invented, request.recalibration, request.scanner]
+    maps = [request.uncertainty, request.invented, request.recalibration, request.scanner, request.pairs_from]
     named = [path for _, path in (*request.output, *request.other_output, *request.model)]
     return [*volumes, *maps, *named, None if request.mask is None else mask_file(str(request.mask))]
 
@@ -295,10 +303,18 @@ def _windows(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> t
     return clinical, micro if request.micro_window is None else IntensityWindow(*request.micro_window)
 
 
-def _by_jmi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
+def _by_patches(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
     (resolver,) = models.values()
-    window = _windows(request, models)[1]
-    found = compare_by_jmi(_micro(request), resolver, window, request.patches, request.seed, _BY_JMI[request.protocol])
+    window, patches, seed = _windows(request, models)[1], request.patches, request.seed
+    if request.pairs_from is None:
+        found = compare_by_jmi(_micro(request), resolver, window, patches, seed, _BY_JMI[request.protocol])
+    else:
+        maker = load_method(request.pairs_from)
+        if maker.config.scale != resolver.scale:
+            raise OptionError(
+                f"`pairs_from` {request.pairs_from}: enlarges {maker.config.scale} times, the model {resolver.scale}"
+            )
+        found = compare_synthesised(_micro(request), resolver, maker.clinical_like, window, patches, seed)
     return found, _plain_report(found)
 
 
