@@ -25,10 +25,10 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder of the studies and of the data they share")
     parser.add_argument("--page", type=Path, help="Markdown page with the two marks; without it the text is printed")
     parser.add_argument("--scale", default="tiny")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each row")
-    parser.add_argument("--steps", type=int, default=200, help="steps of each training, so that load changes nothing")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each row")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each training, so that load changes nothing")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="studies that run at once")
-    parser.add_argument("--studies", default=",".join(names()), help="names, separated by commas")
+    parser.add_argument("--studies", default=",".join(of_papers()), help="names, separated by commas")
     parser.add_argument("--only-page", action="store_true", help="run nothing, write the page of what there is")
     parser.add_argument("options", nargs="*", help="further options of 'ctloupe study run', behind --")
     asked = parser.parse_args()
@@ -45,6 +45,13 @@ def main():
         return
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     asked.page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", encoding="utf-8")
+
+
+def of_papers():
+    """Names of the studies of papers, those of most rows first, so that all cores have work until the end."""
+    studies = [load_study(name) for name in names()]
+    papers = [study for study in studies if study.reference != "this project"]
+    return [study.name for study in sorted(papers, key=lambda study: -len(study.trained()))]
 
 
 def run_all(asked, studies):

@@ -71,9 +71,9 @@ class SRCycleGANConfig(MethodConfig):
     blocks: int = Field(9, ge=1)
     """Residual blocks of G1."""
     first_kernel: Literal[3, 5, 7, 9] = 7
-    """Size of the first convolution of G1 and G2."""
+    """Size of the first convolution of G1."""
     last_kernel: Literal[3, 5, 7, 9] = 7
-    """Size of the last convolution of G1 and G2."""
+    """Size of the last convolution of G1."""
     bicubic_skip: bool = False
     """G1 adds its output to the bicubic enlargement (not in the paper)."""
     neck_padding: Literal["reflect", "zeros"] = "reflect"
@@ -320,5 +320,5 @@ class SRCycleGAN(Method):
 def _shrinking(config: SRCycleGANConfig) -> nn.Module:
     width, blocks = config.shrinking_width, config.shrinking_blocks
     if config.shrinking == "strided":
-        return StridedGenerator(config.scale, width, blocks, config.last_kernel)
-    return ShrinkingGenerator(config.scale, width, blocks, config.first_kernel, config.last_kernel)
+        return StridedGenerator(config.scale, width, blocks)
+    return ShrinkingGenerator(config.scale, width, blocks)
