@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
+from ctloupe.foundation.errors import OptionError
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
@@ -33,7 +36,7 @@ def test_a_study_runs_and_its_report_is_printed(ctloupe, tmp_path):
     page = ctloupe("study", "run", "synth-table1", "-o", tmp_path / "s", "--only", "SR-CycleGAN", *small)
     assert page.strip().endswith("report.html")
     printed = ctloupe("study", "report", tmp_path / "s")
-    assert "Protocol synth, version 1" in printed and "| bicubic |" in printed and "jmi" not in printed
+    assert "Protocol synth, version 2" in printed and "| bicubic |" in printed and "jmi" not in printed
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,18 @@ def test_pairs_are_written_as_a_bank(ctloupe, two_stage_run, tmp_path):
     printed = ctloupe("pairs", two_stage_run, "-o", tmp_path / "pairs")
     assert printed.strip() == str(tmp_path / "pairs")
     assert len(PatchBank.load(tmp_path / "pairs" / "clinical.bank")) == 11
+
+
+def test_any_model_is_judged_on_what_a_run_makes_of_micro_ct(ctloupe, two_stage_run, tmp_path):
+    values = np.random.default_rng(0).normal(6000, 2000, (2, 100, 100)).astype(np.int16)
+    micro = write(Volume(values, (0.15, 0.15, 0.15)), tmp_path / "micro.nii.gz")
+    asked = ["evaluate", "--protocol", "synth", "--micro", micro, "--model", two_stage_run / "model", "--patches", 2]
+    printed = ctloupe(*asked, "--pairs-from", two_stage_run)
+    assert "protocol synth, version 2" in printed and "bicubic" in printed and "synth-srgan" in printed
+    request = EvaluateRequest(protocol="synth", micro=micro, model=(("m", two_stage_run / "model"),))
+    for wrong in (request, replace(request, protocol="jmi", pairs_from=two_stage_run)):
+        with pytest.raises(OptionError, match="`protocol` synth and `pairs_from`.*belong together"):
+            evaluate_files(wrong)
 
 
 def test_samples_write_a_mean_and_an_uncertainty(ctloupe, small_bank, tmp_path):

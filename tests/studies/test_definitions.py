@@ -1,6 +1,7 @@
 """The studies that come with the package, and those of one's own."""
 
 import pytest
+import torch
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
@@ -99,6 +100,11 @@ def test_a_study_may_be_a_file_of_ones_own(tmp_path):
         (("paired-phantom", "guess"), "protocols"),
         (("title: my table", "titel: my table"), "titel|title"),
         (("rows:", "rows: ["), "not valid YAML"),
+        (("rows:", "synthesiser: two\nrows:"), "synthesiser two is no row"),
+        (("[paired-phantom]", "[synth]"), "needs a synthesiser"),
+        (("rows:", "data: {clinical_window: wide}\nrows:"), "wide"),
+        (("rows:", "budget: {tiny: {cases: 0}}\nrows:"), "cases"),
+        (("rows:", "claims: [{text: x, better: one, worse: none, metric: psnr_db}]\nrows:"), "none is no row"),
     ],
 )
 def test_a_wrong_definition_is_refused_in_one_line(tmp_path, change, message):
@@ -120,4 +126,37 @@ def test_an_unknown_study_or_row_is_named(tmp_path):
 def test_a_study_is_asked_for_at_one_of_its_scales():
     with pytest.raises(OptionError, match="`scale` huge: expected one of tiny, small, paper"):
         StudyRequest(scale="huge")
-    assert StudyRequest(scale="small", seeds=7).budget().seeds == 7
+    assert StudyRequest(scale="small", seeds=7).budget(load_study("all")).seeds == 7
+
+
+def test_at_scale_paper_windows_cases_and_test_images_are_the_papers():
+    jmi, synth, isbi = (load_study(name) for name in ("jmi-table3", "synth-table1", "isbi-table2"))
+    assert jmi.recipe("paper").clinical_window == (-1000, 2500) and jmi.recipe("paper").micro_window == (0, 15000)
+    budget = jmi.planned("paper")
+    assert (budget.cases, budget.micros, budget.per_case) == (5, 5, 2000)
+    assert (budget.test_cases, budget.test_patches) == (5, 1544)
+    budget = synth.planned("paper")
+    assert (budget.cases, budget.micros, budget.test_cases) == (8, 6, 2)
+    recipe, budget = isbi.recipe("paper"), isbi.planned("paper")
+    assert (recipe.anatomy, recipe.clinical_mask, recipe.micro_mask) == ("temporal-bone", "box", "box")
+    assert (recipe.stride, recipe.enhance["median"], recipe.enhance["match_histograms"]) == (128, 3, True)
+    assert isbi.row("Bayes-CycleGAN").enhance["paper"] == {"samples": 100}
+    assert budget.cases * budget.per_case == pytest.approx(5000, rel=0.001)
+    table6 = load_study("jmi-table6").recipe("tiny")
+    assert table6.reduced.noise == 0.05 and table6.reduced.share == 0.1
+    assert table6.clinical_window == table6.micro_window == (-1000, 500)
+
+
+def test_the_networks_with_down_and_upblocks_have_three_of_the_papers_text():
+    for name, keys in (("jmi-table2", ("Network1", "Network3")), ("jmi-table3", ("A", "B"))):
+        study = load_study(name)
+        for key in keys:
+            config = methods.get("sr-cyclegan").configure("paper", study.configuration(study.row(key), "paper"))
+            network = methods.get("sr-cyclegan").make_enhancer(config)
+            strided = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d) and one.stride == (2, 2)]
+            assert len(strided) == 3
+
+
+def test_the_row_whose_network_makes_all_inputs_is_trained_first_whatever_is_asked_for():
+    study = load_study("synth-table1")
+    assert [row.key for row in study.trained(("SR-CycleGAN",))] == ["synth-SRGAN", "SR-CycleGAN"]

@@ -29,7 +29,7 @@ def test_the_synthesised_protocol_enhances_what_the_network_makes_of_each_patch(
         return torch.nn.functional.avg_pool2d(fine, 2)
 
     found = compare_synthesised(micro, resolver, shrunk, window, patches=3)
-    assert found.protocol == "synth, version 1" and found.facts["patches"] == 3
+    assert found.protocol == "synth, version 2" and found.facts["patches"] == 3
     assert seen == [(1, 1, 32, 32)] * 3
     # A network that knows the answer: nearest enlargement of what it shrinks is the original of a blocky image.
     blocky = values[:, ::2, ::2].repeat(2, 1).repeat(2, 2)
