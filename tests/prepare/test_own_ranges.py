@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctloupe.foundation.errors import FileError, IntensityError, OptionError
+from ctloupe.images.windows import IntensityWindow
+from ctloupe.prepare.banks import MIN_MAX, window_request
 from ctloupe.prepare.own_ranges import UNIT, OwnRanges
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.prepare.scanner_request import ScannerRequest, find_scanner
@@ -91,3 +93,10 @@ def test_a_volume_of_one_value_has_no_range():
 def test_no_scanner_is_found_with_a_bank_whose_volumes_have_no_hu_in_common(min_max_bank):
     with pytest.raises(OptionError, match="no HU in common"):
         find_scanner(ScannerRequest(min_max_bank.parent / "one.nii.gz", min_max_bank, mask="none"))
+
+
+def test_it_is_asked_for_by_its_name():
+    assert window_request("min-max") == MIN_MAX
+    assert MIN_MAX.of(scan(), None) == IntensityWindow(scan().array().min(), scan().array().max())
+    with pytest.raises(OptionError, match=r"`clinical_window` minmax: expected .* min-max"):
+        window_request("minmax", "clinical_window")
