@@ -9,7 +9,7 @@ import pytest
 
 from ctloupe import methods
 from ctloupe.train.settings import TrainSettings
-from small_bank import write_small_bank
+from small_bank import write_min_max_bank, write_small_bank
 from small_config import SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
@@ -51,6 +51,14 @@ def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def min_max_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank folder like `small_bank`, of two scans whose HU differ by a line, each scaled by its own range."""
+    folder = tmp_path_factory.mktemp("min-max")
+    write_min_max_bank(folder)
+    return folder / "bank"
+
+
 @pytest.fixture
 def settings(small_bank: Path, tmp_path: Path):
     """A function that makes training settings for the small bank."""
@@ -80,6 +88,12 @@ def settings(small_bank: Path, tmp_path: Path):
 def tiny_model(small_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package from two steps of training."""
     return _trained("sr-cyclegan", small_bank, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def min_max_model(min_max_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, trained on volumes that were scaled each by its own range."""
+    return _trained("sr-cyclegan", min_max_bank, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

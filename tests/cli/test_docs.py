@@ -38,6 +38,7 @@ SMALLER = {
     "--out checked": "--out checked --patch 16",
     "--out resampled": "--out resampled --patch 16",
     "--out isbi-bank": "--out isbi-bank --patch 16",
+    "--out min-max-bank": "--out min-max-bank --patch 16",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",
     "study run all": "study run all --only lanczos",
     "--out study-all": "--out study --resume",

@@ -80,7 +80,7 @@ def test_any_model_is_judged_on_what_a_run_makes_of_micro_ct(ctloupe, two_stage_
     assert "protocol synth, version 2" in printed and "bicubic" in printed and "synth-srgan" in printed
     request = EvaluateRequest(protocol="synth", micro=micro, model=(("m", two_stage_run / "model"),))
     for wrong in (request, replace(request, protocol="jmi", pairs_from=two_stage_run)):
-        with pytest.raises(OptionError, match="`protocol` synth and `pairs_from`.*belong together"):
+        with pytest.raises(OptionError, match=r"`protocol` synth and `pairs_from`.*belong together"):
             evaluate_files(wrong)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import IntensityError, OptionError
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -115,3 +115,21 @@ def test_a_z_score_window_needs_values_that_differ():
         IntensityWindow.from_zscore(np.arange(9.0).reshape(1, 3, 3), 0)
     with pytest.raises(OptionError, match="no voxel"):
         IntensityWindow.from_zscore(np.arange(9.0).reshape(1, 3, 3), 3, np.zeros((1, 3, 3), bool))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 20), shape=st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(2, 5)))
+def test_the_window_of_the_extremes_takes_the_smallest_value_to_minus_one_and_the_largest_to_one(seed, shape):
+    values = np.random.default_rng(seed).normal(0, 1000, shape).astype(np.float32)
+    unit = IntensityWindow.from_extremes(values).to_unit(values)
+    assert (unit.min(), unit.max()) == pytest.approx((-1, 1), abs=1e-6)
+    assert (unit.argmin(), unit.argmax()) == (values.argmin(), values.argmax())
+
+
+def test_the_window_of_the_extremes_is_of_finite_values_that_differ():
+    values = np.array([[[3.0, np.nan, -2.0, np.inf]]])
+    assert IntensityWindow.from_extremes(values) == IntensityWindow(-2, 3)
+    with pytest.raises(IntensityError, match="the scan: every voxel has the value 7"):
+        IntensityWindow.from_extremes(np.full((1, 3, 3), 7), "the scan")
+    with pytest.raises(IntensityError, match="no voxel has a finite value"):
+        IntensityWindow.from_extremes(np.full((1, 3, 3), np.nan))

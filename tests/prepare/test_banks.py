@@ -12,7 +12,7 @@ from PIL import Image
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError, OptionError
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
-from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
+from ctloupe.prepare.banks import MIN_MAX, BankRequest, WindowRequest, prepare_banks
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
@@ -217,3 +217,20 @@ def test_volumes_of_unlike_voxels_are_refused_or_brought_to_one_spacing(scans, t
         prepare_banks(
             replace(asked, micro_spacing=target, micro=asked.micro[:1], micro_mask=str(scans[1])), tmp_path / "other"
         )
+
+
+def test_min_max_scales_volumes_of_unlike_hu_alike(scans, tmp_path):
+    clinical = read(scans[0])
+    other = write(
+        clinical.with_data((clinical.array().astype(int) * 2 + 300).astype(np.int16)), tmp_path / "two.nii.gz"
+    )
+    said = []
+    asked = request_for(scans, clinical=(scans[0], other), clinical_mask="none", micro_mask="none")
+    prepare_banks(replace(asked, clinical_window=MIN_MAX, stride=16, per_case=500), tmp_path / "bank", said.append)
+    clinical_bank, micro = (PatchBank.load(tmp_path / "bank" / f"{name}.bank") for name in ("clinical", "micro"))
+    first, second = np.split(clinical_bank.patches.astype(int), 2)
+    assert np.abs(first - second).max() <= 1
+    assert (clinical_bank.scaling, micro.scaling) == ("min-max", "fixed")
+    low, high = clinical.array().min(), clinical.array().max()
+    assert f"clinical.nii.gz: values scaled by their own range of {low} … {high}" in said
+    assert len(list((tmp_path / "bank" / "overlays").glob("clinical-*.png"))) == 2

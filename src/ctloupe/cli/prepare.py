@@ -32,9 +32,11 @@ def prepare(
     micro_mask: Annotated[
         str, typer.Option(help="specimen, box, none or a mask file (for a single volume).")
     ] = "specimen",
-    clinical_window: Annotated[str, typer.Option(help="LOW,HIGH in HU, or zscore:K.")] = "-1000,2500",
+    clinical_window: Annotated[
+        str, typer.Option(help="LOW,HIGH in HU, zscore:K, or min-max of each volume.")
+    ] = "-1000,2500",
     micro_window: Annotated[
-        str, typer.Option(help="LOW,HIGH in raw units, percentiles as 1%,99%, or zscore:K.")
+        str, typer.Option(help="LOW,HIGH in raw units, percentiles as 1%,99%, zscore:K, or min-max of each volume.")
     ] = "0,15000",
     stride: Annotated[
         int | None, typer.Option(help="Patches on a grid of so many µCT pixels instead of at random.")

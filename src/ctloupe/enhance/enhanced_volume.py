@@ -33,6 +33,8 @@ def described(model: LoadedModel, options: EnhanceOptions, scan: Volume, data: A
         how = drawn if options.output == "sample" else "posterior mean"
     else:
         how = f"statistics: {options.stitch}" + (f", mean of {options.samples} passes" if options.samples else "")
+    if model.trained_window is not None:
+        how += f", values scaled by the scan's own range of {model.window.low:g} … {model.window.high:g}"
     how += ", made consistent with the scan" if options.consistent else ""
     how += " as its scanner made it" if options.consistent_with_scanner else ""
     done = f"enhanced ×{model.scale} in-plane with {model.name}, {how}. {RESEARCH_NOTICE}"

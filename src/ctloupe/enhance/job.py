@@ -70,6 +70,11 @@ class Job:
         """The part of the scan that is enhanced."""
         return ScanPart.of(self.volume, self.mask, self.region)
 
+    @cached_property
+    def fitted(self) -> LoadedModel:
+        """The model with the window that it has on the whole scan, whatever part of it is enhanced."""
+        return self.model.for_scan(self.volume, self.tell)
+
     @property
     def output(self) -> Path:
         """Path of the enhanced volume."""
@@ -115,7 +120,7 @@ class Job:
             )
 
     def _prepare(self) -> SliceEnhancer:
-        return prepared(self.model, self.options, self.volume, self.mask, self.tell, corner_of(self.region))
+        return prepared(self.fitted, self.options, self.volume, self.mask, self.tell, corner_of(self.region))
 
     def _plan(self, enhancer: SliceEnhancer, slices: int) -> None:
         """Say what the work costs, and refuse it when the disk is too small."""
@@ -148,7 +153,7 @@ class Job:
                 require_writable(output, self.overwrite)
 
     def _identity(self) -> Identity:
-        return Identity.of(self.model, self.options, self.volume, self.mask, self.region)
+        return Identity.of(self.fitted, self.options, self.volume, self.mask, self.region)
 
     def _begin(self, journal: Journal) -> None:
         """Enhance from the first slice on."""
@@ -156,8 +161,8 @@ class Job:
         count = self.part.scan.shape[0]
         self._plan(enhancer, count)
         journal.begin()
-        values = described(self.model, self.options, self.part.scan)
-        beside = described_beside(self.model, self.options, self.part.scan)
+        values = described(self.fitted, self.options, self.part.scan)
+        beside = described_beside(self.fitted, self.options, self.part.scan)
         stores = Stores.create(journal.folder, values, levels_of(self.model.scale), beside)
         identity = self._identity()
         journal.opened(BegunWork(identity=identity, tiling=enhancer.tiling, stores=stores.descriptions()))
@@ -214,7 +219,7 @@ class Job:
         self._require_writable()
         self.output.parent.mkdir(parents=True, exist_ok=True)
         enhancer, summary, done = self._prepare(), EnhancementSummary(), 0
-        beside = described_beside(self.model, self.options, self.part.scan)
+        beside = described_beside(self.fitted, self.options, self.part.scan)
         with ExitStack() as stack:
             spools = {
                 name: Spool(stack.enter_context(TemporaryFile(dir=self.output.parent)))
@@ -230,7 +235,7 @@ class Job:
                 done += 1
                 self.progress(done)
 
-            lazy = lazily(self.model, self.options, enhancer, self.part, keep)
+            lazy = lazily(self.fitted, self.options, enhancer, self.part, keep)
             write(lazy, self.output, overwrite=self.overwrite, source=self.source)
             for name, spool in spools.items():
                 filled = beside[name].with_data(spool.data(lazy.shape))

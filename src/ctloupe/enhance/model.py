@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 
 from ctloupe import methods
 from ctloupe.foundation.errors import ModelError, OptionError
-from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.images.windows import CLINICAL, IntensityWindow, Scaling
 from ctloupe.methods.package import Fingerprint, load_package
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.prepare.masks import MaskKind
+from ctloupe.volume.volume import Volume
 
 WITHOUT_CLIPPING: Final = IntensityWindow(-32768, 32767)
 """Window of interpolations, which are linear and must not be cut off."""
@@ -34,7 +36,8 @@ class LoadedModel:
     scale
         In-plane enlargement s.
     window
-        Intensity window between HU and [−1, 1].
+        Intensity window between HU and [−1, 1]. Where each scan is scaled by its own range, it is the mean range of the
+        training volumes until `for_scan` has found that of the scan.
     trained_spacing
         In-plane (y, x) spacing in mm of the clinical patches; None when it does not matter.
     patch_size
@@ -51,6 +54,10 @@ class LoadedModel:
         Kind of the mask that the clinical patches were drawn in; None without training.
     notes
         Words on what would be otherwise if the model were trained today.
+    scaling, micro_scaling
+        Whether `window` and `micro_window` hold for every volume, or each has its own range instead.
+    trained_window
+        Window in which `trained_on` is told, where `window` has become that of a scan; None: `window`.
     """
 
     name: str
@@ -65,6 +72,39 @@ class LoadedModel:
     micro_window: IntensityWindow | None = None
     trained_mask: MaskKind | None = None
     notes: tuple[str, ...] = ()
+    scaling: Scaling = "fixed"
+    micro_scaling: Scaling = "fixed"
+    trained_window: IntensityWindow | None = None
+
+    def for_scan(self, scan: Volume, tell: Callable[[str], None] = lambda text: None) -> LoadedModel:
+        """Return the model with the window that it has on a scan, which it keeps for every part of it.
+
+        Parameters
+        ----------
+        scan
+            The whole scan; it is gone through once where its own minimum and maximum are the window.
+        tell
+            Told which values these are.
+
+        Raises
+        ------
+        IntensityError
+            If all values of the scan are equal.
+        """
+        if self.scaling == "fixed":
+            return self
+        found = IntensityWindow.from_extremes(scan, "the scan")
+        tell(
+            f"window: {found.low:g} … {found.high:g} HU, the scan's own minimum and maximum, by which its HU are "
+            "recovered: the model was trained on volumes that were scaled so"
+        )
+        return replace(self, window=found, scaling="fixed", trained_window=self.window)
+
+    def micro_window_of(self, micro: Volume) -> IntensityWindow | None:
+        """Window that takes a µCT to the [−1, 1] of the training; None without training."""
+        if self.micro_window is None or self.micro_scaling == "fixed":
+            return self.micro_window
+        return IntensityWindow.from_extremes(micro, "the µCT")
 
     def digest(self) -> str:
         """SHA-256 of the weights, shortened to 32 hexadecimal digits."""
@@ -128,6 +168,8 @@ def loaded_model(model: str | Path, scale: int | None = None, device: torch.devi
         micro_window=IntensityWindow(*card.micro_window),
         trained_mask=card.mask,
         notes=package.notes,
+        scaling=card.clinical_scaling,
+        micro_scaling=card.micro_scaling,
     )
 
 

@@ -76,6 +76,7 @@ def prepared(
     OptionError
         If the network needs more memory than there is.
     """
+    model = model.for_scan(scan, tell)
     for note in model.notes:
         tell(f"note: {note}")
     spacing = scan.spacing[1], scan.spacing[2]
@@ -141,7 +142,7 @@ def calibrated_network(
     """Return the model's network with the normalisation statistics of `scan`; None for bicubic interpolation."""
     if model.network is None:
         return None
-    return _calibrated(model.network, calibration_patches(model, scan, mask, options.seed), options)
+    return _calibrated(model.network, calibration_patches(model.for_scan(scan), scan, mask, options.seed), options)
 
 
 def calibration_patches(model: LoadedModel, scan: Volume, mask: Mask | None, seed: int) -> Tensor:
@@ -168,13 +169,15 @@ def calibration_patches(model: LoadedModel, scan: Volume, mask: Mask | None, see
 
 def unlikeness_of(model: LoadedModel, scan: Volume, mask: Mask | None, seed: int) -> Unlikeness | None:
     """How far a scan is from the training data; None for a model without any."""
-    if model.trained_on is None:
+    trained = model.trained_on
+    if trained is None:
         return None
-    return _unlikeness(model, model.trained_on, calibration_patches(model, scan, mask, seed), scan)
+    model = model.for_scan(scan)
+    return _unlikeness(model, trained, calibration_patches(model, scan, mask, seed), scan)
 
 
 def _unlikeness(model: LoadedModel, trained: Fingerprint, patches: Tensor, scan: Volume) -> Unlikeness:
-    hu = model.window.from_unit(patches[:, 0]).numpy()
+    hu = (model.trained_window or model.window).from_unit(patches[:, 0]).numpy()
     found = image_statistics_of(hu, (scan.spacing[1], scan.spacing[2]))
     return unlikeness(found, trained.clinical_statistics(), Spread(*trained.clinical_spread))
 

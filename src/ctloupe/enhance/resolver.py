@@ -84,13 +84,21 @@ class SuperResolver:
 
     @property
     def window(self) -> IntensityWindow:
-        """Clinical intensity window of the model."""
+        """Clinical intensity window of the model, the mean of its training volumes' where each scan has its own."""
         return self.model.window
 
     @property
     def micro_window(self) -> IntensityWindow | None:
         """Intensity window of the µCT that the model was trained on; None without training."""
         return self.model.micro_window
+
+    def for_scan(self, scan: Volume) -> SuperResolver:
+        """The same model with the window that it has on a whole scan, and on every part of it."""
+        return replace(self, model=self.model.for_scan(scan))
+
+    def micro_window_of(self, micro: Volume) -> IntensityWindow | None:
+        """Window that takes a µCT to the [−1, 1] of the training; None without training."""
+        return self.model.micro_window_of(micro)
 
     @property
     def trained_spacing(self) -> tuple[float, float] | None:
@@ -174,8 +182,9 @@ class SuperResolver:
             if progress is not None:
                 progress(count)
 
-        enhancer = prepared(self.model, self.options, volume, mask, corner=corner_of(region))
-        return lazily(self.model, self.options, enhancer, part, keep)
+        model = self.model.for_scan(volume)
+        enhancer = prepared(model, self.options, volume, mask, corner=corner_of(region))
+        return lazily(model, self.options, enhancer, part, keep)
 
     def enhance_to(
         self,

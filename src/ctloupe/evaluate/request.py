@@ -153,12 +153,15 @@ def evaluate_files(
     models = {name: load_model(path) for name, path in request.model}
     if request.protocol in _OF_PATCHES:
         found, report = _by_patches(request, models)
-    elif request.protocol == "isbi":
-        found, report = _by_isbi(request, models)
     elif request.protocol == "kernel-pair":
         found, report = _by_kernel_pair(request)
     else:
-        found, report = evaluate_case(_with_models(_case(request, models), request, models), "Evaluation")
+        whole = _whole(request, models)
+        models = {name: model.for_scan(whole) for name, model in models.items()}
+        if request.protocol == "isbi":
+            found, report = _by_isbi(request, whole, models)
+        else:
+            found, report = evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
     if request.out is not None:
         _write(found, report, request.out, request.pdf, say)
     return found, report
@@ -226,13 +229,16 @@ def _require_pair(request: EvaluateRequest) -> None:
         raise OptionError(f"`{given}` is not for `protocol` kernel-pair: leave it out")
 
 
-def _case(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Case:
-    """Read the volumes that the request names."""
+def _whole(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Volume:
+    """Read the whole scan, as it was enhanced."""
     if request.input is None:
         raise OptionError("`input` is needed")
     whole = read(request.input, series=request.series)
-    if request.resample:
-        whole = resample_in_plane(whole, _trained_spacing(models))
+    return resample_in_plane(whole, _trained_spacing(models)) if request.resample else whole
+
+
+def _case(request: EvaluateRequest, whole: Volume) -> Case:
+    """Read the volumes that the request names, beside the scan."""
     region = parse_region(whole.shape, request.slices, request.roi)
     scan = whole.crop(*region)
     inside = None if request.mask is None else mask_of(str(request.mask), whole)
@@ -280,9 +286,10 @@ def _with_models(case: Case, request: EvaluateRequest, models: Mapping[str, Supe
         made = {name: model.record() for name, model in zip(own, models.values(), strict=True)}
         case = replace(case, warnings=tuple(dict.fromkeys(line for lines in told for line in lines)), models=made)
     if request.micro is not None:
-        clinical, micro = _windows(request, models)
+        specimen = _micro(request)
+        clinical, micro = _windows(request, models, specimen)
         fine = next(iter(case.enhanced.values())).spacing
-        texture = texture_of(_micro(request), micro, (fine[1], fine[2]), request.seed)
+        texture = texture_of(specimen, micro, (fine[1], fine[2]), request.seed)
         case = replace(case, unpaired=Unpaired(texture, clinical))
     return case
 
@@ -293,34 +300,36 @@ def _micro(request: EvaluateRequest) -> Volume:
     return read(request.micro, voxel_size=request.voxel_size)
 
 
-def _windows(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[IntensityWindow, IntensityWindow]:
-    """Clinical and µCT window: the first model's, the papers' without one."""
-    clinical, micro = CLINICAL, MICRO
-    for model in models.values():
-        if model.micro_window is not None:
-            clinical, micro = model.window, model.micro_window
-            break
-    return clinical, micro if request.micro_window is None else IntensityWindow(*request.micro_window)
+def _windows(
+    request: EvaluateRequest, models: Mapping[str, SuperResolver], specimen: Volume
+) -> tuple[IntensityWindow, IntensityWindow]:
+    """Clinical and µCT window: the first model's, on this scan and this specimen; the papers' without one."""
+    trained = next((model for model in models.values() if model.micro_window is not None), None)
+    clinical = CLINICAL if trained is None else trained.window
+    if request.micro_window is not None:
+        return clinical, IntensityWindow(*request.micro_window)
+    return clinical, (None if trained is None else trained.micro_window_of(specimen)) or MICRO
 
 
 def _by_patches(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
     (resolver,) = models.values()
-    window, patches, seed = _windows(request, models)[1], request.patches, request.seed
+    specimen, patches, seed = _micro(request), request.patches, request.seed
+    window = _windows(request, models, specimen)[1]
     if request.pairs_from is None:
-        found = compare_by_jmi(_micro(request), resolver, window, patches, seed, _BY_JMI[request.protocol])
+        found = compare_by_jmi(specimen, resolver, window, patches, seed, _BY_JMI[request.protocol])
     else:
         maker = load_method(request.pairs_from)
         if maker.config.scale != resolver.scale:
             raise OptionError(
                 f"`pairs_from` {request.pairs_from}: enlarges {maker.config.scale} times, the model {resolver.scale}"
             )
-        found = compare_synthesised(_micro(request), resolver, maker.clinical_like, window, patches, seed)
+        found = compare_synthesised(specimen, resolver, maker.clinical_like, window, patches, seed)
     return found, _plain_report(found)
 
 
-def _by_isbi(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
-    case = _case(request, models)
-    found = compare_by_hu_moments(case.enhanced, case.scan, _micro(request), *_windows(request, models))
+def _by_isbi(request: EvaluateRequest, whole: Volume, models: Mapping[str, SuperResolver]) -> tuple[Comparison, Report]:
+    case, specimen = _case(request, whole), _micro(request)
+    found = compare_by_hu_moments(case.enhanced, case.scan, specimen, *_windows(request, models, specimen))
     return found, _plain_report(found)
 
 

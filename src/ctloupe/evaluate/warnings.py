@@ -23,9 +23,9 @@ def warnings_for(scan: Volume, mask: NDArray[np.bool_] | None, resolver: SuperRe
     mask
         Where it is enhanced; None: everywhere.
     resolver
-        The model.
+        The model; where each scan has a window of its own and `scan` is a part, with that of the whole one.
     """
-    found = []
+    resolver, found = resolver.for_scan(scan), list[str]()
     if resolver.trained_spacing is not None:
         if relative_difference(scan.spacing[1:], resolver.trained_spacing) > SPACING_TOLERANCE:
             trained = "×".join(f"{edge:.3g}" for edge in resolver.trained_spacing)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import IntensityError, OptionError
+from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Volume
 
 Values = TypeVar("Values")
+
+Scaling = Literal["fixed", "min-max"]
+"""Whether one window holds for every volume, or each has its own: from its minimum to its maximum."""
 
 _MOST_SAMPLED = 4_000_000
 
@@ -66,6 +70,32 @@ class IntensityWindow:
         result *= (self.high - self.low) / 2
         result += (self.low + self.high) / 2
         return result
+
+    @classmethod
+    def from_extremes(cls, source: Volume | NDArray[Any], name: str = "volume") -> IntensityWindow:
+        """Return the window from the smallest to the largest finite value of `source`: min–max scaling as a window.
+
+        Parameters
+        ----------
+        source : Volume or array
+            Intensities, all of them, read slab by slab.
+        name
+            What messages call it.
+
+        Raises
+        ------
+        IntensityError
+            If all values are equal, or none is finite.
+        """
+        low, high = np.inf, -np.inf
+        for _, slab in slabs_of(source.data if isinstance(source, Volume) else source):
+            values = slab[np.isfinite(slab)] if np.issubdtype(slab.dtype, np.floating) else slab
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
+        if not low < high:
+            found = f"every voxel has the value {low:g}" if low == high else "no voxel has a finite value"
+            raise IntensityError(f"{name}: {found}, and has no range to scale by; give another volume")
+        return cls(low, high)
 
     @classmethod
     def from_zscore(

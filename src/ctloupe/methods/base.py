@@ -131,6 +131,8 @@ class Method(nn.Module):
     """Names of its trainings, in their order."""
     reads_slice_average: ClassVar[bool] = False
     """Whether `step` or `examine` looks at ``Batch.micro_slice_average``; it is not loaded otherwise."""
+    needs_hu: ClassVar[bool] = False
+    """Whether the clinical patches of all volumes must be on one scale, as where one scanner is to have made them."""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     """Class of its configuration."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}

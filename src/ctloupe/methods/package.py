@@ -19,7 +19,7 @@ from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import load_record
 from ctloupe.images.likeness import ImageStatistics
-from ctloupe.images.windows import IntensityWindow
+from ctloupe.images.windows import IntensityWindow, Scaling
 from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.registry import get
 from ctloupe.methods.room import lack_of_room
@@ -76,6 +76,11 @@ class ModelCard(BaseModel):
     scale: int
     clinical_window: Window
     micro_window: Window
+    clinical_scaling: Scaling = "fixed"
+    """``min-max``: each scan is scaled by its own range, of which the training volumes' mean is the window; older
+    packages, which do not say, have one window for all."""
+    micro_scaling: Scaling = "fixed"
+    """The same of the µCT."""
     fingerprint: Fingerprint
     mask: MaskKind = "lungs"
     """Kind of the mask that the clinical patches were drawn in; older packages, which do not say, are of lungs."""
@@ -97,7 +102,7 @@ class ModelPackage:
 
     @property
     def clinical_window(self) -> IntensityWindow:
-        """Window that takes HU to the network's [−1, 1] and back."""
+        """Window that takes HU to the network's [−1, 1] and back, unless each scan has its own."""
         return IntensityWindow(*self.card.clinical_window)
 
 

@@ -123,6 +123,7 @@ class PhysicsFlow(Method):
     summary = "pairs of simulated scanners, told the scan's own; the posterior mean, and samples about it"
     reference = "this project"
     reads_slice_average = True
+    needs_hu = True
     Config = PhysicsFlowConfig
     config: PhysicsFlowConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -83,6 +83,7 @@ class PhysicsSRGAN(Method):
     summary = "pairs by a scanner estimated from the clinical scans; supervised and consistent with the scan"
     reference = "this project"
     reads_slice_average = True
+    needs_hu = True
     Config = PhysicsSRGANConfig
     config: PhysicsSRGANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.images.windows import Scaling
 from ctloupe.prepare.masks import MaskKind
 
 
@@ -35,6 +36,9 @@ class BankRecord(BaseModel):
     spacing: tuple[FiniteFloat, FiniteFloat]
     """In-plane spacing (y, x) of the patches in mm."""
     window: WindowRecord
+    scaling: Scaling = "fixed"
+    """``min-max``: each volume was scaled by its own range, which its provenance says, and `window` is the mean of
+    them; older banks, which do not say, have one window for all."""
     mask: MaskKind | None = None
     """Kind of the masks that the patches were drawn in; None in older banks, which do not say."""
     slope: FiniteFloat = Field(gt=0)

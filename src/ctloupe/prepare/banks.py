@@ -18,6 +18,7 @@ from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.prepare.overlay import mask_overlay_png
+from ctloupe.prepare.own_ranges import UNIT, OwnRanges
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.collection import volume_paths
 from ctloupe.volume.formats import format_of, parts_read, read
@@ -33,11 +34,11 @@ _SHARE_OF_MEMORY = 4
 
 
 class WindowRequest(NamedTuple):
-    """An intensity window: two values, two percentiles, or mean ± `high` standard deviations (``zscore``)."""
+    """An intensity window: two values or percentiles, mean ± `high` standard deviations (``zscore``), or `MIN_MAX`."""
 
     low: float
     high: float
-    kind: Literal["values", "percentiles", "zscore"] = "values"
+    kind: Literal["values", "percentiles", "zscore", "min-max"] = "values"
 
     def of(self, volume: Volume, mask: Mask | None) -> IntensityWindow:
         """Return the window as two values, found on a volume where that is asked for."""
@@ -45,11 +46,13 @@ class WindowRequest(NamedTuple):
             return IntensityWindow.from_percentiles(volume, self.low, self.high, mask=mask)
         if self.kind == "zscore":
             return IntensityWindow.from_zscore(volume, self.high, mask=mask)
+        if self.kind == "min-max":
+            return IntensityWindow.from_extremes(volume)
         return IntensityWindow(self.low, self.high)
 
 
 def window_request(text: str, option: str = "window") -> WindowRequest:
-    """Return the window that a text means: ``LOW,HIGH``, ``zscore:K`` or, of percentiles, ``LOW%,HIGH%``.
+    """Return the window that a text means: ``LOW,HIGH``, ``zscore:K``, ``min-max`` or, of percentiles, ``LOW%,HIGH%``.
 
     Parameters
     ----------
@@ -63,6 +66,8 @@ def window_request(text: str, option: str = "window") -> WindowRequest:
     OptionError
         If it is none of these.
     """
+    if text == "min-max":
+        return MIN_MAX
     kind, _, deviations = text.partition(":")
     low, _, high = text.replace("%", "").partition(",")
     try:
@@ -72,11 +77,15 @@ def window_request(text: str, option: str = "window") -> WindowRequest:
             return WindowRequest(float(low), float(high), "percentiles" if "%" in text else "values")
     except ValueError:
         pass
-    raise OptionError(f"`{option}` {text}: expected two numbers as in -1000,2500, zscore:3, or percentiles as 1%,99%")
+    raise OptionError(
+        f"`{option}` {text}: expected two numbers as in -1000,2500, zscore:3, min-max, or percentiles as 1%,99%"
+    )
 
 
 CLINICAL_WINDOW = WindowRequest(CLINICAL.low, CLINICAL.high)
 MICRO_WINDOW = WindowRequest(MICRO.low, MICRO.high)
+MIN_MAX = WindowRequest(0.0, 0.0, "min-max")
+"""Each volume has its own window, from its minimum to its maximum."""
 
 
 @dataclass(frozen=True)
@@ -198,11 +207,13 @@ def _bank(
     request: BankRequest, modality: str, out: Path, say: Callable[[str], None], slices: _Slices
 ) -> tuple[float, float]:
     clinical = modality == "clinical"
-    window = _bank_window(request, modality, say)
+    asked = request.clinical_window if clinical else request.micro_window
+    ranges = OwnRanges() if asked.kind == "min-max" else None
+    window = UNIT if ranges is not None else _bank_window(request, modality, say)
     size = request.patch_size * (1 if clinical else request.scale)
     stride = None if request.stride is None else request.stride // (request.scale if clinical else 1)
     thickness = float(np.mean(slices.distances)) if not clinical and request.slice_averages else None
-    cases = _cases(request, modality, window, out, say, slices)
+    cases = _cases(request, modality, window, out, say, slices, ranges)
     bank = PatchBank.sample(
         cases,
         size,
@@ -214,6 +225,7 @@ def _bank(
         neighbours=None if not request.neighbours else () if clinical else slices.distances,
         mask_kind=kind_of(request.clinical_mask if clinical else request.micro_mask),
     )
+    bank = bank if ranges is None else ranges.kept_by(bank)
     bank.save(out / f"{modality}.bank")
     return float(bank.spacing[0]), float(bank.spacing[1])
 
@@ -243,6 +255,7 @@ def _cases(
     out: Path,
     say: Callable[[str], None],
     slices: _Slices,
+    ranges: OwnRanges | None,
 ) -> Iterator[tuple[str, Volume, Mask | None]]:
     """One volume after the other with its mask, so that they need not all be in memory at once."""
     clinical = modality == "clinical"
@@ -257,7 +270,10 @@ def _cases(
         if clinical:
             slices.distances.append(volume.spacing[0])
         mask = _mask(request, volume, modality, len(paths))
-        if not clinical and request.micro_window.kind != "values":
+        if ranges is not None:
+            volume, note = ranges.scaled(volume, path.name)
+            say(f"{path.name}: {note}")
+        elif not clinical and request.micro_window.kind != "values":
             volume, note = _standardised(volume, request.micro_window.of(volume, mask))
             say(f"{path.name}: {note}")
         target = out / "overlays" / f"{modality}-{index:02d}.png"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, OptionError
 from ctloupe.foundation.records import load_record, save_record
-from ctloupe.images.windows import CLINICAL, IntensityWindow
+from ctloupe.images.windows import CLINICAL, IntensityWindow, Scaling
 from ctloupe.prepare.bank_record import BankRecord, WindowRecord
 from ctloupe.prepare.masks import MaskKind
 from ctloupe.prepare.neighbours import Neighbours, PlanesOf, planes_of
@@ -60,6 +60,8 @@ class PatchBank:
         Kind of the masks that the patches were drawn in; None: not known, as in older banks.
     neighbours
         The slices below and above each patch; None where they were not asked for.
+    scaling
+        ``"min-max"`` where each volume was scaled by its own range, of which `window` is only the mean.
     """
 
     patches: NDArray[np.int16]
@@ -72,6 +74,7 @@ class PatchBank:
     slice_averages: NDArray[np.int16] | None = None
     mask: MaskKind | None = None
     neighbours: Neighbours | None = None
+    scaling: Scaling = "fixed"
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -202,6 +205,7 @@ class PatchBank:
             modality=self.modality,
             spacing=self.spacing,
             window=WindowRecord(low=self.window.low, high=self.window.high),
+            scaling=self.scaling,
             mask=self.mask,
             slope=self.slope,
             intercept=self.intercept,
@@ -252,6 +256,7 @@ class PatchBank:
             averages,
             record.mask,
             neighbours,
+            record.scaling,
         )
 
 

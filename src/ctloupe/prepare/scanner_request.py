@@ -210,9 +210,14 @@ def _micro_bank(path: Path) -> tuple[PatchBank, IntensityWindow]:
     if (path / RECORD_NAME).is_file():
         return PatchBank.load(path), CLINICAL
     if (path / "micro.bank").is_dir():
-        clinical = path / "clinical.bank"
-        window = PatchBank.load(clinical).window if clinical.is_dir() else CLINICAL
-        return PatchBank.load(path / "micro.bank"), window
+        clinical = PatchBank.load(path / "clinical.bank") if (path / "clinical.bank").is_dir() else None
+        if clinical is not None and clinical.scaling == "min-max":
+            raise OptionError(
+                f"`micro` {path}: its clinical volumes were scaled each by its own range, so that they have no HU in "
+                "common, in which a scanner is described; make a bank with 'ctloupe prepare' and `clinical_window` "
+                "LOW,HIGH"
+            )
+        return PatchBank.load(path / "micro.bank"), CLINICAL if clinical is None else clinical.window
     raise FileError(f"`micro` {path}: no µCT bank is here; make one with 'ctloupe prepare'")
 
 

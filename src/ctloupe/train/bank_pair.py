@@ -45,6 +45,22 @@ def load_banks(path: Path) -> BankPair:
     return BankPair(PatchBank.load(path / CLINICAL_NAME), PatchBank.load(path / MICRO_NAME))
 
 
+def require_hu(banks: BankPair, method: str) -> None:
+    """Refuse clinical volumes that were scaled each by its own range, for a method that needs one scale for all.
+
+    Raises
+    ------
+    OptionError
+        If they were.
+    """
+    if banks.clinical.scaling == "min-max":
+        raise OptionError(
+            f"method {method} models a scanner, which is described in HU, and the clinical volumes of this bank were "
+            "scaled each by its own range (min-max): make one with 'ctloupe prepare' and `clinical_window` LOW,HIGH, "
+            "or take another method"
+        )
+
+
 def device_bank(
     bank: PatchBank, device: torch.device, slice_averages: bool = False, neighbours: bool = False
 ) -> DeviceBank:

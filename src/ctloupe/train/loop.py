@@ -19,7 +19,7 @@ from ctloupe.methods.base import Method, MethodConfig
 from ctloupe.methods.package import save_package
 from ctloupe.methods.room import lack_of_room
 from ctloupe.train import checkpoint
-from ctloupe.train.bank_pair import BankPair, device_bank, load_banks
+from ctloupe.train.bank_pair import BankPair, device_bank, load_banks, require_hu
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
 from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
@@ -71,7 +71,9 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
     if lacking is not None:
         raise OptionError(f"method {settings.method}: {lacking}; choose smaller sizes with `set`")
     planned = plan_of(settings, kind)
-    load_banks(settings.bank)
+    banks = load_banks(settings.bank)
+    if kind.needs_hu:
+        require_hu(banks, settings.method)
     make_fabric(settings)
     try:
         with locked(run.path, inside=True):

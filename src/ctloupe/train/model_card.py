@@ -31,6 +31,8 @@ def model_card(
         scale=config.scale,
         clinical_window=(banks.clinical.window.low, banks.clinical.window.high),
         micro_window=(banks.micro.window.low, banks.micro.window.high),
+        clinical_scaling=banks.clinical.scaling,
+        micro_scaling=banks.micro.scaling,
         fingerprint=banks.fingerprint,
         mask=banks.clinical.mask or "lungs",
         training=training | ({"started_from": started_from} if started_from else {}),
