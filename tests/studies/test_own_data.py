@@ -45,7 +45,7 @@ def volume(seed, shape, spacing, modality):
 def home(tmp_path):
     clinical, micro = (0.8, 0.6, 0.6), (0.07, 0.07, 0.07)
     for name in ("a", "b"):
-        write(volume(ord(name), (3, 44, 40), clinical, "clinical"), tmp_path / "scans" / f"{name}.nii.gz")
+        write(volume(ord(name), (3, 76, 68), clinical, "clinical"), tmp_path / "scans" / f"{name}.nii.gz")
     for name in ("one", "two"):
         write(volume(ord(name[0]), (4, 300, 300), micro, "micro"), tmp_path / "specimens" / f"{name}.nii.gz")
     write(volume(9, (3, 300, 580), micro, "micro"), tmp_path / "held-out.nii.gz")
@@ -66,7 +66,7 @@ def test_a_study_runs_on_volumes_that_are_no_phantoms_and_says_what_it_left_out(
     assert "protocol paired-phantom is left out: no test scan has a truth" in told
     result = load_results(home / "out")["plain", 0]
     assert result["state"] == "done" and set(result["protocols"]) == {"jmi"}
-    assert result["protocols"]["jmi"]["facts"]["patches"] == 2
+    assert result["protocols"]["jmi"]["facts"]["patches"] == 3
     text = (home / "out" / "table.md").read_text()
     assert "volumes of the user's own (clinical training: 1, clinical test: 1, µCT training: 1, µCT test: 1" in text
     assert "Not measured, since the volumes do not allow it: protocol paired-phantom." in text

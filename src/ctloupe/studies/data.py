@@ -92,11 +92,12 @@ class StudyData:
         """Clinical scans that no training has seen."""
         return self.record.scans
 
-    @property
-    def clinical_window(self) -> IntensityWindow:
-        """Window of the clinical bank."""
-        window = load_banks(self.bank).clinical.window
-        return IntensityWindow(window.low, window.high)
+    def clinical_window(self, scan: Volume) -> IntensityWindow:
+        """Return the window of the clinical bank, or the scan's own range where every volume has its own."""
+        bank = load_banks(self.bank).clinical
+        if bank.scaling == "min-max":
+            return IntensityWindow.from_extremes(scan)
+        return IntensityWindow(bank.window.low, bank.window.high)
 
     def scan(self, test: HeldOutScan) -> Volume:
         """Read a clinical scan, at the spacing of the training."""

@@ -157,13 +157,14 @@ def _by_hu_moments(name: str, held: Held, data: StudyData) -> Part:
     at = data.scans.index(held.test) if len(micros) == len(data.scans) else 0
     micro, window = data.micro(micros[at])
     scan, enhanced = held.scan, held.enhanced
+    clinical = data.clinical_window(scan)
     if held.mask is not None:
         box = _box(held.mask)
         scan, enhanced = scan.crop(*box), enhanced.crop(*_finer(box, enhanced.shape[1] // scan.shape[1]))
     mask = mask_of(data.record.micro_mask, micro) if data.record.micro_mask == "box" else None
     if mask is not None:
         micro = micro.crop(*_box(mask))
-    found = compare_by_hu_moments({name: enhanced}, scan, micro, data.clinical_window, window)
+    found = compare_by_hu_moments({name: enhanced}, scan, micro, clinical, window)
     return float(scan.shape[0]), found, {}
 
 
