@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,10 +252,11 @@ def _run_row(work: _Work, row: Row, seed: int) -> dict[str, Any]:
     study, budget, data, scale = work.study, work.budget, work.data, work.request.scale
     kind = methods.get(row.method)
     run = work.run_of(row.key, seed)
+    config = _config(study, row, scale)
     settings = TrainSettings(
         method=row.method,
         preset=study.preset(row, scale),
-        config=_config(study, row, scale).model_dump(mode="json"),
+        config=config.model_dump(mode="json"),
         bank=data.bank.resolve(),
         out=run,
         seed=seed,
@@ -267,7 +268,9 @@ def _run_row(work: _Work, row: Row, seed: int) -> dict[str, Any]:
     if study.protocols == ("cost",):
         return found | {"cost": measure_cost(settings, data)}
     if not kind.trainable:
-        resolver = load_model(row.method, study.enlargement)
+        plain = load_model(row.method, study.enlargement)
+        # What has not been trained is compared on patches of the study's size all the same.
+        resolver = replace(plain, model=replace(plain.model, patch_size=config.patch_size))
     else:
         found |= facts_of(settings) | _trained(settings, run, work.progress)
         resolver = load_model(run / "model")
