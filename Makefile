@@ -14,7 +14,8 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 
 STUDY ?= study-all
-PAGE ?= docs/results.md
+PAGE ?= docs/leaderboard.md
+PAPERS ?= papers
 # Rows, seeds and minutes of the study that are not the usual ones.
 ROWS ?=
 SEEDS ?=
@@ -44,7 +45,7 @@ SEED ?= 0
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard clean
+.PHONY: demo test test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -115,6 +116,10 @@ lock:
 leaderboard: $(STAMP)
 	$(BIN)/ctloupe study run all --scale tiny --out $(STUDY) --resume $(ROWS:%=--only %) $(SEEDS:%=--seeds %) $(MINUTES:%=--minutes %)
 	$(BIN)/python benchmarks/leaderboard.py --study $(STUDY) --page $(PAGE)
+
+# Runs every study of the papers on phantoms, where it stopped before, and writes docs/results.md: two hours on two cores.
+papers: $(STAMP)
+	$(BIN)/python benchmarks/papers.py --out $(PAPERS) --page docs/results.md $(SEEDS:%=--seeds %)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

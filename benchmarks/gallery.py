@@ -140,7 +140,7 @@ Squares of {arguments.side}×{arguments.side} voxels, from top to bottom: {shown
 
 On phantoms like those of the demo, on one core each of a machine that did other things too, so that neither
 steps nor minutes are equal: this page is to be looked at, and decides nothing between methods. Equal terms are those
-of the [results](results.md).
+of the [leaderboard](leaderboard.md).
 
 {effort}
 

@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--page", type=Path, help="Markdown page with the two marks; without it the text is printed")
     parser.add_argument("--scale", default="tiny")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row")
-    parser.add_argument("--steps", type=int, default=100, help="steps of each training, so that load changes nothing")
+    parser.add_argument("--steps", type=int, default=60, help="steps of each training, so that load changes nothing")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="studies that run at once")
     parser.add_argument("--studies", default=",".join(of_papers()), help="names, separated by commas")
     parser.add_argument("--only-page", action="store_true", help="run nothing, write the page of what there is")

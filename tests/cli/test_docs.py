@@ -47,6 +47,7 @@ SMALLER = {
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
     "suite lung-kernels-v1": "suite small.yaml",
+    "--scale paper --data mydata.yaml": "--scale  tiny --data mydata.yaml --only A --steps 1 --per-case 4 --seeds 1",
     "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",
 }
 
@@ -84,6 +85,8 @@ def workplace(tmp_path_factory):
     (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")
     page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
     (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    (folder / "mydata.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
     return folder
 
 
