@@ -150,14 +150,17 @@ def write_pictures(design: Design, subjects: Subjects, rows: Sequence[Row], fold
     frame = _Frame(shown, window, scale, subjects.scan)
     for rater in design.raters:
         (folder / pictures_of(rater)).mkdir()
+    # In the order of the labels, so that not even the times of the files say what was drawn together.
+    items: dict[str, list[Row]] = {patch: [] for patch in design.patch_names}
+    for row in sorted(rows, key=lambda one: (one["rater"], one["label"])):
+        items[row["patch"]].append(row)
     for patch, place in zip(design.patch_names, shown.places, strict=True):
         left = grey_levels(enlarged_patch(subjects.scan, place, shown.side, scale, shown.enlargement), window)
         rights = {
             name: grey_levels(patch_of(volume, place, shown.side, scale).array()[0], window)
             for name, volume in subjects.enhanced.items()
         }
-        # In the order of the labels, so that not even the times of the files say what was drawn together.
-        for row in sorted((row for row in rows if row["patch"] == patch), key=lambda one: (one["rater"], one["label"])):
+        for row in items[patch]:
             picture = frame.around(left, rights[row["method"]])
             picture.save(folder / pictures_of(row["rater"]) / f"{row['label']}.png", format="PNG")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,8 +135,9 @@ def _require_sense(request: DesignRequest) -> None:
 def _inputs(request: DesignRequest) -> list[Path | None]:
     """Everything that the request reads."""
     mask = None if request.mask is None else mask_file(str(request.mask))
-    # An experiment of one's own is a file; the name of another is none that is there.
-    own = None if request.experiment is None else Path(request.experiment)
+    # An experiment of one's own is a file; the name of another leads nowhere, whatever is called like it.
+    named = Path(request.experiment or "")
+    own = named if named.suffix in (".yaml", ".yml") else None
     return [request.design, own, request.input, *(path for _, path in request.output), mask]
 
 
@@ -191,5 +191,5 @@ def _complete(design: Design, request: DesignRequest, subjects: Subjects, asked:
     return _with(design, {**said, "places": places, "window": window})
 
 
-def _with(design: Design, pictures: dict[str, Any] | Sequence[Any]) -> Design:
+def _with(design: Design, pictures: dict[str, Any]) -> Design:
     return validated(Design, design.model_dump() | {"pictures": pictures}, "pictures of the study")
