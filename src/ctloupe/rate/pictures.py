@@ -183,7 +183,7 @@ class _Frame:
             draw.rectangle((left, under + 10, left + bar - 1, under + 14), fill=_INK)
             draw.text((left + bar + 8, under + 18), f"{length:g} mm", fill=_INK, font=font, anchor="ls")
         units = " HU" if scan.units == "HU" else ""
-        told = f"black {window[0]:g}, white {window[1]:g}{units}".replace("-", "−")
+        told = f"black {window[0]:g}, white {window[1]:g}{units}"
         draw.text((self.empty.width - MARGIN, under + 18), told, fill=_INK, font=small, anchor="rs")
         draw.text((MARGIN, under + FOOT - 18), RESEARCH_NOTICE, fill=_INK, font=small, anchor="ls")
 
