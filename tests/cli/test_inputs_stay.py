@@ -75,6 +75,8 @@ ENHANCE = "enhance {} -o {} --model bicubic --scale 2 --mask none --overwrite"
         "compare board/report.html -o board --overwrite",
         "suite smoke-v1 --study study -o study/board --overwrite",
         "rate design study/design.yaml --out study --overwrite",
+        "rate design --experiment isbi --input scan.nii.gz --output a=pair/truth.nii.gz --output b=mask.nii.gz "
+        "--out pair --overwrite",
         "rate analyse study study/ratings-r.csv --out study --overwrite",
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import AsJson, Overwrite
+from ctloupe.cli.options import AsJson, Overwrite, Series, named_paths, numbers
 
 rate_app = typer.Typer(no_args_is_help=True, help="Plan and analyse blinded ratings.")
 
@@ -19,23 +19,81 @@ def register(app: typer.Typer) -> None:
 
 @rate_app.command("design")
 def design(
-    file: Annotated[Path, typer.Argument(help="Design in YAML: methods, patches, criteria, raters, repeats, seed.")],
-    out: Annotated[Path, typer.Option(help="Folder for the key and the raters' sheets.")],
+    design: Annotated[
+        Path | None, typer.Argument(help="Design in YAML: methods, patches, criteria, raters, repeats, seed.")
+    ] = None,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the key, the raters' sheets and their pictures.")],
+    experiment: Annotated[
+        str | None, typer.Option(help="isbi, jmi, or a YAML file of one's own, in place of a design.")
+    ] = None,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="The scan; with --output, blinded pictures are cut out.")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(help="METHOD=volume that a method made of the scan; several are given.")
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Where patches are drawn: lungs, box, none, or a mask file on the scan's grid.")
+    ] = None,
+    at: Annotated[
+        list[str] | None, typer.Option(help="Z,Y,X of the scan's voxel in the middle of a patch, instead of drawing.")
+    ] = None,
+    side: Annotated[int | None, typer.Option(min=2, help="Side of a patch in voxels of the scan.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="LOW,HIGH: values that are black and white; default: the anatomy's.")
+    ] = None,
+    patches: Annotated[int | None, typer.Option(min=1, help="Number of patches, for --experiment.")] = None,
+    raters: Annotated[
+        list[str] | None, typer.Option("--rater", help="Code of a rater, for --experiment; several may be given.")
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=0, help="Number of items that each rater sees twice, for --experiment.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of places, orders and labels.")] = None,
+    series: Series = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw the order and the blinded labels of a study; write the key and an empty sheet for each rater.
+    """Draw the order and the blinded labels of a study; write the key, a sheet for each rater, and the pictures.
 
     Example: ctloupe rate design texture.yaml --out texture-study
+    Example: ctloupe rate design --experiment isbi --input scan/ --output a=a.ome.zarr --output b=b.ome.zarr --out study
     """
     from ctloupe.cli.progress import say
-    from ctloupe.rate.design import read_design, write_study
+    from ctloupe.rate.request import DesignRequest, design_study
 
-    made = read_design(file)
-    paths = write_study(made, out, overwrite, [file])
+    request = DesignRequest(
+        out=out,
+        design=design,
+        experiment=experiment,
+        input=input_,
+        output=tuple(named_paths(output or [], "--output")),
+        mask=mask,
+        at=tuple(_place(text) for text in at or []),
+        side=side,
+        window=None if window is None else _window(window),
+        patches=patches,
+        raters=tuple(raters or ()),
+        repeats=repeats,
+        seed=seed,
+        series=series,
+        overwrite=overwrite,
+    )
+    made, paths = design_study(request)
     say(f"{len(made.patch_names)} patches × {len(made.methods)} methods, {made.repeats} repeats, for each rater")
-    say(f"keep {paths[1]} from the raters")
+    say(f"keep {paths[0]} and {paths[1]} from the raters")
     for path in paths:
         print(path)
+
+
+def _place(text: str) -> tuple[float, float, float]:
+    z, y, x = numbers(text, "--at", 3, "12,200,180")
+    return z, y, x
+
+
+def _window(text: str) -> tuple[float, float]:
+    low, high = numbers(text, "--window", 2, "-1000,200")
+    return low, high
 
 
 @rate_app.command("analyse")

@@ -72,3 +72,9 @@ def colour_bar(figure: Figure, axis: Axes, label: str) -> None:
     figure.colorbar(axis.images[0], cax=bar)
     bar.set_ylabel(label, fontsize=8.5)
     bar.tick_params(labelsize=8)
+
+
+def round_length(longest: float) -> float:
+    """Longest of 1, 2 and 5 times a power of ten that is no longer than `longest`: what a scale bar may show."""
+    decade = 10.0 ** np.floor(np.log10(longest))
+    return float(max(step * decade for step in (1, 2, 5) if step * decade <= longest))

@@ -1,1 +1,1 @@
-"""Blinded rating by people: who sees what in which order, and what their marks say."""
+"""Blinded rating by people: who sees which pictures in which order, and what their marks say."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.inputs import require_apart
@@ -17,8 +17,41 @@ from ctloupe.foundation.records import read_plain, save_record, validated
 
 KEY: Final = "key.csv"
 DESIGN: Final = "design.yaml"
+INSTRUCTIONS: Final = "instructions.txt"
 MOST_ITEMS: Final = 100_000
 """Pictures that a study can show each rater; more than anybody can mark in a working year."""
+
+Enlargement = Literal["bicubic", "nearest"]
+"""How the scan is brought to the pixels of the enhanced volumes: interpolated, or with pixels shown as squares."""
+
+Side = Annotated[int, Field(ge=2, le=512)]
+"""Side of a square patch in voxels of the scan."""
+
+Index = Annotated[int, Field(ge=0)]
+Place = tuple[Index, Index, Index]
+"""Slice, row and column of the scan's voxel in the middle of a patch."""
+
+Row = dict[str, str]
+"""An item that is shown, as the key has it."""
+
+
+class Pictures(BaseModel):
+    """What the pictures of a study show: the scan on the left, and what a method made of it on the right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    side: Side = 32
+    enlargement: Enlargement = "bicubic"
+    window: tuple[FiniteFloat, FiniteFloat] | None = None
+    """Values that are black and white; None leaves it to the anatomy that the patches look like."""
+    places: list[Place] | None = None
+    """Place of each patch, in the order of the patches; None leaves it to the seed."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Pictures:
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("the low end of the window must be below the high one")
+        return self
 
 
 class Design(BaseModel):
@@ -38,6 +71,12 @@ class Design(BaseModel):
     repeats: int = Field(0, ge=0)
     """Number of items shown a second time to each rater, for the agreement of raters with themselves."""
     seed: int = Field(0, ge=0)
+    reference: str = ""
+    """Paper and section whose experiment this is."""
+    instructions: str = ""
+    """What raters read before they begin."""
+    pictures: Pictures | None = None
+    """What the pictures show; None where the study has sheets only."""
 
     @model_validator(mode="after")
     def _sound(self) -> Design:
@@ -55,6 +94,9 @@ class Design(BaseModel):
             raise ValueError("there are more repeats than items")
         if any(low >= high for low, high in self.criteria.values()):
             raise ValueError("a criterion's lowest mark must be below its highest")
+        places = None if self.pictures is None else self.pictures.places
+        if places is not None and len(places) != count:
+            raise ValueError(f"{len(places)} places are given for {count} patches")
         return self
 
     @property
@@ -79,7 +121,7 @@ def read_design(path: Path) -> Design:
     return validated(Design, read_plain(path, "design", advice), str(path), advice=advice)
 
 
-def presentation(design: Design) -> list[dict[str, str]]:
+def presentation(design: Design) -> list[Row]:
     """Every item that is shown: rater, position, blinded label, and what it is.
 
     Each rater has an order of his own. Labels say neither method nor patch and are new for each showing, so that a
@@ -112,10 +154,19 @@ def presentation(design: Design) -> list[dict[str, str]]:
     return rows
 
 
+def pictures_of(rater: str) -> str:
+    """Name of the folder of a rater's pictures in a study."""
+    return f"pictures-{rater}"
+
+
 def write_study(
-    design: Design, folder: Path, overwrite: bool = False, inputs: Iterable[Path | None] = ()
+    design: Design,
+    folder: Path,
+    overwrite: bool = False,
+    inputs: Iterable[Path | None] = (),
+    draw: Callable[[list[Row], Path], None] | None = None,
 ) -> list[Path]:
-    """Write the key, which no rater may see, and an empty sheet for each rater.
+    """Write design and key, which no rater may see, and for each rater an empty sheet and, if asked for, pictures.
 
     Parameters
     ----------
@@ -126,12 +177,15 @@ def write_study(
     overwrite
         Whether to replace what is there.
     inputs
-        Files that the design was read from; none may lie in `folder`.
+        Files that the design and the pictures are made from; none may lie in `folder`.
+    draw
+        Writes the picture of each item into a folder; None: there are sheets only.
 
     Returns
     -------
     list of Path
-        The design, the key, and the sheets ``ratings-CODE.csv``.
+        The design, the key, the sheets ``ratings-CODE.csv``, and, where there are any, the folders of pictures
+        ``pictures-CODE`` and the instructions.
 
     Raises
     ------
@@ -152,10 +206,16 @@ def write_study(
                 if row["rater"] == rater
             ]
             _table(temporary / f"ratings-{rater}.csv", ["rater", "position", "label", *criteria], blank)
-    return [folder / DESIGN, folder / KEY, *(folder / f"ratings-{rater}.csv" for rater in design.raters)]
+        if design.instructions:
+            (temporary / INSTRUCTIONS).write_text(design.instructions.rstrip() + "\n", "utf-8")
+        if draw is not None:
+            draw(rows, temporary)
+    names = [DESIGN, KEY, *(f"ratings-{rater}.csv" for rater in design.raters)]
+    names += [pictures_of(rater) for rater in design.raters if draw is not None]
+    return [folder / name for name in names + ([INSTRUCTIONS] if design.instructions else [])]
 
 
-def _table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+def _table(path: Path, columns: list[str], rows: list[Row]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

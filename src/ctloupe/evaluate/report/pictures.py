@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ctloupe.images.figures import CAPTION, DPI, LETTERS, LINE_INCHES, colour_bar, figure_of_images
+from ctloupe.images.figures import CAPTION, DPI, LETTERS, LINE_INCHES, colour_bar, figure_of_images, round_length
 
 PANEL_INCHES: Final = 2.9
 """Width of an image, and its greatest height."""
@@ -247,18 +247,13 @@ def _scale_bar(axis: Axes, view: View, colour: str = "white") -> None:
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
     width, height = abs(right - left), abs(bottom - top)
-    length = _round_length(width / 4)
+    length = round_length(width / 4)
     x, y = right - 0.05 * width - length, bottom - 0.05 * height
     outline = "black" if colour == "white" else "white"
     axis.plot([x, x + length], [y, y], color=outline, linewidth=4.5, solid_capstyle="butt")
     axis.plot([x, x + length], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt")
     text = axis.text(x + length / 2, y - 0.03 * height, f"{length:g} mm", color=colour, fontsize=7.5, ha="center")
     text.set_bbox({"facecolor": outline, "alpha": 0.45, "pad": 1, "linewidth": 0})
-
-
-def _round_length(longest: float) -> float:
-    decade = 10.0 ** np.floor(np.log10(longest))
-    return float(max(step * decade for step in (1, 2, 5) if step * decade <= longest))
 
 
 def _png(figure: Figure) -> bytes:
