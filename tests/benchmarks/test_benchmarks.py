@@ -36,6 +36,8 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
     write(scan, tmp_path / "scan.nii.gz")
     rough = np.random.default_rng(1).integers(0, 255, (32, 64, 64)).astype(np.uint8)
     write(Volume(rough, (0.05, 0.05, 0.05)), tmp_path / "micro.nii.gz")
+    write(Volume(rough.repeat(2, 1).repeat(2, 2), (0.05, 0.05, 0.05)), tmp_path / "wide.nii.gz")
+    (tmp_path / "plain.yaml").write_text(PLAIN_STUDY, encoding="utf-8")
     gallery = [
         "--scan",
         tmp_path / "scan.nii.gz",
@@ -78,6 +80,10 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/one_model.py": [*one_step, "--size", "8", "96", "96", "--kernels", "sharp"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
+        "benchmarks/real_volumes.py": [
+            *("--micro", tmp_path / "wide.nii.gz", "--out", tmp_path / "real", "--study", tmp_path / "plain.yaml"),
+            *("--per-case", "4", "--seeds", "1"),
+        ],
         "benchmarks/reading_apart.py": ["--slices", "2", "--size", "32", "--repeats", "1"],
         "benchmarks/resume.py": ["--slices", "1", "--size", "32", "--scale", "2"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
@@ -104,6 +110,14 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
     assert "scanner: " in (tmp_path / "gallery.md").read_text(encoding="utf-8")
 
 
+PLAIN_STUDY = """
+title: no training
+reference: this project
+protocols: [jmi, paired-phantom]
+rows:
+  - {key: plain, label: Lanczos, method: lanczos}
+"""
+
 SUITE = """
 title: small
 scale: 4
@@ -128,3 +142,19 @@ def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_m
         "<!-- leaderboard: end -->\nafter\n"
     )
     assert "| bicubic |" in text and "| mine |" in text and "\nold\n" not in text
+
+
+@pytest.mark.slow
+def test_the_studies_of_papers_go_on_where_they_stopped_and_fill_the_page(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- papers: begin -->\nold\n<!-- papers: end -->\nafter\n", encoding="utf-8")
+    small = ["--", "--only", "lanczos", "--size", "8", "272", "272", "--cases", "1", "--per-case", "2"]
+    options = ["--out", "papers", "--page", "page.md", "--studies", "all", "--seeds", "1", *small]
+    for _ in range(2):
+        done = run_python(ROOT / "benchmarks" / "papers.py", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr + (tmp_path / "papers" / "all.log").read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- papers: begin -->") and text.endswith("<!-- papers: end -->\nafter\n")
+    assert (
+        "## Summary" in text and "### Never run" in text and "| lanczos | Lanczos |" in text and "\nold\n" not in text
+    )
