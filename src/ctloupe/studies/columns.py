@@ -44,7 +44,12 @@ INFERENCE: Final = Column(
     "inference (s)",
     "measured time of one slice of the held-out phantom, the whole volume's statistics included",
 )
-COST: Final = (PARAMETERS, TRAINING_EPOCH, INFERENCE)
+ARITHMETIC: Final = Column(
+    "training_gflop",
+    "arithmetic of a training step (GFLOP)",
+    "counted floating-point operations of a training step of one patch of each modality (all stages)",
+)
+COST: Final = (PARAMETERS, ARITHMETIC, TRAINING_EPOCH, INFERENCE)
 """What a method costs."""
 
 

@@ -30,7 +30,7 @@ from ctloupe.networks.blocks import steps_of_two
 from ctloupe.networks.degradations import gaussian_pyramid
 from ctloupe.phantom.anatomies.registry import tissue_names
 from ctloupe.prepare.masks import Mask, mask_of
-from ctloupe.studies.columns import INFERENCE, PARAMETERS, TRAINING_EPOCH
+from ctloupe.studies.columns import ARITHMETIC, INFERENCE, PARAMETERS, TRAINING_EPOCH
 from ctloupe.studies.data import StudyData
 from ctloupe.studies.definition import Protocol
 from ctloupe.studies.held import Held
@@ -212,6 +212,7 @@ def measure_cost(settings: TrainSettings, data: StudyData) -> dict[str, float]:
     window = IntensityWindow(banks.clinical.window.low, banks.clinical.window.high)
     found = {PARAMETERS.label: float(parameters(method)["total"])}
     if kind.trainable:
+        found[ARITHMETIC.label] = gflop(without_storage(kind, config))["train_step"]
         sampler = UnpairedSampler(
             device_bank(banks.clinical, fabric.device, neighbours=method.reads_neighbours),
             device_bank(banks.micro, fabric.device, kind.reads_slice_average, method.reads_neighbours),
