@@ -28,7 +28,8 @@ def found(better, worse, direction="more"):
         ([3.0, 2.5], [2.0, 1.0], "seen"),
         ([1.0, 1.5], [2.0, 2.5], "the other way round"),
         ([3.0, 1.5], [2.0, 1.0], "not decided"),
-        ([2.0], [2.0], "not decided"),
+        ([2.0, 2.0], [2.0, 2.0], "not decided"),
+        ([3.0], [2.0, 1.0], "not decided"),
     ],
 )
 def test_a_claim_is_seen_where_no_training_contradicts_it(better, worse, verdict):
@@ -38,7 +39,7 @@ def test_a_claim_is_seen_where_no_training_contradicts_it(better, worse, verdict
 
 
 def test_of_numbers_that_are_better_when_smaller_the_smaller_is_ahead():
-    assert found([1.0], [2.0], "less")[0].verdict == "seen"
+    assert found([1.0, 1.1], [2.0, 2.1], "less")[0].verdict == "seen"
 
 
 def test_a_claim_about_a_row_without_numbers_is_left_out():

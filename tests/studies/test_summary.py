@@ -32,7 +32,7 @@ def test_the_page_begins_with_what_agrees_and_what_does_not(tmp_path):
     rows = {"Network1": (5.0, 5.1), "Network2": (6.0, 6.1), "Network3": (4.0, 4.1), "Network4": (6.0, 7.0)}
     numbers = {(key, seed): values[seed] for key, values in rows.items() for seed in (0, 1)}
     text = summary_of([study_of(tmp_path / "one", "jmi-table2", numbers | {("bicubic", 0): 9.0})])
-    assert text.startswith("## Summary\n\n4 times a sentence of a paper about two of its rows")
+    assert text.startswith("## Summary\n\n4 sentences of the papers about two of their rows")
     seen, rest = text.split("### Seen the other way round")
     opposite, rest = rest.split("### Not decided")
     assert "sub-pixel steps are better than down- and upblocks without MMSR loss" in seen

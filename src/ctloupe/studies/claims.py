@@ -26,7 +26,8 @@ class Finding:
         Name and version of the protocol of the numbers.
     verdict
         ``seen`` where every training of the better row is ahead of every one of the other, ``the other way round``
-        where it is behind, and ``not decided`` where they overlap.
+        where it is behind, and ``not decided`` where they overlap, or where there is one training of a row alone, which
+        tells nothing of how much trainings differ.
     better, worse
         Our numbers of both rows, one for each seed.
     label
@@ -41,15 +42,20 @@ class Finding:
     label: str
 
     @property
+    def trainings(self) -> int:
+        """Number of trainings of each row, of the one that has fewer."""
+        return min(len(self.better), len(self.worse))
+
+    @property
     def in_words(self) -> str:
         """The finding in one sentence."""
         first, second = (f"{float(np.mean(values)):.4g}" for values in (self.better, self.worse))
         told = {
             "seen": "seen",
             "the other way round": "**the other way round**",
-            "not decided": "not decided, trainings overlap",
+            "not decided": "not decided",
         }[self.verdict]
-        seeds = min(len(self.better), len(self.worse))
+        seeds = self.trainings
         count = "one training" if seeds == 1 else f"{seeds} trainings"
         return (
             f"{self.claim.text}: {told} ({self.claim.better} {first}, {self.claim.worse} {second}, {self.label}; "
@@ -84,6 +90,8 @@ def findings(study: Study, found: list[Table]) -> list[Finding]:
             if better and worse:
                 sign = -1.0 if table.better.get(label) == "less" else 1.0
                 verdict = _verdict([sign * one for one in better], [sign * one for one in worse])
+                if min(len(better), len(worse)) == 1 and not table.protocol.startswith("cost,"):
+                    verdict = "not decided"
                 made.append(Finding(claim, table.protocol, verdict, better, worse, label))
     return made
 

@@ -61,7 +61,7 @@ def write_report(study: Study, out: Path) -> Path:
     page = Report(f"Study {study.name}: {study.title}")
     _add_pictures(page, study, out)
     page.section("What was done")
-    for paragraph in _introduction(study, record, results):
+    for paragraph in introduction(study, record, results):
         page.text(paragraph)
     for table in found:
         page.section(f"Protocol {table.protocol}")
@@ -73,13 +73,8 @@ def write_report(study: Study, out: Path) -> Path:
     return out / "report.html"
 
 
-def markdown_of(study: Study, out: Path) -> str:
-    """Return the tables in a study's folder as Markdown; see `write_report` for errors."""
-    results = load_results(out)
-    return _markdown(study, load_study_record(out), tables(study, results), results)
-
-
-def _introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
+def introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int], dict[str, Any]]) -> list[str]:
+    """Say in a few paragraphs what a study did, and what a reader must know of it."""
     budget = record.budget
     given = "the epochs of its preset"
     if budget.steps or budget.minutes:
@@ -170,15 +165,19 @@ def _claims(study: Study, table: Table) -> list[str]:
 def _markdown(
     study: Study, record: StudyRecord, found: list[Table], results: dict[tuple[str, int], dict[str, Any]]
 ) -> str:
-    parts = [f"# {study.name}: {study.title}", *_introduction(study, record, results)]
+    parts = [f"# {study.name}: {study.title}", *introduction(study, record, results)]
     for table in found:
-        head, rows = _texts(table)
-        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        parts += [f"## Protocol {table.protocol}", "\n".join(lines), *_orders(table)]
+        parts += [f"## Protocol {table.protocol}", markdown_table(table), *_orders(table)]
         parts += ["\n".join(f"* {sentence}." for sentence in _claims(study, table))] if _claims(study, table) else []
         parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in table.definitions.items()))
     return "\n\n".join([*parts, RESEARCH_NOTICE]) + "\n"
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table in Markdown, with the paper's numbers in columns of their own."""
+    head, rows = _texts(table)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
 
 
 def _csv(found: list[Table]) -> str:
