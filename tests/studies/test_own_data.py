@@ -104,7 +104,7 @@ def test_a_test_scan_with_a_truth_is_compared_with_it(home):
         (("training: [scans/a.nii.gz]", "trainings: []"), FileError, "trainings"),
         (("training: [scans/a.nii.gz]\n", "training: []\n"), OptionError, "no volumes under clinical: training"),
         (("training: [specimens]\n", "training: []\n"), OptionError, "no volumes under micro: training"),
-        (("micro:", "micro: ["), FileError, "not valid YAML"),
+        (("micro:", "micro: ["), FileError, "not a valid list of volumes"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_in_one_line(home, change, kind, message):

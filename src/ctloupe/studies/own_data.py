@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.lock import locked
-from ctloupe.foundation.records import validated
-from ctloupe.foundation.yaml_text import parse_yaml
+from ctloupe.foundation.records import load_record
 from ctloupe.prepare.banks import BankRequest, prepare_banks
 from ctloupe.studies.data import DataRecord, HeldOutScan, StudyData, keep, made_before, read_micro
 from ctloupe.studies.definition import Budget
@@ -83,13 +81,7 @@ def load_own_volumes(path: Path) -> OwnVolumes:
     FileError
         If it cannot be read or is no such list, or a volume does not exist.
     """
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise FileError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    found = validated(OwnVolumes, values, f"{path}: {_WHAT}", FileError)
+    found = load_record(path, OwnVolumes, _WHAT, "list volumes under clinical and micro, as in docs/studies.md")
     home = path.resolve().parent
     clinical = found.clinical.model_copy(
         update={
