@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.records import load_record
-from ctloupe.prepare.banks import BankRequest, prepare_banks
+from ctloupe.prepare.banks import prepare_banks
 from ctloupe.studies.data import DataRecord, HeldOutScan, StudyData, keep, made_before, read_micro
 from ctloupe.studies.definition import Budget
 from ctloupe.studies.recipe import Recipe, WindowText, as_request
@@ -32,7 +32,7 @@ class Modality(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    training: tuple[Path, ...] = Field((), min_length=0)
+    training: tuple[Path, ...] = ()
     """Files, or folders of them."""
     mask: str | None = None
     """Kind of mask that patches lie in."""
@@ -139,18 +139,10 @@ def own_data(
     with locked(folder):
         if recipe.reduced is not None:
             volumes = _with_reduced(volumes, folder, own, enlargement, say)
-        windows = own.windows
-        request = BankRequest(
-            clinical=volumes.clinical.training,
-            micro=volumes.micro.training,
-            scale=enlargement,
-            patch_size=patch_size,
-            per_case=budget.per_case,
-            clinical_mask=own.clinical_mask,
-            micro_mask=own.micro_mask,
-            clinical_window=windows[0],
-            micro_window=windows[1],
-            stride=own.stride,
+        request = replace(
+            own.bank_request(
+                volumes.clinical.training, volumes.micro.training, enlargement, patch_size, budget.per_case
+            ),
             clinical_spacing=volumes.clinical.resample,
             micro_spacing=volumes.micro.resample,
             voxel_size=volumes.micro.voxel_size,

@@ -11,7 +11,7 @@ from ctloupe.foundation.lock import locked
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
-from ctloupe.prepare.banks import BankRequest, prepare_banks
+from ctloupe.prepare.banks import prepare_banks
 from ctloupe.studies.data import DataRecord, HeldOutScan, StudyData, keep, made_before
 from ctloupe.studies.definition import Budget
 from ctloupe.studies.recipe import Recipe
@@ -68,19 +68,7 @@ def phantom_data(
     with locked(folder):
         make = _reduced_scans if recipe.reduced is not None else _scans
         clinical, micro, scans = make(folder, budget, recipe, enlargement, say)
-        windows = recipe.windows
-        request = BankRequest(
-            clinical=tuple(clinical),
-            micro=tuple(micro),
-            scale=enlargement,
-            patch_size=patch_size,
-            per_case=budget.per_case,
-            clinical_mask=recipe.clinical_mask,
-            micro_mask=recipe.micro_mask,
-            clinical_window=windows[0],
-            micro_window=windows[1],
-            stride=recipe.stride,
-        )
+        request = recipe.bank_request(clinical, micro, enlargement, patch_size, budget.per_case)
         prepare_banks(request, folder / "bank", overwrite=True)
         record = DataRecord(
             made_with=wanted,

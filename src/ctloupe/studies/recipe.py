@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.phantom.anatomies.registry import DEFAULT
-from ctloupe.prepare.banks import WindowRequest, window_request
+from ctloupe.prepare.banks import BankRequest, WindowRequest, window_request
 
 WindowText = tuple[float, float] | str
 """Two values, or what ``prepare`` takes: ``zscore:3``, ``min-max``."""
@@ -53,10 +55,22 @@ class Recipe(BaseModel):
         as_request(value)
         return value
 
-    @property
-    def windows(self) -> tuple[WindowRequest, WindowRequest]:
-        """Clinical and µCT window as `prepare_banks` is asked for them."""
-        return as_request(self.clinical_window), as_request(self.micro_window)
+    def bank_request(
+        self, clinical: Sequence[Path], micro: Sequence[Path], scale: int, patch_size: int, per_case: int
+    ) -> BankRequest:
+        """Return what `prepare_banks` is asked for, to cut patches of these volumes by the recipe."""
+        return BankRequest(
+            clinical=tuple(clinical),
+            micro=tuple(micro),
+            scale=scale,
+            patch_size=patch_size,
+            per_case=per_case,
+            clinical_mask=self.clinical_mask,
+            micro_mask=self.micro_mask,
+            clinical_window=as_request(self.clinical_window),
+            micro_window=as_request(self.micro_window),
+            stride=self.stride,
+        )
 
 
 def as_request(window: WindowText) -> WindowRequest:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ctloupe.evaluate.protocols.jmi import shrink_cubic
 from ctloupe.images.windows import IntensityWindow
-from ctloupe.studies.recipe import Recipe
+from ctloupe.studies.recipe import Recipe, as_request
 from ctloupe.volume.geometry import coarsened_grid
 from ctloupe.volume.volume import LazyArray, Volume
 
@@ -40,7 +40,7 @@ def reduced_copy(ct: Volume, scale: int, recipe: Recipe, seed: int) -> tuple[Vol
     """
     height, width = (length // scale * scale for length in ct.shape[1:])
     whole = ct.crop(slice(None), slice(0, height), slice(0, width))
-    asked = recipe.windows[0].of(whole, None)
+    asked = as_request(recipe.clinical_window).of(whole, None)
     window = IntensityWindow(asked.low, asked.high)
     how = recipe.reduced
     noise, share = (0.0, 0.0) if how is None else (how.noise, how.share)

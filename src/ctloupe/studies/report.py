@@ -168,7 +168,8 @@ def _markdown(
     parts = [f"# {study.name}: {study.title}", *introduction(study, record, results)]
     for table in found:
         parts += [f"## Protocol {table.protocol}", markdown_table(table), *_orders(table)]
-        parts += ["\n".join(f"* {sentence}." for sentence in _claims(study, table))] if _claims(study, table) else []
+        said = _claims(study, table)
+        parts += ["\n".join(f"* {sentence}." for sentence in said)] if said else []
         parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in table.definitions.items()))
     return "\n\n".join([*parts, RESEARCH_NOTICE]) + "\n"
 
