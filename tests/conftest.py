@@ -9,7 +9,7 @@ import pytest
 
 from ctloupe import methods
 from ctloupe.train.settings import TrainSettings
-from small_bank import write_min_max_bank, write_small_bank
+from small_bank import write_small_bank
 from small_config import SMALL_BY_METHOD
 
 pytest_plugins = ["dicom_series"]
@@ -54,6 +54,8 @@ def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def min_max_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bank folder like `small_bank`, of two scans whose HU differ by a line, each scaled by its own range."""
+    from min_max_bank import write_min_max_bank  # Draws overlays: matplotlib is not where torch is not.
+
     folder = tmp_path_factory.mktemp("min-max")
     write_min_max_bank(folder)
     return folder / "bank"
