@@ -45,7 +45,7 @@ SEED ?= 0
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,7 +67,11 @@ audit:
 		echo "audit: skipped, $(KNOWN_WEAKNESSES) cannot be reached"; \
 	else pip-audit --requirement constraints.txt --no-deps --disable-pip; fi
 
-test: lint
+# Beside each other: the types take one core, and the first tests wait for disks.
+test: $(STAMP)
+	$(MAKE) --no-print-directory -j 2 lint test-all
+
+test-all: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What takes longer than a few seconds is left out.
