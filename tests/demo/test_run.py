@@ -11,7 +11,7 @@ from ctloupe.train.loop import Silent
 
 @pytest.mark.slow
 def test_the_demo_makes_a_self_contained_report(tmp_path):
-    report = run_demo(tmp_path / "demo", DemoRequest((8, 192, 192), steps=2, per_case=8), Silent())
+    report = run_demo(tmp_path / "demo", DemoRequest((8, 256, 256), steps=2, per_case=8), Silent())
     page = report.read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 10
     assert "http://" not in page.replace("http://www.w3.org", "")
