@@ -25,6 +25,7 @@ from ctloupe.cli import (
     study,
     suite,
     train,
+    view,
 )
 from ctloupe.cli.flags import as_flags
 from ctloupe.foundation.atomic import refusal_in_words
@@ -93,6 +94,7 @@ for verb in (
     train,
     pairs,
     enhance,
+    view,
     evaluate,
     suite,
     compare,

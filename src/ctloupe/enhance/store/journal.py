@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.enhance.identity import Identity
 from ctloupe.enhance.store.stores import Mark
+from ctloupe.enhance.store.unfinished import JOURNAL, unfinished_folder
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.records import validated
 
-_NAME: Final = "journal.jsonl"
 _ADVICE: Final = "start over without `resume`"
 
 
@@ -97,8 +97,8 @@ class Journal:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output.with_name(f".{output.name}.unfinished")
-        self._path = self.folder / _NAME
+        self.folder = unfinished_folder(output)
+        self._path = self.folder / JOURNAL
         self._work: BegunWork | None = None
         self._seal = ""
         self.done: list[FinishedSlab] = []

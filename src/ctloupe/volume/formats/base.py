@@ -121,6 +121,10 @@ class Format(ABC):
             If the disk refuses it.
         """
 
+    def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
+        """Coarser copies of the volume at `path` that are stored with it, finer ones first; `volume` is what was read."""
+        return ()
+
     def files(self, path: Path) -> tuple[Path, ...]:
         """Files or folders that hold a volume called `path`, in the order in which they may appear; `path` is last."""
         return (path,)

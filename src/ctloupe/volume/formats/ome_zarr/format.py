@@ -32,6 +32,12 @@ class OmeZarr(Format):
 
         return read_ome_zarr(path)
 
+    def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
+        """The pyramid of the store."""
+        from ctloupe.volume.formats.ome_zarr.reader import read_coarser
+
+        return read_coarser(path, volume)
+
     def write(self, volume: Volume, path: Path, source: Sequence[Path] = ()) -> None:
         """Write a new store slab by slab, without coarser levels."""
         from ctloupe.volume.formats.ome_zarr.writer import write_ome_zarr

@@ -40,11 +40,6 @@ class Multiscale(BaseModel):
         """Path of the array with the finest resolution."""
         return self.levels[0].path
 
-    @property
-    def steps(self) -> Transformations:
-        """Transformations of the finest resolution, the first applied first."""
-        return (*self.levels[0].transformations, *self.transformations)
-
 
 def attributes_of(path: Path) -> dict[str, Any]:
     """Return the user attributes of the group at `path`.

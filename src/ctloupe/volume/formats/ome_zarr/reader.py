@@ -16,12 +16,12 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from ctloupe.foundation.errors import FileError, GeometryError, IntensityError
+from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
 from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
-from ctloupe.volume.formats.ome_zarr.metadata import Axis, Multiscale, attributes_of, multiscale_of
+from ctloupe.volume.formats.ome_zarr.metadata import Axis, Level, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.volume import LazyArray, Volume
 
 _MM_PER_UNIT = {
@@ -66,20 +66,66 @@ def read_ome_zarr(path: Path) -> Volume:
     IntensityError
         If voxels are neither integers nor floats.
     """
+    return _read_finest(Path(path), whole=True)
+
+
+def read_unfinished(path: Path) -> Volume:
+    """Return the volume of a store that is still being written; slices that are not there yet hold the fill value."""
+    return _read_finest(Path(path), whole=False)
+
+
+def read_coarser(path: Path, finest: Volume) -> tuple[Volume, ...]:
+    """Return the coarser levels of a store, finer ones first, at their places in space.
+
+    A level that cannot be read, or of which a chunk is missing, is left out: the finest one holds all there is to know.
+
+    Parameters
+    ----------
+    path
+        Store.
+    finest
+        What `read_ome_zarr` returned of it.
+    """
     path = Path(path)
+    image = multiscale_of(path, attributes_of(path))
+    _, first = _spacing_and_translation(path, image, image.levels[0])
+    found = []
+    for level in image.levels[1:]:
+        try:
+            array, read = _open_array(path, image, level.path)
+            if absent_chunks(path / level.path, array, path) is not None:
+                continue
+            layout = _layout(path, image.axes, array.shape)
+            spacing, translation = _spacing_and_translation(path, image, level)
+        except CtLoupeError:
+            continue
+        moved = np.asarray(finest.direction) @ np.subtract(translation, first)[::-1]
+        origin = tuple(float(value) for value in np.asarray(finest.origin) + moved)
+        found.append(finest.with_data(_lazy(path, layout, array, read), spacing=spacing, origin=origin))
+    return tuple(found)
+
+
+def _lazy(
+    path: Path, layout: _Layout, array: Any, read: Callable[[tuple[slice | int, ...]], NDArray[Any]]
+) -> LazyArray:
+    dtype = plain_type(path, array.dtype)
+    return LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path))
+
+
+def _read_finest(path: Path, whole: bool) -> Volume:
     attributes = attributes_of(path)
     image = multiscale_of(path, attributes)
-    array, read = _open_array(path, image)
+    array, read = _open_array(path, image, image.finest)
     layout = _layout(path, image.axes, array.shape)
-    dtype = plain_type(path, array.dtype)
-    spacing, translation = _spacing_and_translation(path, image)
+    spacing, translation = _spacing_and_translation(path, image, image.levels[0])
     origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
     ours = attributes.get("ctloupe")
     ours = ours if isinstance(ours, dict) else {}
-    told += _of_absent(path, path / image.finest, array, ours)
+    if whole:
+        told += _of_absent(path, path / image.finest, array, ours)
     history = ours.get("history")
     return Volume(
-        data=LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path)),
+        data=_lazy(path, layout, array, read),
         spacing=spacing,
         origin=origin,
         direction=direction,
@@ -133,10 +179,12 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _open_array(path: Path, image: Multiscale) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
-    folder = path / image.finest
-    if Path(image.finest).is_absolute() or ".." in Path(image.finest).parts:
-        raise FileError(f"{path}: the path of its array, {image.finest[:60]}, leads out of the store; write it again")
+def _open_array(
+    path: Path, image: Multiscale, name: str
+) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
+    folder = path / name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise FileError(f"{path}: the path of its array, {name[:60]}, leads out of the store; write it again")
     require_inside(folder, path)
     require_plain_codecs(folder)
     try:
@@ -173,10 +221,10 @@ def _layout(path: Path, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
     return _Layout(tuple(stored), (names.index("z"), names.index("y"), names.index("x")))
 
 
-def _spacing_and_translation(path: Path, image: Multiscale) -> tuple[geometry.Triple, geometry.Triple]:
+def _spacing_and_translation(path: Path, image: Multiscale, level: Level) -> tuple[geometry.Triple, geometry.Triple]:
     count = len(image.axes)
     scale, translation, scaled = np.ones(count), np.zeros(count), False
-    for step in image.steps:
+    for step in (*level.transformations, *image.transformations):
         kind = step.get("type")
         values = _numbers(step.get(str(kind))) if kind in ("scale", "translation") else None
         if kind == "identity":

@@ -1,0 +1,107 @@
+"""Everything that a view is asked for, from files to a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctloupe.display.scene import Layer, Role, Scene, with_agreement
+from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.progress import Progress
+from ctloupe.view.growing import open_growing, unfinished_store
+from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.geometry import Triple
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """What is looked at.
+
+    Attributes
+    ----------
+    volumes
+        Names and paths, the scan first; a volume that `ctloupe.enhance_files` is writing is shown as it grows. The axes
+        of the first are those in which all are looked at.
+    uncertainty
+        Map of standard deviations, to lay over the images.
+    mask, labels
+        Volumes of what is inside, and of numbers of structures.
+    series, voxel_size
+        See `ctloupe.read`; for the first volume.
+    export, shot
+        Page and picture to write instead of being looked at.
+    roi
+        Region ``z0:z1,y0:y1,x0:x1`` in voxels of the first volume, for these; None: a place with much to see.
+    window
+        Values that are black and white at first; None: lung, or the volume's range where it is not in HU.
+    port, browser, hosts
+        Port of the server (0: any), whether to open a browser, and further host names under which it may be asked.
+    overwrite
+        Whether files are replaced.
+    """
+
+    volumes: tuple[tuple[str, Path], ...]
+    uncertainty: Path | None = None
+    mask: Path | None = None
+    labels: Path | None = None
+    series: str | None = None
+    voxel_size: Triple | None = None
+    export: Path | None = None
+    shot: Path | None = None
+    roi: str | None = None
+    window: tuple[float, float] | None = None
+    port: int = 0
+    browser: bool = True
+    hosts: tuple[str, ...] = ()
+    overwrite: bool = False
+
+
+def told_of(request: ViewRequest) -> dict[str, Any]:
+    """Return what a page is told of a request besides the scene: how the view begins."""
+    return {} if request.window is None else {"view": {"window": list(request.window)}}
+
+
+def open_scene(
+    request: ViewRequest, say: Callable[[str], None] = lambda line: None, progress: Progress | None = None
+) -> Scene:
+    """Open all volumes of a request, lazily where their formats allow it.
+
+    Raises
+    ------
+    CtLoupeError
+        If one cannot be read, or there is none.
+    """
+    if not request.volumes:
+        raise OptionError("`volumes`: expected at least one volume to look at")
+    first, *others = request.volumes
+    layers = [_layer(*first, "image", say, request.series, request.voxel_size)]
+    layers += [_layer(name, path, "image", say) for name, path in others]
+    maps: Sequence[tuple[Role, Path | None]] = (
+        ("uncertainty", request.uncertainty),
+        ("mask", request.mask),
+        ("labels", request.labels),
+    )
+    layers += [_layer(role, path, role, say) for role, path in maps if path is not None]
+    return Scene(with_agreement(layers))
+
+
+def _layer(
+    name: str,
+    path: Path,
+    role: Role,
+    say: Callable[[str], None],
+    series: str | None = None,
+    voxel_size: Triple | None = None,
+) -> Layer:
+    if not path.exists():
+        if unfinished_store(path) is None:
+            raise FileError(f"{path}: no such file or folder, and nothing is being written there")
+        volume, growth = open_growing(path)
+        say(f"{name}: {len(growth.finished())} of {volume.shape[0]} slices are finished; more are shown as they come")
+        return Layer(name, role, volume, growth=growth)
+    volume = read(path, series=series, voxel_size=voxel_size)
+    for note in volume.notes:
+        say(f"warning: {path.name}: {note}")
+    return Layer(name, role, volume, format_of(path).coarser(path, volume))
