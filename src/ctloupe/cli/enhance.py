@@ -87,6 +87,7 @@ def enhance(
     voxel_size: VoxelSize = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of calibration, dropout and samples.")] = 0,
+    preview: Annotated[bool, typer.Option(help="Write a picture of a telling place beside the output.")] = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
@@ -135,6 +136,7 @@ def enhance(
         voxel_size=as_voxel_size(voxel_size),
         accelerator=accelerator,
         seed=seed,
+        preview=preview,
         overwrite=overwrite,
     )
     enhance_files(request, say, ConsoleProgress(), show)

@@ -23,6 +23,7 @@ def view(
     uncertainty: Annotated[Path | None, typer.Option(help="Map of standard deviations to lay over the images.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask whose edge is drawn over the images.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Labels to lay over the images, a colour for each.")] = None,
+    case: Annotated[str | None, typer.Option(help="Case of a suite whose folder is given; default: its first.")] = None,
     export: Annotated[
         Path | None, typer.Option(help="Write one page that works offline (.html), of --roi, and leave.")
     ] = None,
@@ -60,6 +61,7 @@ def view(
         labels=labels,
         series=series,
         voxel_size=as_voxel_size(voxel_size),
+        case=case,
         export=export,
         shot=shot,
         roi=roi,
@@ -70,7 +72,7 @@ def view(
         overwrite=overwrite,
     )
     if export is not None or shot is not None:
-        from ctloupe.view.request import write_files
+        from ctloupe.view.files import write_files
 
         for path in write_files(request, say, ConsoleProgress()):
             print(path)

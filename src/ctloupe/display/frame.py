@@ -65,9 +65,10 @@ class Placed:
         Centre of the first voxel in the frame, in mm.
     dtype
         Type of the voxels.
+    normal
+        Axis of the frame (0: z) that is normal to the file's own slices.
     slices_along
-        Axis of the frame (0: z) across which the file's own slices lie; None where every block costs as much as it has
-        voxels.
+        The same where whole slices are read whatever is asked for; None where a block costs as much as it has voxels.
     read
         Function from a block in the axes of the frame to its voxels; where the volume has none they are NaN.
     backwards : (z, y, x)
@@ -80,6 +81,7 @@ class Placed:
     spacing: Triple
     first: Triple
     dtype: np.dtype[Any]
+    normal: int
     slices_along: int | None
     read: Callable[[Block], NDArray[Any]]
     backwards: tuple[bool, bool, bool] = (False, False, False)
@@ -112,7 +114,7 @@ def place(volume: Volume, frame: Frame) -> Placed:
 
 
 def _own_voxels(volume: Volume, frame: Frame, order: list[int], signs: list[float]) -> Placed:
-    """The volume's own voxels; axis a (x, y, z) of the frame is axis `order[a]` of the volume, in the sense `signs[a]`."""
+    """The volume's own voxels; axis a (x, y, z) of the frame is its axis `order[a]`, in the sense `signs[a]`."""
     stored = [2 - order[2 - axis] for axis in range(3)]
     backwards = [signs[2 - axis] < 0 for axis in range(3)]
     shape = tuple(volume.shape[axis] for axis in stored)
@@ -130,13 +132,14 @@ def _own_voxels(volume: Volume, frame: Frame, order: list[int], signs: list[floa
         values = np.transpose(np.asarray(volume.data[tuple(wanted)]), stored)
         return values[tuple(slice(None, None, -1) if flipped else slice(None) for flipped in backwards)]
 
-    along = None if isinstance(volume.data, np.ndarray) else stored.index(0)
+    normal = stored.index(0)
     return Placed(
         (shape[0], shape[1], shape[2]),
         (spacing[0], spacing[1], spacing[2]),
         (float(first[0]), float(first[1]), float(first[2])),
         np.dtype(volume.data.dtype),
-        along,
+        normal,
+        None if isinstance(volume.data, np.ndarray) else normal,
         read,
         (backwards[0], backwards[1], backwards[2]),
     )
@@ -173,6 +176,7 @@ def _interpolated(volume: Volume, frame: Frame) -> Placed:
         (float(spacing[2]), float(spacing[1]), float(spacing[0])),
         (float(first[0]), float(first[1]), float(first[2])),
         np.dtype(np.float32),
+        2 - int(np.argmax(np.abs(turn[:, 2]))),
         None,
         read,
         own_axes=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
@@ -51,6 +51,10 @@ class Layer:
         Number of the image that a map belongs to; None: it goes with all.
     growth
         Which of its slices are there, while it is being written; None: all.
+    numbers
+        What was measured of it, by metric.
+    kept
+        What has to live as long as the layer, as a temporary folder.
     """
 
     name: str
@@ -59,6 +63,8 @@ class Layer:
     coarser: tuple[Volume, ...] = ()
     of: int | None = None
     growth: Growth | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    kept: object = None
 
 
 class Growth(Protocol):
@@ -154,6 +160,7 @@ class Scene:
             "backwards": list(own.backwards),
             "ownAxes": own.own_axes,
             "growing": layer.growth is not None,
+            "numbers": dict(layer.numbers),
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -121,16 +122,21 @@ class Tiles:
         for number, length in zip((row, column), at.shape, strict=True):
             first, end = number * TILE - BORDER, min((number + 1) * TILE, length) + BORDER
             ranges.append((max(0, first), min(length, end), max(0, -first), max(0, end - length)))
+        rows, columns = (slice(first, end) for first, end, _, _ in ranges)
+        values = self.pixels(axis, level, index, rows, columns)
+        return np.pad(self._sent(values), [(before, after) for _, _, before, after in ranges], mode="edge")
+
+    def pixels(self, axis: int, level: int, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return the values of a part of a plane in pixels of one of its levels; see `tile`."""
+        at = self.planes[axis][level]
         own = self.own[at.own]
         along = own.nearest(axis, self.finest.edge(axis) + (index + 0.5) * self.finest.spacing[axis])
         limits = [own.shape[one] for one in IN_PLANE[axis]]
-        rows, columns = (
-            slice(first * factor, min(end * factor, limit))
-            for (first, end, _, _), factor, limit in zip(ranges, at.factors, limits, strict=True)
+        tall, wide = (
+            slice(one.start * factor, min(one.stop * factor, limit))
+            for one, factor, limit in zip((rows, columns), at.factors, limits, strict=True)
         )
-        values = self._region(at.own, axis, along or 0, rows, columns)
-        values = reduced(values, at.factors)
-        return np.pad(self._sent(values), [(before, after) for _, _, before, after in ranges], mode="edge")
+        return reduced(self._region(at.own, axis, along or 0, tall, wide), at.factors)
 
     def value(self, position: Sequence[float]) -> float | None:
         """Return the voxel that holds a position (x, y, z) of the frame in mm; None outside and where nothing is."""
@@ -168,9 +174,8 @@ class Tiles:
         for top in range(rows.start // TILE * TILE, rows.stop, TILE):
             for left in range(columns.start // TILE * TILE, columns.stop, TILE):
                 block = slice(top, min(top + TILE, down)), slice(left, min(left + TILE, across))
-                kept = self._cache.get(
-                    (self._name, number, index, top, left), lambda block=block: _plane(own, axis, index, *block)
-                )
+                key = (self._name, number, index, top, left)
+                kept = self._cache.get(key, partial(_plane, own, axis, index, *block))
                 inner = [
                     slice(max(one.start, part.start), min(one.stop, part.stop))
                     for one, part in zip((rows, columns), block, strict=True)
@@ -196,7 +201,7 @@ def reduced(values: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
     """Means of blocks of the last two axes; the last block of a row or column holds what is left."""
     if factors == (1, 1):
         return values
-    summed = values.astype(np.float32)
+    summed: NDArray[Any] = values.astype(np.float32)
     for axis, factor in zip((-2, -1), factors, strict=True):
         if factor > 1:
             length = summed.shape[axis]

@@ -10,7 +10,7 @@ from unicodedata import normalize
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.model import loaded_model
 from ctloupe.enhance.options import EnhanceOptions, quantile_name
-from ctloupe.enhance.region import parse_region
+from ctloupe.enhance.region import Region, parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing
@@ -71,6 +71,8 @@ class EnhanceRequest:
         See `ctloupe.read`.
     accelerator
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    preview
+        Whether a picture of a telling place is written beside the output, under its name with ``-preview.png``.
     """
 
     scan: Path
@@ -107,6 +109,7 @@ class EnhanceRequest:
     voxel_size: Triple | None = None
     accelerator: str = "auto"
     seed: int = 0
+    preview: bool = True
     overwrite: bool = False
 
     def options(self) -> EnhanceOptions:
@@ -189,6 +192,8 @@ def _require_writable(request: EnhanceRequest) -> None:
     for path in _outputs(request, request.out):
         if not request.resume:
             require_writable(path, request.overwrite)
+    if request.preview and not (request.resume or request.overwrite) and preview_of(request.out).exists():
+        raise FileError(f"{preview_of(request.out)}: exists already; give `overwrite` or another `out`")
 
 
 def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
@@ -199,6 +204,11 @@ def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
 def _quantiles(request: EnhanceRequest, out: Path) -> dict[float, Path]:
     """Where quantiles go."""
     return {one: _beside(out, quantile_name(one)) for one in request.quantiles}
+
+
+def preview_of(out: Path) -> Path:
+    """Where the picture of an enhanced volume goes."""
+    return out.with_name(f"{out.name.removesuffix(full_suffix(out))}-preview.png")
 
 
 def _beside(out: Path, name: str) -> Path:
@@ -212,17 +222,22 @@ def _outputs(request: EnhanceRequest, out: Path) -> list[Path]:
     return [out, *(path for path in maps if path is not None)]
 
 
+def _written(request: EnhanceRequest, out: Path) -> list[Path]:
+    """The same, with the picture."""
+    return [*_outputs(request, out), *([preview_of(out)] if request.preview else [])]
+
+
 def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) -> None:
     """Refuse to write over anything that is read, and to write two things to one place."""
     mask = None if request.mask == AS_TRAINED else mask_file(request.mask)
     taken: dict[str, Path] = {}
     for scan, out in scans:
-        for made in _outputs(request, out):
+        for made in _written(request, out):
             # Some disks know neither capitals nor how an accent is composed.
             other = taken.setdefault(normalize("NFC", str(made)).casefold(), scan)
             if other != scan:
                 raise FileError(f"{other} and {scan}: both would be written to {made}; rename one of them")
-    outputs = [made for _, out in scans for made in _outputs(request, out)]
+    outputs = [made for _, out in scans for made in _written(request, out)]
     inputs = parts_read([request.scan, *(scan for scan, _ in scans), mask])
     require_apart([*inputs, request.model], parts_written(outputs))
 
@@ -302,6 +317,19 @@ class _Enhancement:
             self.say(line)
         if not summary.found_finished:
             self.say("wrote " + " and ".join(str(one) for one in _outputs(request, out)))
+        if request.preview:
+            self._picture(scan, out, mask, region)
+
+    def _picture(self, scan: Volume, out: Path, mask: Mask | None, region: Region) -> None:
+        """Write the picture; that it cannot be written does not spoil what has been."""
+        from ctloupe.enhance.preview import write_preview
+
+        try:
+            write_preview(scan, out, mask, region, preview_of(out))
+        except CtLoupeError as error:
+            self.say(f"warning: no picture of it: {error}")
+        else:
+            self.say(f"picture: {preview_of(out)}")
 
     def _mask(self, scan: Volume) -> Mask | None:
         """Where the scan is enhanced; None: everywhere."""

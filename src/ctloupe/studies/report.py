@@ -207,7 +207,19 @@ class _PictureRecord(BaseModel):
     clinical_mm: tuple[Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]]
 
 
-def _picture(path: Path) -> NDArray[Any]:
+def kept_spacing(study: Path) -> tuple[float, float]:
+    """Pixel size (y, x) in mm of the scan's square that a study has kept."""
+    return load_record(study / "pictures" / "_spacing.json", _PictureRecord, "record of pictures", _WITHOUT).clinical_mm
+
+
+def kept_picture(path: Path) -> NDArray[Any]:
+    """Square in HU that a study has kept.
+
+    Raises
+    ------
+    FileError
+        If it is not readable.
+    """
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -221,8 +233,8 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
     folder = out / "pictures"
     if not (folder / "_scan.npy").is_file():
         return
-    scan = _picture(folder / "_scan.npy")
-    y, x = load_record(folder / "_spacing.json", _PictureRecord, "record of pictures", _WITHOUT).clinical_mm
+    scan = kept_picture(folder / "_scan.npy")
+    y, x = kept_spacing(out)
     scale = study.enlargement
     window = display_of(scan)
     views = [View("scan", scan, (y, x), window)]
@@ -230,7 +242,7 @@ def _add_pictures(page: Report, study: Study, out: Path) -> None:
         path = folder / f"{key}.npy"
         name = "truth" if key == "_truth" else key
         if path.is_file() and name not in [view.caption for view in views]:
-            views.append(View(name, _picture(path), (y / scale, x / scale), window))
+            views.append(View(name, kept_picture(path), (y / scale, x / scale), window))
     page.section("The same patch, row by row")
     page.figure(
         panel(views, rows=-(-len(views) // 5)),

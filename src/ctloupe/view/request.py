@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ctloupe.display.scene import Layer, Role, Scene, with_agreement
 from ctloupe.foundation.errors import FileError, OptionError
-from ctloupe.foundation.progress import Progress
+from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.view.growing import open_growing, unfinished_store
+from ctloupe.view.inflated import inflated
+from ctloupe.view.kept_crops import holds_rows, rows_of
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
 
@@ -22,7 +24,7 @@ class ViewRequest:
     Attributes
     ----------
     volumes
-        Names and paths, the scan first; a volume that `ctloupe.enhance_files` is writing is shown as it grows. The axes
+        Names and paths, the scan first; or the folder of a study or a suite, whose rows are shown. A volume that `ctloupe.enhance_files` is writing is shown as it grows. The axes
         of the first are those in which all are looked at.
     uncertainty
         Map of standard deviations, to lay over the images.
@@ -30,6 +32,8 @@ class ViewRequest:
         Volumes of what is inside, and of numbers of structures.
     series, voxel_size
         See `ctloupe.read`; for the first volume.
+    case
+        Case of the suite, where the first path is the folder of one; None: its first.
     export, shot
         Page and picture to write instead of being looked at.
     roi
@@ -48,6 +52,7 @@ class ViewRequest:
     labels: Path | None = None
     series: str | None = None
     voxel_size: Triple | None = None
+    case: str | None = None
     export: Path | None = None
     shot: Path | None = None
     roi: str | None = None
@@ -75,33 +80,57 @@ def open_scene(
     """
     if not request.volumes:
         raise OptionError("`volumes`: expected at least one volume to look at")
+    progress = progress or Silent()
     first, *others = request.volumes
-    layers = [_layer(*first, "image", say, request.series, request.voxel_size)]
-    layers += [_layer(name, path, "image", say) for name, path in others]
+    if not others and holds_rows(first[1]):
+        return _scene_of_rows(request, first[1])
+    if request.case is not None:
+        raise OptionError("`case` is for the folder of a suite")
+    layers = [layer_of(*first, "image", say, progress, request.series, request.voxel_size)]
+    layers += [layer_of(name, path, "image", say, progress) for name, path in others]
     maps: Sequence[tuple[Role, Path | None]] = (
         ("uncertainty", request.uncertainty),
         ("mask", request.mask),
         ("labels", request.labels),
     )
-    layers += [_layer(role, path, role, say) for role, path in maps if path is not None]
+    layers += [layer_of(role, path, role, say, progress) for role, path in maps if path is not None]
     return Scene(with_agreement(layers))
 
 
-def _layer(
+def _scene_of_rows(request: ViewRequest, folder: Path) -> Scene:
+    """The rows of a study or a suite, each with its numbers."""
+    for name in ("uncertainty", "mask", "labels", "series", "voxel_size"):
+        if getattr(request, name) is not None:
+            raise OptionError(f"`{name}` is for volumes; {folder} is the folder of a study or a suite")
+    layers, numbers = rows_of(folder, request.case)
+    return Scene(tuple(replace(layer, numbers=numbers.get(layer.name, {})) for layer in layers))
+
+
+def layer_of(
     name: str,
     path: Path,
     role: Role,
-    say: Callable[[str], None],
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
     series: str | None = None,
     voxel_size: Triple | None = None,
 ) -> Layer:
+    """Open one volume; see `open_scene`.
+
+    Raises
+    ------
+    CtLoupeError
+        If it cannot be read, or is not there and not being written.
+    """
     if not path.exists():
         if unfinished_store(path) is None:
             raise FileError(f"{path}: no such file or folder, and nothing is being written there")
         volume, growth = open_growing(path)
         say(f"{name}: {len(growth.finished())} of {volume.shape[0]} slices are finished; more are shown as they come")
         return Layer(name, role, volume, growth=growth)
-    volume = read(path, series=series, voxel_size=voxel_size)
+    folder = inflated(path, progress or Silent())
+    source = path if folder is None else next(Path(folder.name).iterdir())
+    volume = read(source, series=series, voxel_size=voxel_size)
     for note in volume.notes:
         say(f"warning: {path.name}: {note}")
-    return Layer(name, role, volume, format_of(path).coarser(path, volume))
+    return Layer(name, role, volume, format_of(source).coarser(source, volume), kept=folder)

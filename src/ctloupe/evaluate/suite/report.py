@@ -172,12 +172,12 @@ def _views(folder: Path, shown: Mapping[str, str], window: tuple[float, float]) 
     for key, name in {"_scan": "scan", BASELINE: BASELINE, **shown, "_truth": "truth"}.items():
         path = folder / f"{key}.npz"
         if path.is_file():
-            crop, spacing = _kept_crop(path)
+            crop, spacing = kept_crop(path)
             found.append(View(name, crop, spacing, window))
     return found
 
 
-def _kept_crop(path: Path) -> tuple[NDArray[Any], tuple[float, float]]:
+def kept_crop(path: Path) -> tuple[NDArray[Any], tuple[float, float]]:
     """Square and pixel size that `keep_crops` wrote."""
     again = "delete it, and run the suite again to have a page without it"
     try:

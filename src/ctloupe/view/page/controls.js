@@ -1,7 +1,7 @@
 // The bars above and below the images, and the dialogs.
 
 import { PLANE_NAMES, sliceOf } from "./geometry.js";
-import { sliceNumber } from "./notes.js";
+import { firstNumber, sliceNumber } from "./notes.js";
 import { save } from "./save.js";
 import { fit, images, maps, offered, presets, reference, step, written } from "./view.js";
 
@@ -29,6 +29,12 @@ export class Controls {
       box.value = layer.number;
       box.addEventListener("change", () => this.choosePanes());
       label.append(box, ` ${layer.name}`);
+      const numbers = Object.entries(layer.numbers ?? {});
+      if (numbers.length) {
+        const small = document.createElement("small");
+        small.textContent = numbers.map(([metric, value]) => `${metric} ${Number(value.toPrecision(4))}`).join(" · ");
+        label.append(small);
+      }
       element("panes").append(label);
     }
     element("panes-part").hidden = images(scene).length < 2;
@@ -70,7 +76,9 @@ export class Controls {
   // The slider counts as the file does.
   indexOfSlider(number) {
     const layer = reference(this.app.scene, this.app.view);
-    return sliceNumber(layer, this.app.view.plane, number);
+    const { plane } = this.app.view;
+    const first = firstNumber(layer, plane);
+    return sliceNumber(layer, plane, number - first) - first;
   }
 
   chooseWindow() {
@@ -101,9 +109,11 @@ export class Controls {
     const layer = reference(scene, view);
     const set = (id, value) => { if (document.activeElement !== element(id)) element(id).value = value; };
     element("plane").value = view.plane;
-    element("slice").max = layer.shape[view.plane] - 1;
+    const first = firstNumber(layer, view.plane);
+    element("slice").min = first;
+    element("slice").max = first + layer.shape[view.plane] - 1;
     element("slice").value = sliceNumber(layer, view.plane, this.index());
-    element("slice-number").textContent = `${element("slice").value} of 0 … ${element("slice").max}`;
+    element("slice-number").textContent = `${element("slice").value} of ${first} … ${element("slice").max}`;
     element("slice").setAttribute("aria-valuetext", `slice ${element("slice").value}`);
     set("low", Number(view.window[0].toPrecision(5)));
     set("high", Number(view.window[1].toPrecision(5)));

@@ -13,6 +13,8 @@ export function drawNotes(context, scene, view, panes, extra) {
     const clip = pane.clip ?? pane;
     const atRight = pane.clip && clip.x > pane.x;
     label(context, nameOf(scene, view, pane), atRight ? clip.x + clip.width - 8 : clip.x + 8, pane.y + 14, atRight ? "right" : "left");
+    const first = Object.entries(scene.layers[pane.layer].numbers ?? {})[0];
+    if (first && !pane.clip) label(context, `${first[0]} ${Number(first[1].toPrecision(4))}`, clip.x + 8, pane.y + 36);
     if (number && pane.clip) return;
     sides(context, scene, view, pane);
     scaleBar(context, view, pane);
@@ -32,7 +34,12 @@ export function nameOf(scene, view, pane) {
 
 // Slices are counted as the file counts them, from 0.
 export function sliceNumber(layer, axis, index) {
-  return (layer.backwards ?? [])[axis] ? layer.shape[axis] - 1 - index : index;
+  return firstNumber(layer, axis) + (layer.backwards[axis] ? layer.shape[axis] - 1 - index : index);
+}
+
+// A part of a volume goes on counting as the whole does.
+export function firstNumber(layer, axis) {
+  return (layer.offset ?? [0, 0, 0])[axis];
 }
 
 function label(context, text, x, y, align = "left", fill = INK) {

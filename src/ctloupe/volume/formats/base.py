@@ -122,7 +122,7 @@ class Format(ABC):
         """
 
     def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
-        """Coarser copies of the volume at `path` that are stored with it, finer ones first; `volume` is what was read."""
+        """Coarser copies of `volume`, which was read from `path`, that are stored with it; finer ones first."""
         return ()
 
     def files(self, path: Path) -> tuple[Path, ...]:
