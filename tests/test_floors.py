@@ -24,7 +24,7 @@ FLOORS = {
     "evaluate": 7,
     "studies": 8,
     "rate": 8,
-    "view": 8,
+    "viewer": 8,
     "demo": 8,
     "doctor": 8,
     "cli": 9,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ctloupe.prepare.scanner_request import ScannerRequest, find_scanner
     from ctloupe.studies.runner import StudyRequest, run_study
     from ctloupe.train.request import TrainRequest
-    from ctloupe.view.notebook import view
+    from ctloupe.viewer.notebook import view
     from ctloupe.volume.formats import read, write
     from ctloupe.volume.volume import Volume
 
@@ -55,7 +55,7 @@ _WHERE = {
     "read": "ctloupe.volume.formats",
     "run_study": "ctloupe.studies.runner",
     "run_suite": "ctloupe.evaluate.suite.request",
-    "view": "ctloupe.view.notebook",
+    "view": "ctloupe.viewer.notebook",
     "write": "ctloupe.volume.formats",
 }
 

@@ -52,7 +52,7 @@ def view(
     Example: ctloupe view leaderboard
     """
     from ctloupe.cli.progress import ConsoleProgress, say
-    from ctloupe.view.request import ViewRequest
+    from ctloupe.viewer.request import ViewRequest
 
     request = ViewRequest(
         volumes=tuple(_named(volumes)),
@@ -72,12 +72,12 @@ def view(
         overwrite=overwrite,
     )
     if export is not None or shot is not None:
-        from ctloupe.view.files import write_files
+        from ctloupe.viewer.files import write_files
 
         for path in write_files(request, say, ConsoleProgress()):
             print(path)
         return
-    from ctloupe.view.session import look
+    from ctloupe.viewer.session import look
 
     look(request, say, print, ConsoleProgress())
 

@@ -7,11 +7,11 @@ from contextlib import closing
 
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.progress import Progress, Silent
-from ctloupe.view.access import Access, new_token
-from ctloupe.view.app import viewer
-from ctloupe.view.request import ViewRequest, told_of
-from ctloupe.view.request import open_scene as opened
-from ctloupe.view.serving import HOST, announce, listening, port_of, serve
+from ctloupe.viewer.access import Access, new_token
+from ctloupe.viewer.app import viewer
+from ctloupe.viewer.request import ViewRequest, told_of
+from ctloupe.viewer.request import open_scene as opened
+from ctloupe.viewer.serving import HOST, announce, listening, port_of, serve
 
 
 def look(

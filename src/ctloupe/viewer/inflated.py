@@ -1,4 +1,4 @@
-"""Large compressed NIfTI files, in which no slice can be found alone: inflated once, to a file that is read by slices."""
+"""Large compressed NIfTI files, in which no slice can be found alone: inflated once, then read slice by slice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Final
+from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
@@ -62,7 +62,7 @@ def inflated(path: Path, progress: Progress, least_bytes: int = LEAST_BYTES) -> 
             (Path(folder.name) / "volume.nii").open("wb") as to,
         ):
             while block := source.read(_STEP):
-                to.write(block)
+                file.write(block)
                 progress.update(packed.tell() / 1e6)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         folder.cleanup()
@@ -83,7 +83,7 @@ def _bytes_inflated(path: Path) -> int | None:
         if file.read(2) != b"\x1f\x8b":
             return None
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
     except Exception:
         # Whoever reads it says what is wrong with it.
         return None

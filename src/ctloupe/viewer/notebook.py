@@ -13,10 +13,10 @@ from typing import Any
 
 from ctloupe.display.scene import Layer, Scene, with_agreement
 from ctloupe.foundation.errors import OptionError
-from ctloupe.view.access import Access, new_token
-from ctloupe.view.app import viewer
-from ctloupe.view.request import layer_of
-from ctloupe.view.serving import HOST, listening, port_of, serving
+from ctloupe.viewer.access import Access, new_token
+from ctloupe.viewer.app import viewer
+from ctloupe.viewer.request import layer_of
+from ctloupe.viewer.serving import HOST, listening, port_of, serving
 from ctloupe.volume.collection import name_of
 from ctloupe.volume.volume import Volume
 

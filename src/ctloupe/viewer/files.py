@@ -23,8 +23,8 @@ from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.progress import Progress, Silent
-from ctloupe.view.pages import page_files
-from ctloupe.view.request import ViewRequest, open_scene, told_of
+from ctloupe.viewer.pages import page_files
+from ctloupe.viewer.request import ViewRequest, open_scene, told_of
 from ctloupe.volume.formats import parts_read
 
 MOST_BYTES: Final = 60_000_000

@@ -10,9 +10,9 @@ from typing import Any
 from ctloupe.display.scene import Layer, Role, Scene, with_agreement
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
-from ctloupe.view.growing import open_growing, unfinished_store
-from ctloupe.view.inflated import inflated
-from ctloupe.view.kept_crops import holds_rows, rows_of
+from ctloupe.viewer.growing import open_growing, unfinished_store
+from ctloupe.viewer.inflated import inflated
+from ctloupe.viewer.kept_crops import holds_rows, rows_of
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
 
@@ -24,8 +24,8 @@ class ViewRequest:
     Attributes
     ----------
     volumes
-        Names and paths, the scan first; or the folder of a study or a suite, whose rows are shown. A volume that `ctloupe.enhance_files` is writing is shown as it grows. The axes
-        of the first are those in which all are looked at.
+        Names and paths, the scan first, in whose axes all are looked at; or the folder of a study or a suite, whose rows
+        are shown. A volume that `ctloupe.enhance_files` is writing is shown as it grows.
     uncertainty
         Map of standard deviations, to lay over the images.
     mask, labels

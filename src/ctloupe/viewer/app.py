@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from ctloupe.display.scene import Scene
 from ctloupe.foundation.errors import CtLoupeError, OptionError
-from ctloupe.view.access import Access, Guard
-from ctloupe.view.pages import Pages
+from ctloupe.viewer.access import Access, Guard
+from ctloupe.viewer.pages import Pages
 
 
 def viewer(scene: Scene, access: Access, more: dict[str, Any] | None = None) -> Starlette:

@@ -19,7 +19,7 @@ TYPES: Final = {
 
 def page_files() -> dict[str, str]:
     """Return the text of every file of the pages by its name."""
-    folder = files("ctloupe.view") / "page"
+    folder = files("ctloupe.viewer") / "page"
     names = [one.name for one in folder.iterdir() if one.name.rpartition(".")[2] in TYPES]
     return {name: (folder / name).read_text(encoding="utf-8") for name in sorted(names)}
 
