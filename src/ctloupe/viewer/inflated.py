@@ -62,7 +62,7 @@ def inflated(path: Path, progress: Progress, least_bytes: int = LEAST_BYTES) -> 
             (Path(folder.name) / "volume.nii").open("wb") as to,
         ):
             while block := source.read(_STEP):
-                file.write(block)
+                to.write(block)
                 progress.update(packed.tell() / 1e6)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         folder.cleanup()

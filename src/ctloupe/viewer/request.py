@@ -24,7 +24,7 @@ class ViewRequest:
     Attributes
     ----------
     volumes
-        Names and paths, the scan first, in whose axes all are looked at; or the folder of a study or a suite, whose rows
+        Names and paths, the scan first, in whose axes all are looked at; or the folder of a study or suite, whose rows
         are shown. A volume that `ctloupe.enhance_files` is writing is shown as it grows.
     uncertainty
         Map of standard deviations, to lay over the images.
