@@ -150,8 +150,10 @@ class App {
       const position = [...this.position];
       try {
         const values = await this.source.values(this.scene, position);
-        const read = images(this.scene)
-          .concat(maps(this.scene))
+        const shown = images(this.scene).filter((layer) => this.view.panes.includes(layer.number));
+        const over = maps(this.scene).filter((layer) => layer.of === null || this.view.panes.includes(layer.of));
+        const read = shown
+          .concat(over)
           .map((layer) => `${layer.name} ${told(values[layer.number], layer.units)}`);
         this.controls.values(placeInWords(this.scene, position), read, values);
       } catch (error) {

@@ -17,7 +17,7 @@ export function drawNotes(context, scene, view, panes, extra) {
     if (first && !pane.clip) label(context, `${first[0]} ${Number(first[1].toPrecision(4))}`, clip.x + 8, pane.y + 36);
     if (number && pane.clip) return;
     sides(context, scene, view, pane);
-    scaleBar(context, view, pane);
+    scaleBar(context, view, pane, Math.min(...panes.map((one) => one.width)));
   });
   if (extra.ruler) ruler(context, view, panes, extra.ruler);
   if (extra.mark) panes.forEach((pane) => cross(context, view, pane, extra.mark));
@@ -64,8 +64,8 @@ function sides(context, scene, view, pane) {
   label(context, letters(scene.axes, down, sense), middleX, pane.y + pane.height - 14, "center");
 }
 
-function scaleBar(context, view, pane) {
-  const length = roundLength((pane.width / 4) * view.zoom);
+function scaleBar(context, view, pane, width) {
+  const length = roundLength((width / 4) * view.zoom);
   const pixels = length / view.zoom;
   const y = pane.y + pane.height - 14;
   const text = length < 1 ? `${Number((1000 * length).toPrecision(3))} µm` : `${length} mm`;
