@@ -193,8 +193,13 @@ class Tiles:
     def _sent(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.wire == "float32":
             return values.astype(np.float32, copy=False)
-        whole = values if values.dtype.kind in "iu" else np.rint(values)
-        return np.maximum(whole, NOTHING + 1).astype(np.int16)
+        return as_int16(values)
+
+
+def as_int16(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Whole numbers that fit, none of which is `NOTHING`."""
+    whole = values if values.dtype.kind in "iu" else np.rint(values)
+    return np.maximum(whole.astype(np.int16), np.int16(NOTHING + 1))
 
 
 def reduced(values: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from ctloupe.display.frame import Placed
 from ctloupe.display.place import Box, box_of, lungs_of, telling_region
 from ctloupe.display.scene import PRESETS, Layer, Scene, value_range
 from ctloupe.display.shot import write_shot
-from ctloupe.display.tiles import COARSEST, NOTHING
+from ctloupe.display.tiles import COARSEST, as_int16
 from ctloupe.enhance.region import Region, parse_region
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
@@ -118,7 +118,7 @@ def _write_page(scene: Scene, region: Region, request: ViewRequest, path: Path) 
         assert part is not None
         values = scene.tiles[number].finest.read(part[1])
         wire = scene.tiles[number].wire
-        sent = np.maximum(values, NOTHING + 1).astype(np.int16) if wire == "int16" else values.astype(np.float32)
+        sent = as_int16(values) if wire == "int16" else values.astype(np.float32)
         volumes.append(_packed(sent))
         offset = [_first(scene.tiles[number].finest, axis, part[1][axis]) for axis in range(3)]
         layers.append({**_described(told["layers"][number], scene.layers[number], part, kept, sent), "offset": offset})

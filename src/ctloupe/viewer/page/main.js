@@ -157,7 +157,7 @@ class App {
           .map((layer) => `${layer.name} ${told(values[layer.number], layer.units)}`);
         this.controls.values(placeInWords(this.scene, position), read, values);
       } catch (error) {
-        this.controls.said(error.message);
+        this.controls.values(placeInWords(this.scene, position), [error.message], []);
       }
     }, ASK_AFTER);
   }

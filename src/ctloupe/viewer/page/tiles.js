@@ -2,6 +2,7 @@
 
 const MOST_BYTES = 256e6;
 const AT_ONCE = 6;
+const TRY_AGAIN_AFTER = 5000;
 
 export class TileStore {
   constructor(source, scene, renderer, changed) {
@@ -14,6 +15,7 @@ export class TileStore {
     this.wanted = [];
     this.bytes = 0;
     this.failure = "";
+    this.failed = new Map();
   }
 
   key(number, axis, level, index, row, column) {
@@ -37,7 +39,9 @@ export class TileStore {
     for (const [key, { abort }] of this.coming) {
       if (!keys.has(key)) abort.abort();
     }
-    this.wanted = [...keys].filter(([key]) => !this.held.has(key) && !this.coming.has(key));
+    const now = Date.now();
+    const rests = (key) => now - (this.failed.get(key) ?? 0) < TRY_AGAIN_AFTER;
+    this.wanted = [...keys].filter(([key]) => !this.held.has(key) && !this.coming.has(key) && !rests(key));
     this.fetchMore();
   }
 
@@ -61,10 +65,15 @@ export class TileStore {
       const values = await this.source.tile(layer, number, axis, level, index, row, column, signal);
       const width = Math.min(this.scene.tile, layer.planes[axis][level].shape[1] - column * this.scene.tile) + 2 * this.scene.border;
       this.keep(key, this.renderer.texture(values, width, values.length / width));
-      this.failure = "";
+      this.failed.delete(key);
     } catch (error) {
-      if (error.name !== "AbortError") this.failure = error.message;
+      if (error.name !== "AbortError") {
+        this.failure = error.message;
+        this.failed.set(key, Date.now());
+        setTimeout(() => this.changed(), TRY_AGAIN_AFTER + 100);
+      }
     }
+    if (!this.failed.size) this.failure = "";
     this.coming.delete(key);
     this.changed();
     this.fetchMore();
