@@ -359,7 +359,8 @@ def test_a_tile_that_cannot_be_read_is_told_of_and_the_rest_is_shown(chromium, t
     def broken(block):
         raise FileError("volume.nii: the disk is gone")
 
-    lost = Layer("lost", "image", scan.with_data(LazyArray(scan.shape, np.int16, broken, "v")), (scan,))
+    coarse = Volume(scan.array()[:, ::2, ::2], (2.5, 1.6, 1.6), scan.origin, scan.direction)
+    lost = Layer("lost", "image", scan.with_data(LazyArray(scan.shape, np.int16, broken, "v")), (coarse,))
     with served(Scene((Layer("scan", "image", scan), lost))) as client:
         shown = Opened(chromium, client.link, "panes=0")
         shown.page.evaluate("location.hash = 'panes=0,1&zoom=0.05'")
