@@ -25,13 +25,16 @@ class ArrayCache:
         self._held: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the array of `key`, made where it is not held; two threads that miss it at once both make it."""
+    def held(self, key: Hashable) -> NDArray[Any] | None:
+        """Return the array of `key`; None where it is not held."""
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key]
-        made = make()
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key]
+
+    def keep(self, key: Hashable, made: NDArray[Any]) -> NDArray[Any]:
+        """Keep an array that was not held, and return it, no longer to be changed."""
         made.flags.writeable = False
         with self._lock:
             if key not in self._held and made.nbytes <= self.most_bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -85,6 +85,7 @@ class Tiles:
         self.own = tuple(levels)
         self._cache = cache
         self._name = name
+        self._reading = Lock()
         whole = self.own[0].dtype in (np.int8, np.uint8, np.int16)
         self.wire: Wire = "int16" if whole else "float32"
         self.planes: dict[int, tuple[PlaneLevel, ...]] = {axis: self._levels_of(axis) for axis in range(3)}
@@ -169,31 +170,46 @@ class Tiles:
         own = self.own[number]
         if own.slices_along != axis:
             return _plane(own, axis, index, rows, columns)
-        down, across = (own.shape[one] for one in IN_PLANE[axis])
+        # One thread reads, so that what neighbouring tiles share is read once; the library decodes with several.
+        with self._reading:
+            return self._of_blocks(number, index, rows, columns)
+
+    def _of_blocks(self, number: int, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Part of one of the file's slices, put together from blocks that are held and those that have to be read."""
+        own = self.own[number]
+        down, across = (own.shape[one] for one in IN_PLANE[own.normal])
+        tops = range(rows.start // TILE * TILE, rows.stop, TILE)
+        lefts = range(columns.start // TILE * TILE, columns.stop, TILE)
+        blocks = {
+            (top, left): self._cache.held((self._name, number, index, top, left)) for top in tops for left in lefts
+        }
+        missing = [place for place, block in blocks.items() if block is None]
+        if missing:
+            top, left = min(one[0] for one in missing), min(one[1] for one in missing)
+            bottom = min(down, max(one[0] for one in missing) + TILE)
+            right = min(across, max(one[1] for one in missing) + TILE)
+            read = _plane(own, own.normal, index, slice(top, bottom), slice(left, right))
+            for place in missing:
+                cut = read[place[0] - top :, place[1] - left :][:TILE, :TILE].copy()
+                blocks[place] = self._cache.keep((self._name, number, index, *place), cut)
         made: NDArray[Any] = np.empty((rows.stop - rows.start, columns.stop - columns.start), own.dtype)
-        for top in range(rows.start // TILE * TILE, rows.stop, TILE):
-            for left in range(columns.start // TILE * TILE, columns.stop, TILE):
-                block = slice(top, min(top + TILE, down)), slice(left, min(left + TILE, across))
-                key = (self._name, number, index, top, left)
-                kept = self._cache.get(key, partial(_plane, own, axis, index, *block))
-                inner = [
-                    slice(max(one.start, part.start), min(one.stop, part.stop))
-                    for one, part in zip((rows, columns), block, strict=True)
-                ]
-                to = tuple(
-                    slice(one.start - begin, one.stop - begin)
-                    for one, begin in zip(inner, (rows.start, columns.start), strict=True)
-                )
-                of = tuple(
-                    slice(one.start - part.start, one.stop - part.start) for one, part in zip(inner, block, strict=True)
-                )
-                made[to] = kept[of]
+        for (top, left), block in blocks.items():
+            assert block is not None
+            to_rows, of_rows = _overlap(rows, top, len(block))
+            to_columns, of_columns = _overlap(columns, left, block.shape[1])
+            made[to_rows, to_columns] = block[of_rows, of_columns]
         return made
 
     def _sent(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.wire == "float32":
             return values.astype(np.float32, copy=False)
         return as_int16(values)
+
+
+def _overlap(wanted: slice, first: int, length: int) -> tuple[slice, slice]:
+    """Where a run of pixels and a block of `length` from `first` on overlap, counted in the run and in the block."""
+    begin, end = max(wanted.start, first), min(wanted.stop, first + length)
+    return slice(begin - wanted.start, end - wanted.start), slice(begin - first, end - first)
 
 
 def as_int16(values: NDArray[Any]) -> NDArray[np.int16]:

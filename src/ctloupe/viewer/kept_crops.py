@@ -23,11 +23,6 @@ Numbers = dict[str, dict[str, float]]
 """Numbers by metric, by row."""
 
 
-def holds_rows(folder: Path) -> bool:
-    """Whether a folder is one of a study or a suite."""
-    return folder.is_dir() and ((folder / "study.json").is_file() or (folder / "leaderboard.md").is_file())
-
-
 def rows_of(folder: Path, case: str | None) -> tuple[list[Layer], Numbers]:
     """Return the kept squares of scan, rows and truth as images, and the numbers of each by its name.
 

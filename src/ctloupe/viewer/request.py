@@ -12,7 +12,6 @@ from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.viewer.growing import open_growing, unfinished_store
 from ctloupe.viewer.inflated import inflated
-from ctloupe.viewer.kept_crops import holds_rows, rows_of
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import Triple
 
@@ -97,11 +96,19 @@ def open_scene(
     return Scene(with_agreement(layers))
 
 
+def holds_rows(folder: Path) -> bool:
+    """Whether a folder is one of a study or a suite."""
+    return folder.is_dir() and ((folder / "study.json").is_file() or (folder / "leaderboard.md").is_file())
+
+
 def _scene_of_rows(request: ViewRequest, folder: Path) -> Scene:
     """The rows of a study or a suite, each with its numbers."""
     for name in ("uncertainty", "mask", "labels", "series", "voxel_size"):
         if getattr(request, name) is not None:
             raise OptionError(f"`{name}` is for volumes; {folder} is the folder of a study or a suite")
+    # Studies and suites know torch, which takes seconds to import.
+    from ctloupe.viewer.kept_crops import rows_of
+
     layers, numbers = rows_of(folder, request.case)
     return Scene(tuple(replace(layer, numbers=numbers.get(layer.name, {})) for layer in layers))
 

@@ -1,9 +1,7 @@
 // Draws the panes: the values of volumes into buffers of the size of a pane, then windows, maps and differences.
 
-import { EMPTY, PANE_FRAGMENT, PANE_VERTEX, TILE_FRAGMENT, TILE_VERTEX } from "./shaders.js";
+import { EMPTY, PANE_VERTEX, TILE_FRAGMENT, TILE_VERTEX, paneFragment } from "./shaders.js";
 import { IN_PLANE, downward, levelFor, sliceOf } from "./geometry.js";
-
-const KINDS = { agreement: 1, uncertainty: 2, mask: 3, labels: 4 };
 
 export class Renderer {
   constructor(canvas) {
@@ -13,7 +11,7 @@ export class Renderer {
     if (!gl.getExtension("EXT_color_buffer_float")) throw new Error("this browser cannot draw into buffers of numbers");
     this.gl = gl;
     this.tileProgram = program(gl, TILE_VERTEX, TILE_FRAGMENT);
-    this.paneProgram = program(gl, PANE_VERTEX, PANE_FRAGMENT);
+    this.panePrograms = new Map();
     const corners = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, corners);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
@@ -31,6 +29,14 @@ export class Renderer {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, width, height, 0, gl.RED, gl.FLOAT, numbers);
     sharp(gl);
     return { texture, width, height, bytes: 4 * width * height };
+  }
+
+  paneProgram(kind, difference) {
+    const key = `${kind} ${difference}`;
+    if (!this.panePrograms.has(key)) {
+      this.panePrograms.set(key, program(this.gl, PANE_VERTEX, paneFragment(kind, difference)));
+    }
+    return this.panePrograms.get(key);
   }
 
   release(tile) {
@@ -95,7 +101,10 @@ export class Renderer {
     gl.useProgram(this.tileProgram.id);
     gl.uniform1i(this.tileProgram.at.tile, 0);
     gl.uniform1f(this.tileProgram.at.nothing, layer.wire === "int16" ? scene.nothing : EMPTY);
-    for (let level = levels.length - 1; level >= wanted; level -= 1) {
+    const here = (level) => visible(scene, view, pane, levels[level]).every((tile) => store.get(layerNumber, axis, level, index, tile.row, tile.column));
+    // Coarser tiles are seen only where wanted ones are missing.
+    const coarsest = here(wanted) ? wanted : levels.length - 1;
+    for (let level = coarsest; level >= wanted; level -= 1) {
       const smoothly = smoothing(layer, levels[level], view, pixel);
       gl.uniform1i(this.tileProgram.at.smoothly, smoothly);
       for (const tile of visible(scene, view, pane, levels[level])) {
@@ -137,7 +146,8 @@ export class Renderer {
     const from = Math.round(clip.x * ratio);
     const to = Math.round((clip.x + clip.width) * ratio);
     gl.scissor(from, bottom, Math.max(0, Math.min(to, left + image.width) - from), image.height);
-    const { id, at } = this.paneProgram;
+    const kind = pane.map >= 0 ? scene.layers[pane.map].role : "none";
+    const { id, at } = this.paneProgram(kind, (pane.against ?? -1) >= 0);
     gl.useProgram(id);
     [image, other, map].forEach((one, number) => {
       gl.activeTexture(gl.TEXTURE0 + number);
@@ -148,10 +158,8 @@ export class Renderer {
     gl.uniform1i(at.map, 2);
     gl.uniform2f(at.origin, left, bottom);
     gl.uniform2f(at.window, ...(pane.window ?? view.window));
-    gl.uniform1i(at.kind, pane.map >= 0 ? KINDS[scene.layers[pane.map].role] : 0);
     gl.uniform1f(at.opacity, view.opacity);
     gl.uniform1f(at.span, view.span);
-    gl.uniform1i(at.difference, (pane.against ?? -1) >= 0 ? 1 : 0);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 }
