@@ -16,8 +16,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+HAS_BROWSER = CHROMIUM is not None and find_spec("playwright") is not None
+
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or find_spec("playwright") is None,
+    not HAS_BROWSER,
     reason="no Chromium, or no Playwright: the pages are not tested in a browser",
 )
 

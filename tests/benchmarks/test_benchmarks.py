@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from browser import HAS_BROWSER
 from ctloupe.volume.formats import write
 from ctloupe.volume.volume import Volume
 from warm_process import run_python
@@ -93,11 +94,14 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],
+        "benchmarks/view.py": ["--slices", "4", "--size", "64", "--fine-size", "128", "--steps", "2", "--long", "10"],
         "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
     }
     # That of peers has a test of its own.
     assert (shown | inline) - {"benchmarks/peers.py"} == set(options)
     monkeypatch.chdir(tmp_path)
+    if not HAS_BROWSER:
+        del options["benchmarks/view.py"]
     for script, arguments in options.items():
         if script in CHANGES_OUR_CODE:
             done = run_python(ROOT / script, *arguments, cwd=tmp_path)

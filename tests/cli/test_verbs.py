@@ -22,6 +22,7 @@ VERBS = [
     "prepare",
     "train",
     "enhance",
+    "view",
     "evaluate",
     "suite",
     "compare",
