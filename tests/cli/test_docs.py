@@ -24,7 +24,6 @@ PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent 
 
 SMALLER = {
     "--size 64 512 512": "--size 16 128 128",
-    "--roi 4:8,2:14,2:14": "--roi 4:8,2:14,2:14 --overwrite",
     "--preset paper": "--preset tiny",
     "--preset jmi2022": "--preset tiny",
     "--minutes 10": "--steps 1 --set batch_size=1 --set patch_size=16",

@@ -43,6 +43,9 @@ def design(
     window: Annotated[
         str | None, typer.Option(help="LOW,HIGH: values that are black and white; default: the anatomy's.")
     ] = None,
+    choice: Annotated[
+        bool, typer.Option("--choice", help="For --experiment: the better one of two methods is chosen.")
+    ] = False,
     patches: Annotated[int | None, typer.Option(min=1, help="Number of patches, for --experiment.")] = None,
     raters: Annotated[
         list[str] | None, typer.Option("--rater", help="Code of a rater, for --experiment; several may be given.")
@@ -72,6 +75,7 @@ def design(
         at=tuple(_place(text) for text in at or []),
         side=side,
         window=None if window is None else _window(window),
+        choice=choice,
         patches=patches,
         raters=tuple(raters or ()),
         repeats=repeats,
@@ -96,6 +100,28 @@ def _window(text: str) -> tuple[float, float]:
     return low, high
 
 
+@rate_app.command("serve")
+def serve(
+    study: Annotated[Path, typer.Argument(help="Folder that 'rate design' made, with pictures.")],
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the server; default: that of the last time, or any.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the first rater's link here.")] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Host name of a proxy under which the pages may be asked for.")
+    ] = None,
+) -> None:
+    """Show raters their pictures in the browser, one link a rater, and keep every answer at once.
+
+    Example: ctloupe rate serve isbi-study
+    """
+    from ctloupe.cli.progress import say
+    from ctloupe.rate.session import ServeRequest, serve_study
+
+    request = ServeRequest(study=study, port=port, browser=browser, hosts=tuple(allow_host or ()))
+    serve_study(request, say, lambda line: print(line, flush=True))
+
+
 @rate_app.command("analyse")
 def analyse(
     study: Annotated[Path, typer.Argument(help="Folder that 'rate design' made.")],
@@ -111,10 +137,14 @@ def analyse(
     import json
 
     from ctloupe.rate.analysis import write_analysis
+    from ctloupe.rate.choices import read_choices, write_choices
     from ctloupe.rate.design import DESIGN, read_design
     from ctloupe.rate.ratings import read_ratings
 
     made = read_design(study / DESIGN)
-    found = read_ratings(made, study, ratings)
-    content = write_analysis(made, found, out, overwrite, [study, *ratings])
+    inputs = [study, *ratings]
+    if made.choice:
+        content = write_choices(made, read_choices(made, study, ratings), out, overwrite, inputs)
+    else:
+        content = write_analysis(made, read_ratings(made, study, ratings), out, overwrite, inputs)
     print(json.dumps(content, indent=2) if as_json else (out / "analysis.md").read_text("utf-8"))

@@ -18,6 +18,7 @@ from ctloupe.foundation.records import finite, save_record
 from ctloupe.rate.agreement import intraclass_correlation, krippendorff_alpha
 from ctloupe.rate.design import Design
 from ctloupe.rate.ratings import Marks
+from ctloupe.rate.report import write_report
 from ctloupe.rate.significance import PairedTest, compare, holm
 
 
@@ -135,7 +136,7 @@ def write_analysis(
     overwrite: bool = False,
     inputs: Iterable[Path | None] = (),
 ) -> dict[str, Any]:
-    """Write ``analysis.md``, ``analysis.json`` and a box plot of each criterion to a new folder.
+    """Write ``analysis.md``, ``analysis.json``, ``report.html`` and a box plot of each criterion to a new folder.
 
     Parameters
     ----------
@@ -166,8 +167,10 @@ def write_analysis(
         temporary.mkdir()
         (temporary / "analysis.md").write_text(as_markdown(design, results), "utf-8")
         save_record(temporary / "analysis.json", content)
-        for number, (name, marks) in enumerate(ratings.items(), 1):
-            _box_plot(design, name, marks.first, temporary / f"criterion-{number}.png")
+        pictures = {name: f"criterion-{number}.png" for number, name in enumerate(ratings, 1)}
+        for name, marks in ratings.items():
+            _box_plot(design, name, marks.first, temporary / pictures[name])
+        write_report(design.name, as_markdown(design, results), pictures, temporary)
     return content
 
 

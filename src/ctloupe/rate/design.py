@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -11,7 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.inputs import require_apart, require_plain_file
 from ctloupe.foundation.names import Name
 from ctloupe.foundation.records import read_plain, save_record, validated
 
@@ -20,6 +22,9 @@ DESIGN: Final = "design.yaml"
 INSTRUCTIONS: Final = "instructions.txt"
 MOST_ITEMS: Final = 100_000
 """Pictures that a study can show each rater; more than anybody can mark in a working year."""
+
+SIDES: Final = (1, 2)
+"""Marks where one of two pictures is chosen: the left one, and the right one."""
 
 Enlargement = Literal["bicubic", "nearest"]
 """How the scan is brought to the pixels of the enhanced volumes: interpolated, or with pixels shown as squares."""
@@ -71,6 +76,9 @@ class Design(BaseModel):
     repeats: int = Field(0, ge=0)
     """Number of items shown a second time to each rater, for the agreement of raters with themselves."""
     seed: int = Field(0, ge=0)
+    choice: bool = False
+    """Whether two methods are shown beside the scan and the better one is chosen, instead of one being marked; the
+    criteria are then questions, whose marks are 1 for the left one and 2 for the right one."""
     reference: str = ""
     """Paper and section whose experiment this is."""
     instructions: str = ""
@@ -81,8 +89,11 @@ class Design(BaseModel):
     @model_validator(mode="after")
     def _sound(self) -> Design:
         count = self.patches if isinstance(self.patches, int) else len(self.patches)
-        if count * len(self.methods) > MOST_ITEMS:
+        shown = len(self.methods) if not self.choice else len(self.methods) * (len(self.methods) - 1) // 2
+        if count * shown > MOST_ITEMS:
             raise ValueError(f"{count} patches by {len(self.methods)} methods are more than the {MOST_ITEMS} items")
+        if self.choice and any(marks != SIDES for marks in self.criteria.values()):
+            raise ValueError("where one of two is chosen, the marks of every criterion are 1 (left) to 2 (right)")
         for what, names in (("methods", self.methods), ("raters", self.raters), ("patches", self.patch_names)):
             # Codes of raters are names of files, and some disks know no capitals.
             alike = [name.casefold() for name in names] if what == "raters" else names
@@ -90,7 +101,7 @@ class Design(BaseModel):
                 raise ValueError(f"{what} are named twice")
         if not self.patch_names:
             raise ValueError("there are no patches")
-        if self.repeats > len(self.patch_names) * len(self.methods):
+        if self.repeats > len(self.patch_names) * shown:
             raise ValueError("there are more repeats than items")
         if any(low >= high for low, high in self.criteria.values()):
             raise ValueError("a criterion's lowest mark must be below its highest")
@@ -130,27 +141,31 @@ def presentation(design: Design) -> list[Row]:
     Returns
     -------
     list of dict
-        Keys rater, position, label, method, patch and showing (1 or 2).
+        Keys rater, position, label, method, patch and showing (1 or 2); where one of two methods is chosen, also the
+    ``other``, which is on the right.
     """
     rows = []
-    things = [(patch, method) for patch in design.patch_names for method in design.methods]
+    what = [*combinations(design.methods, 2)] if design.choice else [(method,) for method in design.methods]
+    things = [(patch, methods) for patch in design.patch_names for methods in what]
     for number, rater in enumerate(design.raters):
         random = np.random.default_rng([design.seed, number])
         order = [things[at] for at in random.permutation(len(things))]
-        shown = [(patch, method, 1) for patch, method in order]
+        shown = [(patch, methods, 1) for patch, methods in order]
         again = [order[at] for at in random.choice(len(order), design.repeats, replace=False)]
-        for patch, method in again:
+        for patch, methods in again:
             # After at least half of the items, and behind its own first showing.
-            first = shown.index((patch, method, 1))
+            first = shown.index((patch, methods, 1))
             place = int(random.integers(max(first + 1, len(things) // 2), len(shown) + 1))
-            shown.insert(place, (patch, method, 2))
+            shown.insert(place, (patch, methods, 2))
         lowest = 1000
         while 9 * lowest < len(shown):
             lowest *= 10
         labels = random.permutation(9 * lowest)[: len(shown)] + lowest
-        for position, ((patch, method, showing), label) in enumerate(zip(shown, labels, strict=True), 1):
+        for position, ((patch, methods, showing), label) in enumerate(zip(shown, labels, strict=True), 1):
             row = {"rater": rater, "position": str(position), "label": str(label)}
-            rows.append(row | {"method": method, "patch": patch, "showing": str(showing)})
+            sides = methods[::-1] if design.choice and random.integers(2) else methods
+            row |= {"method": sides[0], "patch": patch, "showing": str(showing)}
+            rows.append(row | ({"other": sides[1]} if design.choice else {}))
     return rows
 
 
@@ -220,3 +235,19 @@ def _table(path: Path, columns: list[str], rows: list[Row]) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read a CSV file in UTF-8 as rows by column.
+
+    Raises
+    ------
+    FileError
+        If it is not there or not readable.
+    """
+    require_plain_file(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileError(f"{path}: unreadable as a table ({error}); expected CSV in UTF-8") from error

@@ -147,7 +147,8 @@ def write_pictures(design: Design, subjects: Subjects, rows: Sequence[Row], fold
     if shown is None or shown.places is None or shown.window is None:
         raise ValueError("the places and the window of the pictures are not known yet")
     scale, window = subjects.scale, shown.window
-    frame = _Frame(shown, window, scale, subjects.scan)
+    captions = ["original", "left", "right"] if design.choice else ["original", "to be marked"]
+    frame = _Frame(shown, window, scale, subjects.scan, captions)
     for rater in design.raters:
         (folder / pictures_of(rater)).mkdir()
     # In the order of the labels, so that not even the times of the files say what was drawn together.
@@ -161,24 +162,28 @@ def write_pictures(design: Design, subjects: Subjects, rows: Sequence[Row], fold
             for name, volume in subjects.enhanced.items()
         }
         for row in items[patch]:
-            picture = frame.around(left, rights[row["method"]])
+            beside = [rights[row[column]] for column in ("method", "other") if column in row]
+            picture = frame.around(left, *beside)
             picture.save(folder / pictures_of(row["rater"]) / f"{row['label']}.png", format="PNG")
 
 
 class _Frame:
     """All that pictures of a study have in common: captions, scale bars, window and notice."""
 
-    def __init__(self, shown: Pictures, window: tuple[float, float], scale: int, scan: Volume) -> None:
+    def __init__(
+        self, shown: Pictures, window: tuple[float, float], scale: int, scan: Volume, captions: Sequence[str]
+    ) -> None:
         self.zoom = -(-LEAST_PIXELS // (shown.side * scale))
         self.pixels = shown.side * scale * self.zoom
-        self.lefts = MARGIN, 2 * MARGIN + self.pixels
-        self.empty = Image.new("L", (3 * MARGIN + 2 * self.pixels, HEAD + self.pixels + FOOT), _GROUND)
+        self.lefts = [MARGIN + number * (MARGIN + self.pixels) for number in range(len(captions))]
+        across = MARGIN + len(captions) * (MARGIN + self.pixels)
+        self.empty = Image.new("L", (across, HEAD + self.pixels + FOOT), _GROUND)
         draw = ImageDraw.Draw(self.empty)
         font, small = (ImageFont.load_default(size) for size in (15, 13))
         under = HEAD + self.pixels
         length = round_length(shown.side * scan.spacing[2] / 4)
         bar = round(length / scan.spacing[2] * scale * self.zoom)
-        for left, caption in zip(self.lefts, ("original", "to be marked"), strict=True):
+        for left, caption in zip(self.lefts, captions, strict=True):
             draw.text((left, HEAD - 6), caption, fill=_INK, font=font, anchor="ls")
             draw.rectangle((left, under + 10, left + bar - 1, under + 14), fill=_INK)
             draw.text((left + bar + 8, under + 18), f"{length:g} mm", fill=_INK, font=font, anchor="ls")
@@ -187,9 +192,9 @@ class _Frame:
         draw.text((self.empty.width - MARGIN, under + 18), told, fill=_INK, font=small, anchor="rs")
         draw.text((MARGIN, under + FOOT - 18), RESEARCH_NOTICE, fill=_INK, font=small, anchor="ls")
 
-    def around(self, left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Image.Image:
-        """Return a picture with both images in their places, every pixel of theirs a square of whole pixels."""
+    def around(self, *images: NDArray[np.uint8]) -> Image.Image:
+        """Return a picture with all images in their places, every pixel of theirs a square of whole pixels."""
         picture = self.empty.copy()
-        for at, levels in zip(self.lefts, (left, right), strict=True):
+        for at, levels in zip(self.lefts, images, strict=True):
             picture.paste(Image.fromarray(levels.repeat(self.zoom, 0).repeat(self.zoom, 1)), (at, HEAD))
         return picture

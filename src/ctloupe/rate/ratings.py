@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import FileError, OptionError
-from ctloupe.foundation.inputs import require_plain_file
-from ctloupe.rate.design import KEY, Design
+from ctloupe.rate.design import KEY, Design, Row, read_table
 
 _MOST_SHOWN: Final = 40
 
@@ -57,12 +55,25 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
     OptionError
         If a rater, label or column is unknown, a label is marked twice, or a mark is no number of the criterion.
     """
-    shown = _shown(design, folder / KEY)
     shape = (len(design.raters), len(design.patch_names), len(design.methods))
     found = {name: Marks(np.full(shape, np.nan), np.full(shape, np.nan)) for name in design.criteria}
+    for shown, row, where in marked_rows(design, folder, files):
+        at = (
+            design.raters.index(shown["rater"]),
+            design.patch_names.index(shown["patch"]),
+            design.methods.index(shown["method"]),
+        )
+        for name, mark in marks_in(design, row, where).items():
+            (found[name].first if shown["showing"] == "1" else found[name].second)[at] = mark
+    return found
+
+
+def marked_rows(design: Design, folder: Path, files: Sequence[Path]) -> Iterator[tuple[Row, Row, str]]:
+    """Yield what was shown, the row of the sheet, and its place for messages; see `read_ratings` for what is refused."""
+    shown = _shown(design, folder / KEY)
     seen: set[tuple[str, str]] = set()
     for path in files:
-        rows = _rows(path)
+        rows = read_table(path)
         missing = [column for column in ("rater", "label", *design.criteria) if rows and column not in rows[0]]
         if missing:
             raise OptionError(f"{path}: has no column {' and no column '.join(missing)}; use the sheet of the study")
@@ -72,14 +83,14 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
                 fault = "is marked twice" if key in seen else "was not shown to this rater"
                 raise OptionError(f"{path}: line {line}: label {_short(key[1])} of rater {_short(key[0])} {fault}")
             seen.add(key)
-            _enter(design, found, shown[key], row, f"{path}: line {line}")
-    return found
+            yield shown[key], row, f"{path}: line {line}"
 
 
 def _shown(design: Design, path: Path) -> dict[tuple[str, str], dict[str, str]]:
     """Rows of the key by rater and label; all are of this design."""
     known = {"rater": design.raters, "patch": design.patch_names, "method": design.methods, "showing": ["1", "2"]}
-    rows = _rows(path)
+    known |= {"other": design.methods} if design.choice else {}
+    rows = read_table(path)
     for line, row in enumerate(rows, 2):
         for column, names in known.items():
             if row.get(column) not in names:
@@ -94,12 +105,15 @@ def _shown(design: Design, path: Path) -> dict[tuple[str, str], dict[str, str]]:
     return {(row["rater"], row["label"]): row for row in rows}
 
 
-def _enter(design: Design, found: dict[str, Marks], shown: dict[str, str], row: dict[str, str], where: str) -> None:
-    at = (
-        design.raters.index(shown["rater"]),
-        design.patch_names.index(shown["patch"]),
-        design.methods.index(shown["method"]),
-    )
+def marks_in(design: Design, row: Row, where: str) -> dict[str, float]:
+    """Marks of a row of a sheet by criterion; those that were not given are left out.
+
+    Raises
+    ------
+    OptionError
+        If a mark is no number of the criterion.
+    """
+    found = {}
     for name, (low, high) in design.criteria.items():
         text = (row[name] or "").strip()
         if not text:
@@ -110,18 +124,10 @@ def _enter(design: Design, found: dict[str, Marks], shown: dict[str, str], row: 
             mark = np.nan
         if not low <= mark <= high:
             raise OptionError(f"{where}: {name} is '{_short(text)}'; expected a mark from {low} to {high}, or nothing")
-        (found[name].first if shown["showing"] == "1" else found[name].second)[at] = mark
+        found[name] = mark
+    return found
 
 
 def _short(text: str | None) -> str:
     """The beginning of what a cell holds."""
     return (text or "")[:_MOST_SHOWN]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    require_plain_file(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FileError(f"{path}: unreadable as a table ({error}); expected CSV in UTF-8") from error

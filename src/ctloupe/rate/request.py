@@ -5,20 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.records import validated
 from ctloupe.prepare.masks import mask_file, mask_of
-from ctloupe.rate.design import DESIGN, KEY, Design, Pictures, read_design, write_study
+from ctloupe.rate.design import DESIGN, KEY, SIDES, Design, Pictures, read_design, write_study
 from ctloupe.rate.experiment import Experiment, load_experiment
 from ctloupe.rate.places import drawn_places, require_inside
 from ctloupe.volume.formats import parts_read, read
 
 if TYPE_CHECKING:
     from ctloupe.rate.pictures import Subjects
+
+
+CHOOSING: Final = (
+    "First: the original clinical CT. Beside it two pictures of the same place, at the same size and in the same window. "
+    "Say for each question which of the two is better, the left or the right one; where you see no difference, say what "
+    "you would say if you had to. Do not judge the original."
+)
+"""What raters read who choose one of two."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class DesignRequest:
         Side of a patch in voxels of the scan.
     window
         Values that are black and white; None for that of the anatomy that the patches look like.
+    choice
+        For an experiment: whether the better one of two methods is chosen, instead of one being marked.
     patches, raters, repeats, seed
         Parts of a design, for an experiment: number of patches, codes of raters, items that come twice, and seed.
     series
@@ -64,6 +74,7 @@ class DesignRequest:
     at: tuple[tuple[float, float, float], ...] = ()
     side: int | None = None
     window: tuple[float, float] | None = None
+    choice: bool = False
     patches: int | None = None
     raters: tuple[str, ...] = ()
     repeats: int | None = None
@@ -120,8 +131,8 @@ def _require_sense(request: DesignRequest) -> None:
     for name in ("mask", "at", "side", "window"):
         if request.input is None and getattr(request, name):
             raise OptionError(f"`{name}` is for pictures: give `input` and `output`, or leave it out")
-    for name in ("patches", "raters", "repeats", "seed"):
-        if request.design is not None and getattr(request, name) not in (None, ()):
+    for name in ("choice", "patches", "raters", "repeats", "seed"):
+        if request.design is not None and getattr(request, name) not in (None, (), False):
             raise OptionError(f"`{name}` is for `experiment`; the file of a `design` says it itself")
     if request.at and request.mask is not None:
         raise OptionError("`at` and `mask` exclude each other: a place that is given is not drawn")
@@ -150,12 +161,13 @@ def _of_experiment(request: DesignRequest, experiment: Experiment | None) -> Des
         "name": experiment.title,
         "methods": [name for name, _ in request.output],
         "patches": patches,
-        "criteria": experiment.criteria,
+        "criteria": dict.fromkeys(experiment.criteria, SIDES) if request.choice else experiment.criteria,
+        "choice": request.choice,
         "raters": request.raters or experiment.raters,
         "repeats": request.repeats or 0,
         "seed": request.seed or 0,
         "reference": experiment.reference,
-        "instructions": experiment.instructions,
+        "instructions": CHOOSING if request.choice else experiment.instructions,
         "pictures": {"side": experiment.side, "enlargement": experiment.enlargement, "places": request.at or None},
     }
     return validated(Design, content, f"`experiment` {experiment.name}")

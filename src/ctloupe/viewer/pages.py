@@ -17,9 +17,9 @@ TYPES: Final = {
 }
 
 
-def page_files() -> dict[str, str]:
-    """Return the text of every file of the pages by its name."""
-    folder = files("ctloupe.viewer") / "page"
+def page_files(package: str = "ctloupe.viewer") -> dict[str, str]:
+    """Return the text of every file in the folder ``page`` of a package by its name."""
+    folder = files(package) / "page"
     names = [one.name for one in folder.iterdir() if one.name.rpartition(".")[2] in TYPES]
     return {name: (folder / name).read_text(encoding="utf-8") for name in sorted(names)}
 
@@ -27,8 +27,8 @@ def page_files() -> dict[str, str]:
 class Pages:
     """Answers requests for the files of the pages; nothing else can be named."""
 
-    def __init__(self) -> None:
-        self._files = page_files()
+    def __init__(self, package: str = "ctloupe.viewer") -> None:
+        self._files = page_files(package)
 
     def answer(self, name: str) -> Response:
         """Return a file; 404 where there is none of that name."""
