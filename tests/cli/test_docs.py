@@ -38,6 +38,7 @@ SMALLER = {
     "--out checked": "--out checked --patch 16",
     "--out resampled": "--out resampled --patch 16",
     "--experiment isbi": "--experiment isbi --side 4",
+    "--experiment jmi --choice": "--experiment jmi --choice --side 4",
     "--out isbi-bank": "--out isbi-bank --patch 16",
     "--out min-max-bank": "--out min-max-bank --patch 16",
     "--micro phantom/micro.nii.gz": "--micro phantom/micro.nii.gz --patches 2",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
-from ctloupe.rate.design import KEY, Design, Row, read_table
+from ctloupe.rate.design import KEY, Design, Row, read_table, write_table
 
 
 class Answer(BaseModel):
@@ -143,9 +142,7 @@ class Answers:
                     answer = Answer.model_validate(says["answer"])
                     self.given[answer.label] = answer
             except (ValueError, KeyError, TypeError, ValidationError) as error:
-                raise FileError(
-                    f"{self._path}: line {number} is damaged; put a copy of the file in its place"
-                ) from error
+                raise FileError(f"{self._path}: line {number} is damaged; put a sound copy in its place") from error
 
     def _append(self, says: Mapping[str, Any]) -> None:
         new = not self._path.exists()
@@ -163,18 +160,14 @@ class Answers:
 
     def _write_sheet(self) -> None:
         names = list(self._design.criteria)
-        with (
-            replacing(self._sheet, overwrite=True) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, ["rater", "position", "label", *names, "seconds"])
-            writer.writeheader()
-            for row in self.items:
-                answer = self.given.get(row["label"])
-                marks: Mapping[str, Any] = dict.fromkeys(names, "") if answer is None else answer.marks
-                seconds = "" if answer is None else f"{answer.seconds:.1f}"
-                place = {"rater": self._rater, "position": row["position"], "label": row["label"]}
-                writer.writerow({**place, **marks, "seconds": seconds})
+        rows = []
+        for row in self.items:
+            answer = self.given.get(row["label"])
+            marks: Mapping[str, Any] = dict.fromkeys(names, "") if answer is None else answer.marks
+            seconds = "" if answer is None else f"{answer.seconds:.1f}"
+            rows.append({"rater": self._rater, **row, **marks, "seconds": seconds})
+        with replacing(self._sheet, overwrite=True) as temporary:
+            write_table(temporary, ["rater", "position", "label", *names, "seconds"], rows)
 
 
 def items_of(study: Path, rater: str) -> list[Row]:

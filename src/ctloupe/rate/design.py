@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -213,14 +213,14 @@ def write_study(
     with replacing(folder, overwrite) as temporary:
         temporary.mkdir()
         save_record(temporary / DESIGN, design)
-        _table(temporary / KEY, list(rows[0]), rows)
+        write_table(temporary / KEY, list(rows[0]), rows)
         for rater in design.raters:
             blank = [
                 {"rater": rater, "position": row["position"], "label": row["label"]} | dict.fromkeys(criteria, "")
                 for row in rows
                 if row["rater"] == rater
             ]
-            _table(temporary / f"ratings-{rater}.csv", ["rater", "position", "label", *criteria], blank)
+            write_table(temporary / f"ratings-{rater}.csv", ["rater", "position", "label", *criteria], blank)
         if design.instructions:
             (temporary / INSTRUCTIONS).write_text(design.instructions.rstrip() + "\n", "utf-8")
         if draw is not None:
@@ -230,7 +230,8 @@ def write_study(
     return [folder / name for name in names + ([INSTRUCTIONS] if design.instructions else [])]
 
 
-def _table(path: Path, columns: list[str], rows: list[Row]) -> None:
+def write_table(path: Path, columns: list[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows by column as a CSV file in UTF-8."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -69,7 +69,7 @@ def read_ratings(design: Design, folder: Path, files: Sequence[Path]) -> dict[st
 
 
 def marked_rows(design: Design, folder: Path, files: Sequence[Path]) -> Iterator[tuple[Row, Row, str]]:
-    """Yield what was shown, the row of the sheet, and its place for messages; see `read_ratings` for what is refused."""
+    """Yield what was shown, the row of the sheet, and its place for messages; see `read_ratings`."""
     shown = _shown(design, folder / KEY)
     seen: set[tuple[str, str]] = set()
     for path in files:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 CHOOSING: Final = (
-    "First: the original clinical CT. Beside it two pictures of the same place, at the same size and in the same window. "
-    "Say for each question which of the two is better, the left or the right one; where you see no difference, say what "
-    "you would say if you had to. Do not judge the original."
+    "First: the original clinical CT. Beside it two pictures of the same place, at the same size and in the same "
+    "window. Say for each question which of the two is better, the left or the right one; where you see no difference, "
+    "say what you would say if you had to. Do not judge the original."
 )
 """What raters read who choose one of two."""
 

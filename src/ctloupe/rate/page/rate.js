@@ -93,6 +93,7 @@ class Rating {
     const { items, criteria, choice } = this.study;
     const item = items[this.at];
     this.show("item");
+    element("item").focus();
     this.marks = { ...item.marks };
     element("picture").src = `api/picture/${item.picture}`;
     element("picture").alt = choice
@@ -104,6 +105,7 @@ class Rating {
     element("progress-told").textContent = `Picture ${this.at + 1} of ${items.length}`;
     element("back").disabled = this.at === 0;
     element("questions").replaceChildren(...criteria.map((criterion) => this.question(criterion)));
+    this.current = Math.max(0, this.open);
     this.frame();
     // The pictures after this one are fetched while it is looked at.
     if (items[this.at + 1]) new Image().src = `api/picture/${items[this.at + 1].picture}`;
@@ -128,8 +130,8 @@ class Rating {
     return field;
   }
 
-  // The question that a number key answers: the first that is open.
-  get now() {
+  // The first question without a mark; -1: all have one.
+  get open() {
     return this.study.criteria.findIndex(({ name }) => !(name in this.marks));
   }
 
@@ -138,17 +140,24 @@ class Rating {
     for (const button of element("questions").querySelectorAll("input")) {
       button.checked = this.marks[button.name] === Number(button.value);
     }
+    // The next question is framed, which the next number key marks.
+    const number = this.study.criteria.findIndex((criterion) => criterion.name === name);
+    this.current = Math.min(number + 1, this.study.criteria.length - 1);
     this.frame();
   }
 
   frame() {
-    const now = this.now;
-    [...element("questions").children].forEach((field, number) => field.classList.toggle("now", number === now));
-    element("next").disabled = now !== -1;
+    [...element("questions").children].forEach((field, number) => field.classList.toggle("now", number === this.current));
+    element("next").disabled = this.open !== -1;
+  }
+
+  move(step) {
+    this.current = Math.max(0, Math.min(this.study.criteria.length - 1, this.current + step));
+    this.frame();
   }
 
   async next() {
-    if (this.now !== -1 || this.sending) return;
+    if (this.open !== -1 || this.sending) return;
     const item = this.study.items[this.at];
     const seconds = (performance.now() - this.began) / 1000;
     if (!(await this.send("api/answer", { label: item.label, marks: this.marks, seconds }))) return;
@@ -173,14 +182,15 @@ class Rating {
 
   key(event) {
     if (document.body.dataset.section !== "item" || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { criteria } = this.study;
+    const { name, low, high } = this.study.criteria[this.current];
+    const onRadio = event.target.type === "radio";
     if (/^[0-9]$/.test(event.key)) {
-      const number = this.now === -1 ? criteria.length - 1 : this.now;
-      const { name, low, high } = criteria[number];
       const mark = Number(event.key);
       if (mark >= low && mark <= high) this.mark(name, mark);
-    } else if (event.key === "ArrowLeft" && this.study.choice) this.mark(criteria[Math.max(0, this.now)].name, 1);
-    else if (event.key === "ArrowRight" && this.study.choice) this.mark(criteria[Math.max(0, this.now)].name, 2);
+    } else if (event.key === "ArrowLeft" && this.study.choice && !onRadio) this.mark(name, 1);
+    else if (event.key === "ArrowRight" && this.study.choice && !onRadio) this.mark(name, 2);
+    else if (event.key === "ArrowUp" && !onRadio) this.move(-1);
+    else if (event.key === "ArrowDown" && !onRadio) this.move(1);
     else if (event.key === "Enter" && event.target.tagName !== "BUTTON") this.next();
     else if (event.key === "Backspace") this.back();
     else return;
