@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, OptionError
 from ctloupe.studies.definition import load_study
 from ctloupe.studies.own_data import load_own_volumes
 from ctloupe.studies.results import load_results
@@ -113,6 +113,34 @@ def test_a_list_that_cannot_be_used_is_refused_in_one_line(home, change, kind, m
         run(home)
     assert "\n" not in str(error.value)
     assert not (home / "out" / "data" / "bank").exists()
+
+
+def test_a_list_that_is_not_there_is_named_and_no_phantoms_are_made_instead(home):
+    request = StudyRequest(data=home / "nothing.yaml", **SMALL)
+    with pytest.raises(FileError, match=r"nothing\.yaml"):
+        run_study(load_study(str(home / "mine.yaml")), home / "out", request)
+    assert not (home / "nothing.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "where"),
+    [
+        ("test: [scans/b.nii.gz]", "test: [scans/a.nii.gz]", "clinical: training and clinical: test"),
+        ("test: [held-out.nii.gz]", "test: [specimens/one.nii.gz]", "micro: training and micro: test"),
+    ],
+)
+def test_a_test_volume_that_is_trained_on_is_refused(home, before, after, where):
+    (home / "data.yaml").write_text(LIST.replace(before, after))
+    with pytest.raises(OptionError, match=where):
+        run(home)
+
+
+def test_a_truth_on_another_grid_is_refused_before_anything_is_trained(home):
+    test = "test: [{scan: scans/b.nii.gz, truth: scans/a.nii.gz}]"
+    (home / "data.yaml").write_text(LIST.replace("test: [scans/b.nii.gz]", test))
+    with pytest.raises(GeometryError, match=r"a\.nii\.gz: shape .* expected \(3, 608, 544\)"):
+        run(home)
+    assert not (home / "out" / "results").exists()
 
 
 def test_paths_are_relative_to_the_list(home, monkeypatch, tmp_path_factory):

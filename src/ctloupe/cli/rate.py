@@ -53,7 +53,7 @@ def design(
     repeats: Annotated[
         int | None, typer.Option(min=0, help="Number of items that each rater sees twice, for --experiment.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of places, orders and labels.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of places, orders and labels; default: drawn.")] = None,
     series: Series = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,8 @@ class DesignRequest:
     choice
         For an experiment: whether the better one of two methods is chosen, instead of one being marked.
     patches, raters, repeats, seed
-        Parts of a design, for an experiment: number of patches, codes of raters, items that come twice, and seed.
+        Parts of a design, for an experiment: number of patches, codes of raters, items that come twice, and seed; None:
+        one that is drawn, and kept in the design.
     series
         Number or UID of the DICOM series, where the scan's folder holds several.
     overwrite
@@ -165,7 +167,8 @@ def _of_experiment(request: DesignRequest, experiment: Experiment | None) -> Des
         "choice": request.choice,
         "raters": request.raters or experiment.raters,
         "repeats": request.repeats or 0,
-        "seed": request.seed or 0,
+        # A seed that everybody knows would make the key again.
+        "seed": secrets.randbelow(1 << 31) if request.seed is None else request.seed,
         "reference": experiment.reference,
         "instructions": CHOOSING if request.choice else experiment.instructions,
         "pictures": {"side": experiment.side, "enlargement": experiment.enlargement, "places": request.at or None},

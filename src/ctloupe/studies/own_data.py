@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.records import load_record
@@ -19,7 +19,7 @@ from ctloupe.studies.definition import Budget
 from ctloupe.studies.recipe import Recipe, WindowText, as_request
 from ctloupe.studies.reduced import reduced_copy
 from ctloupe.volume.collection import volume_paths
-from ctloupe.volume.formats import parts_read, write
+from ctloupe.volume.formats import parts_read, read, write
 from ctloupe.volume.geometry import Triple
 
 _WHAT: Final = "list of volumes"
@@ -124,6 +124,8 @@ def own_data(
     """
     own = _own_recipe(volumes, recipe)
     _require_volumes(volumes, recipe)
+    _require_unseen(volumes)
+    _require_truths(volumes, enlargement)
     wanted: dict[str, Any] = {
         "volumes": volumes.model_dump(mode="json"),
         "per_case": budget.per_case,
@@ -187,6 +189,32 @@ def _require_volumes(volumes: OwnVolumes, recipe: Recipe) -> None:
         raise OptionError("`data`: no volumes under clinical: training; list at least one")
     if not volumes.clinical.test and not volumes.micro.test:
         raise OptionError("`data`: nothing to test with; list volumes under clinical: test or micro: test")
+
+
+def _require_unseen(volumes: OwnVolumes) -> None:
+    """Refuse a test volume that is trained on as well."""
+    for name, training, test in (
+        ("clinical", volumes.clinical.training, [one.scan for one in _held_out(volumes)]),
+        ("micro", volumes.micro.training, volumes.micro.test),
+    ):
+        seen = {path.resolve() for path in volume_paths(list(training))} if training else set()
+        for path in volume_paths(list(test)) if test else []:
+            if path.resolve() in seen:
+                where = f"under {name}: training and {name}: test"
+                raise OptionError(f"`data`: {path} is {where}; test with a volume that no training sees")
+
+
+def _require_truths(volumes: OwnVolumes, enlargement: int) -> None:
+    """Refuse a truth or labels on another grid now, and not when the first row is trained."""
+    for one in _held_out(volumes):
+        fine = [path for path in (one.truth, one.labels) if path is not None]
+        if not fine:
+            continue
+        z, y, x = read(one.scan).shape
+        for path in fine:
+            found, expected = read(path).shape, (z, y * enlargement, x * enlargement)
+            if found != expected:
+                raise GeometryError(f"{path}: shape {found}, expected {expected} for {one.scan} at ×{enlargement}")
 
 
 def _held_out(volumes: OwnVolumes, mask: str | None = None) -> tuple[HeldOutScan, ...]:

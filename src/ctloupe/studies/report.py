@@ -85,19 +85,38 @@ def introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int
         f"precision {one['precision']}"
         for one in trained
     }
+    trained_how = f"Each training took {given}."
+    if study.protocols == ("cost",):
+        trained_how = "Steps were timed, and nothing was trained to its end."
     lines = [
         f"{study.title} ({study.reference}), scale {record.scale}: ×{study.enlargement}, {_data_in_words(record)}, "
-        f"{budget.per_case} patches each. Each training took {given}. Machine: "
+        f"{budget.per_case} patches each. {trained_how} Machine: "
         f"{'; '.join(sorted(machines)) or 'not recorded'}.",
         NOT_COMPARABLE[record.volumes is not None]
         if any(row.paper for row in study.rows)
         else "The paper has no numbers for these rows.",
     ]
+    lines += [
+        f"Failed: row {key}, seed {seed}: {one.get('message', 'no message')}."
+        for (key, seed), one in sorted(results.items())
+        if one.get("state") == "failed"
+    ]
+    if record.volumes is not None:
+        lines += _truths_in_words(record.volumes)
     done = {name for one in results.values() for name in one.get("protocols", {})}
     missing = [name for name in study.protocols if name != "cost" and name not in done]
     if done and missing:
         lines.append(f"Not measured, since the volumes do not allow it: protocol {', '.join(missing)}.")
     return lines + ([study.note] if study.note else [])
+
+
+def _truths_in_words(volumes: dict[str, Any]) -> list[str]:
+    """Say it where some of the test scans have a truth, and others have none."""
+    test = volumes["clinical"]["test"]
+    known = sum(isinstance(one, dict) and bool(one.get("truth")) for one in test)
+    if not 0 < known < len(test):
+        return []
+    return [f"{known} of the {len(test)} test scans have a truth; what is measured against one is of these alone."]
 
 
 def _data_in_words(record: StudyRecord) -> str:

@@ -144,7 +144,7 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
     budget = request.budget(study)
     for row in rows:
         _options(study, row, request.scale)
-    own = None if request.data is None or not request.data.is_file() else load_own_volumes(request.data)
+    own = _own_volumes(request.data)
     _open(study, out, request, budget, own)
     if study.protocols == ("cost",):
         budget = budget.model_copy(update={"seeds": 1})
@@ -170,6 +170,15 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
             save_record(result_path(out, row.key, seed), finite(result))
             page = write_report(study, out)
     return page or write_report(study, out)
+
+
+def _own_volumes(asked: Path | None) -> OwnVolumes | None:
+    """Read a list of volumes; None where phantoms are asked for, in a folder that may have to be made."""
+    if asked is None or asked.is_dir():
+        return None
+    if not asked.exists() and not asked.suffix:
+        return None
+    return load_own_volumes(asked)
 
 
 _BICUBIC = Row(key="bicubic", label="bicubic", method="bicubic")
