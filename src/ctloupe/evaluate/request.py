@@ -97,7 +97,7 @@ class EvaluateRequest:
     out
         Folder for ``metrics.json`` and ``report.html``; None: nothing is written.
     pdf
-        Whether ``report.pdf`` is written too.
+        Whether ``report.pdf`` is written too, for which a Chromium or Chrome has to be installed.
     overwrite
         Whether earlier results in `out` are replaced.
     """
