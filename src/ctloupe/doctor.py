@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ctloupe.evaluate.report.pdf import browser
 from ctloupe.foundation.memory import memory
 
 _EXTRAS = (
     ("python-gdcm", "dicom", "DICOM files with compressed pixel data"),
     ("imagecodecs", "tiff", "TIFF files compressed with LZW, Zstandard and others"),
     ("distributed", "cluster", "enhancing on several machines through Dask"),
-    ("reportlab", "pdf", "reports as PDF"),
 )
 _LIBRARIES = (
     "numpy",
@@ -61,6 +61,7 @@ def examine() -> dict[str, Any]:
             }
             for name, extra, purpose in _EXTRAS
         ],
+        "browser": browser(),
         "problems": _problems(free, room.available / 1e9),
     }
 

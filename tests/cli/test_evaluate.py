@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from ctloupe.cli.main import main
 from ctloupe.enhance.resolver import load_model
+from ctloupe.evaluate.report.pdf import browser
 from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 from ctloupe.foundation.errors import FileError
 from ctloupe.volume.formats import read, write
@@ -126,7 +127,8 @@ def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
     write(micro, case / "micro.nii.gz")
     said = ctloupe(
         *("evaluate", "--input", case / "bright.nii.gz", "--output", case / "sr.nii.gz", "--model", tiny_model),
-        *("--micro", case / "micro.nii.gz", "--out", case / "page", "--pdf"),
+        *("--micro", case / "micro.nii.gz", "--out", case / "page"),
+        *(["--pdf"] if browser() else []),
     )
     assert "no-truth, version 2" in said and "sliced Wasserstein" in said
     assert "warning: the scan is unlike the training data" in said
@@ -136,7 +138,16 @@ def test_a_real_scan_gets_the_page_without_truth(case, ctloupe, tiny_model):
         and "says something else than the scanner measured" in page
         and "Research use only" in page
     )
-    assert (case / "page" / "report.pdf").read_bytes().startswith(b"%PDF")
+    if browser():
+        assert (case / "page" / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_pdf_is_refused_before_anything_is_measured_where_no_browser_can_print_it(case, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(case))
+    asked = ["evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.nii.gz", "--out", case / "refused"]
+    said = refused([*asked, "--pdf"], monkeypatch, capsys)
+    assert said.startswith("ctloupe: --pdf needs Chromium or Chrome") and said.count("\n") == 1
+    assert not (case / "refused").exists()
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def evaluate(
     patches: Annotated[int | None, typer.Option(help="At most so many patches, for --protocol jmi and synth.")] = None,
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf, printed by Chromium or Chrome.")] = False,
     voxel_size: VoxelSize = None,
     series: Series = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")] = None,

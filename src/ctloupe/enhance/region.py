@@ -46,6 +46,12 @@ def parse_region(shape: tuple[int, int, int], slices: str | None = None, roi: st
     return whole[0], whole[1], whole[2]
 
 
+def first_voxel(region: Region) -> tuple[int, int, int]:
+    """Index in the scan of the first voxel of a region."""
+    z, y, x = (one.start or 0 for one in region)
+    return z, y, x
+
+
 def corner_of(region: Region | None) -> tuple[int, int]:
     """First row and column of a region; None: of the whole scan."""
-    return (0, 0) if region is None else (region[1].start or 0, region[2].start or 0)
+    return (0, 0) if region is None else first_voxel(region)[1:]

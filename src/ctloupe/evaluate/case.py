@@ -69,6 +69,8 @@ class Case:
         What made the volumes, by name; kept in the record.
     scanner
         What made the scan of a real µCT; None: the scan was made otherwise.
+    corner : (z, y, x)
+        Index in the whole scan of the first voxel of `scan`, where that is a part.
     """
 
     scan: Volume
@@ -85,6 +87,7 @@ class Case:
     scanner: CaseScanner | None = None
     invented: Volume | None = None
     micro_truth: Volume | None = None
+    corner: tuple[int, int, int] = (0, 0, 0)
 
 
 def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
@@ -111,7 +114,7 @@ def evaluate_case(case: Case, title: str) -> tuple[Comparison, Report]:
     found = replace(found, facts=found.facts | {"warnings": list(case.warnings)}, models=made)
     scale = found.facts["scale"]
     rows = with_baseline(case.scan, case.enhanced, scale)
-    shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings)
+    shown = Shown(case.scan, rows, case.truth, case.mask, case.deviation, warnings=case.warnings, corner=case.corner)
     report = Report(f"{title}, protocol {found.protocol}")
     add_overview(report, shown)
     add_result(report, found)

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from ctloupe.enhance.region import parse_region
+from ctloupe.enhance.region import first_voxel, parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
@@ -97,7 +97,7 @@ class EvaluateRequest:
     out
         Folder for ``metrics.json`` and ``report.html``; None: nothing is written.
     pdf
-        Whether ``report.pdf`` is written too.
+        Whether ``report.pdf`` is written too, for which a Chromium or Chrome has to be installed.
     overwrite
         Whether earlier results in `out` are replaced.
     """
@@ -254,6 +254,7 @@ def _case(request: EvaluateRequest, whole: Volume) -> Case:
         thick_truth=None if truth is None else truth_on_clinical_slices(truth, scan, "slab"),
         scanner=None if request.scanner is None else known_scanner(read_scanner(request.scanner, whole)),
         invented=read(request.invented) if request.invented else None,
+        corner=first_voxel(region),
     )
 
 
@@ -349,7 +350,7 @@ def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
     found = compare_kernel_pair(scans, made, inside)
     scale = found.facts["scale"]
     bicubic = interpolated(scans[0], scale), interpolated(scans[1], scale)
-    return found, pair_report(found, scans, {BASELINE: bicubic, **made}, inside)
+    return found, pair_report(found, scans, {BASELINE: bicubic, **made}, inside, first_voxel(region)[0])
 
 
 def _plain_report(found: Comparison) -> Report:

@@ -141,20 +141,6 @@ def test_a_picture_is_drawn_when_the_page_is_written_and_once():
     assert report.html() == report.html() and len(drawn) == 1
 
 
-def test_the_page_is_a_pdf_on_request(tmp_path):
-    pytest.importorskip("reportlab")
-    report = Report("A page with µ, σ and −1 < 0")
-    report.section("Numbers")
-    report.text("5 < 6 & more")
-    report.table(["", "mine"], [["PSNR", "17.1"]])
-    report.terms({"PSNR": "definition"})
-    report.figure(panel([view()]), "a picture", "a square")
-    report.write_pdf(tmp_path / "page.pdf")
-    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
-    with pytest.raises(FileError, match="overwrite"):
-        report.write_pdf(tmp_path / "page.pdf", overwrite=False)
-
-
 def test_words_say_better_and_worse_in_the_right_direction():
     rows = {
         "bicubic": {"PSNR (dB)": 20, "MAE (HU)": 100, "consistency bias (HU)": -1, "SSIM": 0.5, "consistency χ²": 2.5},

@@ -95,6 +95,7 @@ def add_invented(report: Report, shown: Shown, invented: Volume, share: Invented
     )
     report.figure(
         partial(panel, views, zoom=box),
-        f"Slice {z}: black where the scan determines the image, white where the prior invents it.",
+        f"Slice {shown.slice_of_scan(z)} of the scan: black where it determines the image, white where the prior "
+        "invents it.",
         pictured(views, zoom=True),
     )

@@ -51,6 +51,9 @@ class Shown:
         One more view of the same physical extent, for instance a real µCT slice.
     warnings
         What a reader has to know before anything else.
+    corner : (z, y, x)
+        Index in the whole scan of the first voxel of `scan`, where only a part is shown; a page names slices, rows and
+        columns by the indices of the whole scan.
     """
 
     scan: Volume
@@ -60,11 +63,16 @@ class Shown:
     deviation: Volume | None = None
     extra: View | None = None
     warnings: tuple[str, ...] = field(default=())
+    corner: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def scale(self) -> int:
         """Fine voxels a scan voxel."""
         return next(iter(self.rows.values())).shape[1] // self.scan.shape[1]
+
+    def slice_of_scan(self, z: int) -> int:
+        """Index in the whole scan of slice `z` of what is shown."""
+        return self.corner[0] + z
 
     @property
     def window(self) -> tuple[float, float]:
@@ -118,8 +126,8 @@ def _slice(report: Report, shown: Shown) -> None:
     why = "the mask is largest there" if shown.mask is not None else "it is the middle one"
     report.figure(
         partial(panel, views, zoom=box),
-        f"Slice {z} of those compared, chosen because {why}; the yellow square, where the scan varies most, is "
-        "magnified below. Pixels are not smoothed.",
+        f"Slice {shown.slice_of_scan(z)} of the scan, counted from 0, chosen because {why}; the yellow "
+        "square, where the scan varies most, is magnified below. Pixels are not smoothed.",
         pictured(views, zoom=True),
     )
     if real:
@@ -133,13 +141,15 @@ def _slice(report: Report, shown: Shown) -> None:
 
 def _crops(report: Report, shown: Shown) -> None:
     name = list(shown.rows)[-1]
+    _, top, left = shown.corner
     for crop in ranked_crops(shown.rows[name], shown.scan, shown.truth, shown.mask, shown.scale):
         measured = "to the truth" if shown.truth is not None else "of block means to the scan"
         views = _crop_views(shown, crop)
         report.figure(
             partial(panel, views),
             f"The {crop.rank} of all squares of {crop.side}×{crop.side} scan voxels by the mean absolute difference "
-            f"{measured} of {name}: {crop.error:.0f} HU, slice {crop.z}, rows from {crop.y}, columns from {crop.x}."
+            f"{measured} of {name}: {crop.error:.0f} HU, slice {shown.slice_of_scan(crop.z)} of the scan, rows from "
+            f"{top + crop.y}, columns from {left + crop.x}."
             + (" Difference: white where brighter than the truth, black where darker." if shown.truth else ""),
             pictured(views),
         )
@@ -169,8 +179,9 @@ def _consistency(report: Report, shown: Shown) -> None:
     if shown.mask is not None:
         off = np.where(shown.mask[z], off, 0)
     spacing = (shown.scan.spacing[1], shown.scan.spacing[2])
+    caption = f"{name}: block means − scan, slice {shown.slice_of_scan(z)} of the scan"
     report.figure(
-        partial(signed_map, View(f"{name}: block means − scan, slice {z}", off, spacing, (0, 0)), CONSISTENCY_HU),
+        partial(signed_map, View(caption, off, spacing, (0, 0)), CONSISTENCY_HU),
         f"Where {name}, averaged back to the voxels of the scan, says something else than the scanner measured, "
         f"±{CONSISTENCY_HU:g} HU. The scan's own noise shows here too; structures must not.",
         f"Map of block means of {name} minus the scan, blue below and red above.",

@@ -24,6 +24,7 @@ def pair_report(
     scans: tuple[Volume, Volume],
     rows: Mapping[str, tuple[Volume, Volume]],
     mask: NDArray[np.bool_] | None = None,
+    first_slice: int = 0,
 ) -> Report:
     """Make the page of a comparison by ``kernel-pair``.
 
@@ -37,6 +38,8 @@ def pair_report(
         Both answers by name, bicubic first.
     mask : bool on the grid of the scans
         Guides the choice of the slice.
+    first_slice
+        Index in the whole scans of the first slice of `scans`, by which the page names slices.
     """
     report = Report(f"Evaluation, protocol {found.protocol}")
     report.section("Pictures")
@@ -46,7 +49,10 @@ def pair_report(
         views = [_square(view_of(f"{name}, {which}", one, z, window)) for one, which in zip(pair, _WHICH, strict=True)]
         off = views[1].image.astype(np.float32) - views[0].image.astype(np.float32)
         views.append(View("difference", off, views[0].spacing, (-DIFFERENCE_HU, DIFFERENCE_HU)))
-        caption = f"{name}: slice {z} of both reconstructions, and their difference, ±{DIFFERENCE_HU:g} HU."
+        caption = (
+            f"{name}: slice {first_slice + z} of both reconstructions, counted from 0, and their difference, "
+            f"±{DIFFERENCE_HU:g} HU."
+        )
         report.figure(panel(views), caption, in_words(views))
     add_result(report, found)
     return report

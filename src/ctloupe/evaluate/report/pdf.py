@@ -1,110 +1,96 @@
-"""A report as PDF, for those who file it. Needs the extra ``pdf``."""
+"""A report as PDF, for those who file it: its page, printed by the Chromium or Chrome that is installed."""
 
 from __future__ import annotations
 
-import base64
-import io
-from importlib.util import find_spec
+import os
+import shutil
+import subprocess
 from pathlib import Path
-from typing import Any, Final
-from xml.sax.saxutils import escape
-
-from matplotlib import get_data_path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 
-MARGIN_MM: Final = 15.0
-_FONT: Final = "DejaVu"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""Programs that print a page without a window, by their names on the path."""
+
+PATIENCE_S: Final = 180.0
+"""Seconds after which a browser that has not printed is ended."""
+
+_BY_HAND: Final = "print report.html from any browser, its print style makes the PDF"
+
+_DASHES: Final = "--"
+"""What stands before a switch of the browser, which is no option of ours."""
+
+_ALONE: Final = (
+    "headless",
+    "disable-gpu",
+    "disable-dev-shm-usage",
+    "disable-extensions",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+    "no-first-run",
+    "no-pdf-header-footer",
+)
 
 
-def require_pdf() -> None:
-    """Raise `OptionError` when the library for PDF is absent."""
-    if find_spec("reportlab") is None:
-        raise OptionError("`pdf` needs reportlab; install it with: pip install 'ctloupe[pdf]'")
+def browser() -> str | None:
+    """Return the path of the first of `BROWSERS` that is installed; None where none is."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
-def write_pdf(title: str, notice: str, sections: list[dict[str, Any]], path: Path, overwrite: bool = True) -> None:
-    """Write the sections of a report as A4 pages; the notice stands on every page.
+def require_pdf() -> str:
+    """Return the path of the browser that prints.
 
     Raises
     ------
     OptionError
-        If reportlab is not installed.
-    FileError
-        If `path` exists without `overwrite` or cannot be written.
+        If none is installed.
     """
-    require_pdf()
-    from reportlab.lib.pagesizes import A4
-    from reportlab.lib.units import mm
-    from reportlab.platypus import Paragraph, SimpleDocTemplate
-
-    styles = _styles()
-    width = A4[0] - 2 * MARGIN_MM * mm
-    story: list[Any] = [Paragraph(escape(title), styles["title"]), Paragraph(escape(notice), styles["notice"])]
-    for section in sections:
-        story.append(Paragraph(escape(section["heading"]), styles["heading"]))
-        for part in section["parts"]:
-            story += _flowables(part, styles, width)
-
-    def footer(canvas: Any, document: Any) -> None:
-        canvas.setFont(_FONT, 6.5)
-        canvas.drawString(MARGIN_MM * mm, 8 * mm, f"{notice[:150]}")
-        canvas.drawRightString(A4[0] - MARGIN_MM * mm, 8 * mm, str(document.page))
-
-    with replacing(path, overwrite) as temporary:
-        document = SimpleDocTemplate(
-            str(temporary),
-            pagesize=A4,
-            leftMargin=MARGIN_MM * mm,
-            rightMargin=MARGIN_MM * mm,
-            topMargin=MARGIN_MM * mm,
-            bottomMargin=MARGIN_MM * mm,
-            title=title,
-            author="CT Loupe",
-        )
-        document.build(story, onFirstPage=footer, onLaterPages=footer)
+    found = browser()
+    if found is None:
+        raise OptionError(f"`pdf` needs Chromium or Chrome, and none is on the path; leave it out and {_BY_HAND}")
+    return found
 
 
-def _styles() -> dict[str, Any]:
-    from reportlab.lib.styles import ParagraphStyle
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
+def write_pdf(page: str, path: Path, overwrite: bool = True) -> None:
+    """Print a page of HTML to the file `path`.
 
-    # The fonts of PDF itself have no minus sign and no Greek; matplotlib brings one that has.
-    fonts = Path(get_data_path()) / "fonts" / "ttf"
-    pdfmetrics.registerFont(TTFont(_FONT, fonts / "DejaVuSans.ttf"))
-    pdfmetrics.registerFont(TTFont(f"{_FONT}-Bold", fonts / "DejaVuSans-Bold.ttf"))
-    body = ParagraphStyle("body", fontName=_FONT, fontSize=8.5, leading=12, spaceAfter=4)
-    bold = f"{_FONT}-Bold"
-    return {
-        "body": body,
-        "cell": ParagraphStyle("cell", body, fontSize=7, leading=9, spaceAfter=0),
-        "caption": ParagraphStyle("caption", body, fontSize=7.5, leading=10, textColor="#5a6670", spaceAfter=8),
-        "notice": ParagraphStyle("notice", body, backColor="#fff4d6", borderPadding=4, spaceAfter=8),
-        "heading": ParagraphStyle("heading", body, fontName=bold, fontSize=11, leading=15, spaceBefore=10),
-        "title": ParagraphStyle("title", body, fontName=bold, fontSize=15, leading=19, spaceAfter=8),
-    }
+    Raises
+    ------
+    OptionError
+        If no browser is installed.
+    FileError
+        If `path` exists without `overwrite` or cannot be written, or if the browser does not print.
+    """
+    program = require_pdf()
+    # A browser that was ended may still be writing its profile when the folder goes.
+    alone = TemporaryDirectory(prefix="ctloupe-pdf-", ignore_cleanup_errors=True)
+    with replacing(path, overwrite) as temporary, alone as folder:
+        source, printed = Path(folder, "report.html"), Path(folder, "report.pdf")
+        source.write_text(page, encoding="utf-8")
+        said = _printed([program, *_switches(Path(folder, "profile"), printed), source.as_uri()])
+        if said is not None or not printed.is_file():
+            raise FileError(f"{path}: {program} did not print it ({said or 'it wrote no file'}); {_BY_HAND}")
+        shutil.copyfile(printed, temporary)
 
 
-def _flowables(part: dict[str, Any], styles: dict[str, Any], width: float) -> list[Any]:
-    from reportlab.lib.utils import ImageReader
-    from reportlab.platypus import Image, KeepTogether, Paragraph, Table
+def _switches(profile: Path, printed: Path) -> list[str]:
+    # Chromium refuses to run as root with its sandbox; anybody else keeps it.
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    own = (f"user-data-dir={profile}", f"print-to-pdf={printed}", *(("no-sandbox",) if root else ()))
+    return [_DASHES + name for name in (*_ALONE, *own)]
 
-    if part["kind"] == "text":
-        return [Paragraph(escape(part["text"]), styles["body"])]
-    if part["kind"] == "figure":
-        png = io.BytesIO(base64.b64decode(part["png"]))
-        across, down = ImageReader(png).getSize()
-        shown = min(width, across * 0.6)
-        caption = Paragraph(escape(part["caption"]), styles["caption"])
-        return [KeepTogether([Image(png, shown, shown * down / across), caption])]
-    if part["kind"] == "terms":
-        return [
-            Paragraph(f"<b>{escape(term)}</b>: {escape(meaning)}", styles["caption"]) for term, meaning in part["terms"]
-        ]
-    rows = [[Paragraph(escape(cell), styles["cell"]) for cell in row] for row in [part["head"], *part["rows"]]]
-    first = min(0.4, 2 / (1 + len(part["head"])))
-    widths = [first * width, *([(1 - first) * width / max(1, len(part["head"]) - 1)] * (len(part["head"]) - 1))]
-    lines = [("LINEBELOW", (0, 0), (-1, -1), 0.25, "#d7dde2"), ("LINEBELOW", (0, 0), (-1, 0), 0.8, "#1a1f24")]
-    return [Table(rows, colWidths=widths, style=[*lines, ("VALIGN", (0, 0), (-1, -1), "TOP")], repeatRows=1)]
+
+def _printed(command: list[str]) -> str | None:
+    """Run the browser; return what went wrong, in a few words."""
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it took more than {PATIENCE_S:g} s"
+    except OSError as error:
+        return str(error)
+    return None if done.returncode == 0 else f"exit code {done.returncode}"

@@ -108,10 +108,10 @@ class Report:
             temporary.write_text(self.html(), encoding="utf-8")
 
     def write_pdf(self, path: Path, overwrite: bool = True) -> None:
-        """Write the page as PDF; see `ctloupe.evaluate.report.pdf.write_pdf`."""
+        """Write the page as PDF, where a browser can print it; see `ctloupe.evaluate.report.pdf.write_pdf`."""
         from ctloupe.evaluate.report.pdf import write_pdf
 
-        write_pdf(self.title, RESEARCH_NOTICE, self._drawn(), path, overwrite)
+        write_pdf(self.html(), path, overwrite)
 
     def _drawn(self) -> list[dict[str, Any]]:
         """The sections with every picture drawn, as text in base 64; what was drawn once is kept."""
