@@ -32,6 +32,7 @@ class Report:
     title: str
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _figures: int = 0
+    _tables: int = 0
 
     def section(self, heading: str) -> None:
         """Begin a section; what follows goes into it."""
@@ -66,7 +67,9 @@ class Report:
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Add a table of texts; the first column is the row's name."""
-        self._add({"kind": "table", "head": list(head), "rows": [list(row) for row in rows]})
+        self._tables += 1
+        table = {"kind": "table", "number": self._tables, "head": list(head), "rows": [list(row) for row in rows]}
+        self._add(table)
 
     def terms(self, meanings: dict[str, str]) -> None:
         """Add a list of terms and what they mean."""
