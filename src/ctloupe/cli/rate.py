@@ -44,7 +44,7 @@ def design(
         str | None, typer.Option(help="LOW,HIGH: values that are black and white; default: the anatomy's.")
     ] = None,
     choice: Annotated[
-        bool, typer.Option("--choice", help="For --experiment: the better one of two methods is chosen.")
+        bool, typer.Option("--choice", help="Let raters choose the better one of two methods, for --experiment.")
     ] = False,
     patches: Annotated[int | None, typer.Option(min=1, help="Number of patches, for --experiment.")] = None,
     raters: Annotated[

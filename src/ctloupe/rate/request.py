@@ -57,7 +57,7 @@ class DesignRequest:
     window
         Values that are black and white; None for that of the anatomy that the patches look like.
     choice
-        For an experiment: whether the better one of two methods is chosen, instead of one being marked.
+        Whether the better one of two methods is chosen, for an experiment, instead of one being marked.
     patches, raters, repeats, seed
         Parts of a design, for an experiment: number of patches, codes of raters, items that come twice, and seed; None:
         one that is drawn, and kept in the design.
