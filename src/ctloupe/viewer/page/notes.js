@@ -29,7 +29,8 @@ export function nameOf(scene, view, pane) {
   const index = sliceOf(layer, view.plane, view.centre);
   const slice = index === null ? "not here" : `${PLANE_NAMES[view.plane]} slice ${sliceNumber(layer, view.plane, index)}`;
   const against = (pane.against ?? -1) >= 0 ? ` minus ${scene.layers[pane.against].name}` : "";
-  return `${layer.name}${against} · ${slice}`;
+  const how = layer.ownAxes ? "" : " (interpolated)";
+  return `${layer.name}${how}${against} · ${slice}`;
 }
 
 // Slices are counted as the file counts them, from 0.
