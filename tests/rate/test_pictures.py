@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from ctloupe.enhance.resolver import load_model
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.rate.design import Design, read_design
-from ctloupe.rate.experiment import load_experiment
 from ctloupe.rate.pictures import HEAD, MARGIN, enlarged_patch, grey_levels, patch_of, window_for
 from ctloupe.rate.places import corner_of, drawn_places
 from ctloupe.rate.request import DesignRequest, design_study
@@ -367,33 +365,3 @@ def test_a_study_of_sheets_has_no_pictures(tmp_path):
     assert made.pictures is None and isinstance(made, Design)
     assert {path.name for path in (tmp_path / "study").iterdir()} == {"design.yaml", "key.csv", "ratings-r.csv"}
     assert len(paths) == 3
-
-
-def test_for_a_choice_the_scan_stands_between_the_two_that_the_key_names(place):
-    made, _ = design_study(request(place, choice=True, repeats=2, window=(-1100.0, 300.0)))
-    assert made.comparison == "choice" and "In the middle" in made.instructions
-    volumes = {name: read(place / f"fine-{number}.nii.gz") for number, name in enumerate(made.methods)}
-    scan = read(place / "scan.nii.gz")
-    places = dict(zip(made.patch_names, made.pictures.places, strict=True))
-    rows = key_of(place / "study")
-    assert len(rows) == 2 * (4 * 3 + 2)
-    for row in rows:
-        picture = np.asarray(Image.open(place / "study" / f"pictures-{row['rater']}" / f"{row['label']}.png"))
-        pixels = (picture.shape[1] - 4 * MARGIN) // 3
-        zoom, at = pixels // (SIDE * SCALE), places[row["patch"]]
-        seen = [
-            picture[HEAD : HEAD + pixels, MARGIN + n * (MARGIN + pixels) :][:, :pixels][::zoom, ::zoom]
-            for n in range(3)
-        ]
-        left, right = (patch_of(volumes[row[side]], at, SIDE, SCALE).array()[0] for side in ("left", "right"))
-        expected = [left, enlarged_patch(scan, at, SIDE, SCALE, "bicubic"), right]
-        assert all(
-            (one == grey_levels(other, (-1100.0, 300.0))).all() for one, other in zip(seen, expected, strict=True)
-        )
-
-
-def test_an_experiment_without_a_choice_cannot_be_one(place):
-    own = load_experiment("isbi").model_dump(exclude={"choice"})
-    (place / "own.yaml").write_text(yaml.safe_dump({key: value for key, value in own.items() if key != "name"}))
-    with pytest.raises(OptionError, match="`choice`: `experiment` own has none"):
-        design_study(request(place, experiment=str(place / "own.yaml"), choice=True))

@@ -214,6 +214,15 @@ def test_a_damaged_line_is_named_and_a_sheet_filled_by_hand_is_not_written_over(
         Answers(study, design, "a")
 
 
+def test_a_study_that_raters_have_begun_with_is_never_replaced(tmp_path):
+    design, study = small_study(tmp_path)
+    answers = Answers(study, design, "a")
+    answers.add(Answer(label=answers.items[0]["label"], marks=MARKS, seconds=2))
+    with pytest.raises(FileError, match="raters have begun"):
+        small_study(tmp_path, overwrite=True)
+    assert answers_of("a") in [path.name for path in study.iterdir()]
+
+
 def test_a_study_without_pictures_cannot_be_served(tmp_path):
     design, study = small_study(tmp_path)
     with pytest.raises(OptionError, match="has sheets only"):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 
 import numpy as np
 import pytest
@@ -112,10 +111,6 @@ def test_the_analysis_is_written_in_words_numbers_and_pictures(tmp_path):
     told = (tmp_path / "out" / "analysis.md").read_text()
     assert "| ours | 24 | 3 | 3 … 3 |" in told and "esearch" in told
     assert (tmp_path / "out" / "criterion-1.png").stat().st_size > 5000
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 2 and "esearch" in page
-    assert '<th scope="col">median</th>' in page and '<th scope="row">bicubic − ours</th>' in page
-    assert not re.search(r"(src|href)=.(https?:|//|/)", page)
 
 
 def test_unfilled_cells_are_no_marks(tmp_path):

@@ -79,7 +79,7 @@ def view(
         return
     from ctloupe.viewer.session import look
 
-    look(request, say, print, ConsoleProgress())
+    look(request, say, lambda link: print(link, flush=True), ConsoleProgress())
 
 
 def _named(texts: list[str]) -> list[tuple[str, Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ctloupe.foundation.atomic import require_new
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.records import validated
 from ctloupe.prepare.masks import mask_file, mask_of
@@ -105,6 +105,9 @@ def design_study(request: DesignRequest) -> tuple[Design, list[Path]]:
     _require_sense(request)
     experiment = None if request.experiment is None else load_experiment(request.experiment)
     design = read_design(request.design) if request.design is not None else _of_experiment(request, experiment)
+    begun = sorted(request.out.glob("answers-*.jsonl")) if request.out.is_dir() else []
+    if begun:
+        raise FileError(f"{begun[0]}: raters have begun with this study, and it is not replaced; give another `out`")
     inputs = parts_read(_inputs(request))
     if request.input is None:
         if design.pictures is not None:
