@@ -19,11 +19,11 @@ def small_study(folder, **changes):
     for name in ("one", "two"):
         values = random.integers(-1000, 200, (4, 64, 64)).astype(np.int16)
         volume = Volume(values, spacing, origin, modality="clinical", units="HU")
-        outputs.append((name, write(volume, folder / f"{name}.mha")))
+        outputs.append((name, write(volume, folder / f"{name}.mha", overwrite=True)))
     request = {
         "out": folder / "study",
         "experiment": "isbi",
-        "input": write(scan, folder / "scan.mha"),
+        "input": write(scan, folder / "scan.mha", overwrite=True),
         "output": tuple(outputs),
         "mask": "none",
         "side": 8,
