@@ -7,12 +7,14 @@ import pytest
 from ctloupe.demo.run import DemoRequest, run_demo
 from ctloupe.foundation.errors import FileError
 from ctloupe.train.loop import Silent
+from page_structure import faults
 
 
 @pytest.mark.slow
 def test_the_demo_makes_a_self_contained_report(tmp_path):
     report = run_demo(tmp_path / "demo", DemoRequest((8, 256, 256), steps=2, per_case=8), Silent())
     page = report.read_text(encoding="utf-8")
+    assert not faults(page)
     assert page.count("data:image/png;base64,") == 10
     assert "http://" not in page.replace("http://www.w3.org", "")
     for words in (

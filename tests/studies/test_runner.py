@@ -10,6 +10,7 @@ from ctloupe.studies.definition import load_study
 from ctloupe.studies.report import write_report
 from ctloupe.studies.results import load_results, order_in_words, tables
 from ctloupe.studies.runner import StudyRequest, run_study
+from page_structure import faults
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,10 @@ def test_a_failed_row_is_shown_as_failed_and_stops_nothing(finished):
     study, out, _ = finished
     result = load_results(out)["broken", 0]
     assert result["state"] == "failed" and result["message"] and "Traceback" in result["traceback"]
-    assert "failed" in (out / "table.md").read_text()
+    # In the table a word, below it once why.
+    for name in ("table.md", "report.html"):
+        text = (out / name).read_text(encoding="utf-8")
+        assert "failed" in text and text.count("Row broken failed: ") == len(tables(study, load_results(out)))
     (jmi,) = [table for table in tables(study, load_results(out)) if table.protocol.startswith("jmi")]
     lines = {line.key: line for line in jmi.lines}
     assert lines["broken"].failed and not lines["broken"].values
@@ -109,7 +113,8 @@ def test_every_row_shows_the_same_patch(finished):
         "_truth.npy",
         "_spacing.json",
     }
-    assert "data:image/png" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png" in page and not faults(page)
 
 
 def test_a_record_says_what_it_was_made_with(finished):

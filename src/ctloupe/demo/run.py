@@ -186,7 +186,6 @@ def _write_tissues(report: Report, tissues: dict[str, TissueError]) -> None:
     report.section("By tissue")
     for row in OUTPUTS:
         report.text(tissues_in_words(tissues, row))
-    report.text("Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.")
     add_tissues(report, tissues)
 
 
@@ -201,6 +200,7 @@ def _finish(out: Path, report: Report, found: Comparison, tissues: dict[str, Tis
     report.table(
         ["stage", "seconds", "peak memory (MB)"],
         [[name, f"{took:.1f}", "" if peak is None else f"{peak:.0f}"] for name, took, peak in stages.rows],
+        "Every stage of the demo, in its order.",
     )
     report.write(out / "report.html")
     facts = {

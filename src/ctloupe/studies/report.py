@@ -65,8 +65,8 @@ def write_report(study: Study, out: Path) -> Path:
         page.text(paragraph)
     for table in found:
         page.section(f"Protocol {table.protocol}")
-        page.table(*_texts(table))
-        for sentence in [*_orders(table), *_claims(study, table)]:
+        page.table(*_texts(table), "Mean over seeds ± standard deviation; – where there is no number yet.")
+        for sentence in [*_failures(table), *_orders(table), *_claims(study, table)]:
             page.text(sentence.replace("**", ""))
         page.terms(table.definitions)
     page.write(out / "report.html")
@@ -96,14 +96,15 @@ def introduction(study: Study, record: StudyRecord, results: dict[tuple[str, int
         if any(row.paper for row in study.rows)
         else "The paper has no numbers for these rows.",
     ]
-    lines += [
-        f"Failed: row {key}, seed {seed}: {one.get('message', 'no message')}."
-        for (key, seed), one in sorted(results.items())
-        if one.get("state") == "failed"
-    ]
     if record.volumes is not None:
         lines += _truths_in_words(record.volumes)
     done = {name for one in results.values() for name in one.get("protocols", {})}
+    if not done:
+        lines += [
+            f"Row {key} failed, seed {seed}: {one.get('message', 'no message')}."
+            for (key, seed), one in sorted(results.items())
+            if one.get("state") == "failed"
+        ]
     missing = [name for name in study.protocols if name != "cost" and name not in done]
     if done and missing:
         lines.append(f"Not measured, since the volumes do not allow it: protocol {', '.join(missing)}.")
@@ -144,7 +145,7 @@ def _texts(table: Table) -> tuple[list[str], list[list[str]]]:
     metrics = list(table.definitions)
     stated = [metric for metric in metrics if any(metric in line.paper for line in table.lines)]
     timed = any(line.steps is not None for line in table.lines)
-    head = ["row", "", *metrics, *(f"{metric}, paper" for metric in stated)]
+    head = ["row", "in words", *metrics, *(f"{metric}, paper" for metric in stated)]
     head += ["steps", "seconds"] if timed else []
     rows = []
     for line in table.lines:
@@ -159,7 +160,7 @@ def _texts(table: Table) -> tuple[list[str], list[list[str]]]:
 def _cell(line: Line, metric: str) -> str:
     values = [value for value in line.values.get(metric, []) if np.isfinite(value)]
     if not values:
-        return f"failed: {line.failed}" if line.failed else "–"
+        return "failed" if line.failed else "–"
     text = _number(float(np.mean(values)))
     if len(values) > 1:
         text += f" ± {_number(float(np.std(values, ddof=1)))}"
@@ -170,6 +171,10 @@ def _number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def _failures(table: Table) -> list[str]:
+    return [f"Row {line.key} failed: {line.failed}." for line in table.lines if line.failed]
 
 
 def _orders(table: Table) -> list[str]:
@@ -186,7 +191,7 @@ def _markdown(
 ) -> str:
     parts = [f"# {study.name}: {study.title}", *introduction(study, record, results)]
     for table in found:
-        parts += [f"## Protocol {table.protocol}", markdown_table(table), *_orders(table)]
+        parts += [f"## Protocol {table.protocol}", markdown_table(table), *_failures(table), *_orders(table)]
         said = _claims(study, table)
         parts += ["\n".join(f"* {sentence}." for sentence in said)] if said else []
         parts.append("\n".join(f"* {metric}: {meaning}" for metric, meaning in table.definitions.items()))

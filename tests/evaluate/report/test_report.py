@@ -1,6 +1,8 @@
 """Pages and pictures: self-contained, escaped, readable."""
 
 import base64
+import hashlib
+import html
 import io
 import re
 
@@ -22,6 +24,7 @@ from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.report.words import in_short, in_words, tissues_in_words
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume.volume import Volume
 
 
@@ -56,28 +59,32 @@ def test_the_page_loads_nothing_and_escapes_everything(tmp_path):
     report.terms({"<dt>": "<dd>"})
     report.write(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "<img src=x>" not in page
     for text in ("&lt;b&gt;Heading", "5 &lt; 6 &amp;", "&lt;u&gt;"):
         assert text in page
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', page))
     assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page))
     assert 'alt="what &#34;is&#34; seen &lt;em&gt;"' in page
-    assert page.count("Research use only") == 2
+    # At both ends, and at the foot of every printed sheet.
+    assert page.count(RESEARCH_NOTICE) == 3
     picture = re.search(r'base64,([^"]+)"', page).group(1)
     assert decoded(base64.b64decode(picture)).size
 
 
-def test_every_picture_opens_in_its_own_size_and_says_what_it_shows():
+def test_a_browser_lets_the_page_run_its_own_script_and_load_nothing():
     report = Report("x")
-    report.section("Pictures")
-    for name in ("one", "two"):
-        report.figure(panel([view(name)]), "a caption", f"a picture of {name}")
+    report.section("y")
     page = report.html()
-    for number, name in enumerate(("one", "two"), 1):
-        assert f'<figure id="picture-{number}">' in page
-        assert f'href="#picture-{number}" aria-label="Show large: a picture of {name}"' in page
-    assert page.count("figure:target img { max-width: none; }") == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    allowed = html.unescape(policy).split("; ")
+    assert allowed[0] == "default-src 'none'" and f"script-src 'sha256-{digest}'" in allowed
+    assert {one for one in allowed if "'none'" not in one and "script" not in one} == {
+        "img-src data:",
+        "style-src 'unsafe-inline'",
+    }
 
 
 def test_a_page_needs_a_section_and_does_not_replace_a_file_unasked(tmp_path):
@@ -123,7 +130,7 @@ def test_a_comparison_shows_every_number_with_its_definition(evaluated):
 @pytest.mark.slow
 def test_the_report_of_a_case_goes_from_warnings_and_pictures_to_what_was_found_and_then_tables(evaluated):
     _, page = evaluated
-    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", "What was found", "<table")]
+    order = [page.index(one) for one in ("the spacing is &lt;odd&gt;", "<img", ">What was found</h2>", "<table")]
     assert order == sorted(order)
 
 

@@ -8,6 +8,7 @@ import pytest
 from ctloupe.enhance.resolver import load_model
 from ctloupe.evaluate.report.invented import InventedShare, add_invented
 from ctloupe.evaluate.report.page import Shown, add_details, add_overview
+from ctloupe.evaluate.report.pictures import panel
 from ctloupe.evaluate.report.report import Report
 from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 from ctloupe.volume.formats import write
@@ -71,7 +72,9 @@ def test_both_reconstructions_of_a_pair_are_named_by_the_slices_of_the_scan(made
 def test_every_slice_that_a_page_names_is_one_of_the_whole_scan(made, monkeypatch):
     _, part, fine = made
     drawn = []
-    monkeypatch.setattr("ctloupe.evaluate.report.page.signed_map", lambda view, limit: drawn.append(view) or b"")
+    monkeypatch.setattr(
+        "ctloupe.evaluate.report.page.signed_map", lambda view, limit: drawn.append(view) or panel([view])
+    )
     mask = np.zeros(part.shape, bool)
     mask[1] = True
     shown = Shown(part, {"mine": fine}, mask=mask, corner=(100, 0, 0))

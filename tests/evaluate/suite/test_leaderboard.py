@@ -51,7 +51,7 @@ def test_nearer_to_the_ideal_is_better_from_either_side():
         return PAIRED_PHANTOM.comparison(values, data={"scan": str(k)}, limits={label: 1.02})
 
     head, body = leaderboard({f"case {k}": case(k) for k in range(6)}).texts([label])
-    assert head == ["", label] and body[-1] == ["(the truth by the same rule)", "1.02"]
+    assert head == ["row", label] and body[-1] == ["(the truth by the same rule)", "1.02"]
     marks = {name: cell[-1] for name, cell in body}
     assert marks["below"] == marks["above"] == "▲"
     assert marks["far below"] == marks["far above"] == "▼"

@@ -7,6 +7,7 @@ from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM
 from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
 from ctloupe.evaluate.suite.request import SuiteRequest, models_of, run_suite
 from ctloupe.foundation.errors import FileError, OptionError
+from page_structure import faults
 
 SUITE = """
 title: one lung
@@ -50,5 +51,6 @@ def test_records_of_one_scan_become_one_leaderboard_on_disk(tmp_path):
     board = compare_records(request)
     assert list(board.rows) == ["bicubic", "mine", "yours"] and len(board.cases) == 1
     assert "yours" in (tmp_path / "out" / "leaderboard.md").read_text(encoding="utf-8")
+    assert not faults((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     with pytest.raises(FileError, match="give `overwrite`"):
         compare_records(request)

@@ -21,7 +21,7 @@ from ctloupe.evaluate.report.crops import Crop, ranked_crops
 from ctloupe.evaluate.report.pictures import Axes2D, Box, View, curves, difference_panel, panel, signed_map
 from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report, number
-from ctloupe.evaluate.report.words import HOW_TO_READ, in_short, in_words, scanner_in_words, trees_in_words
+from ctloupe.evaluate.report.words import how_to_read, in_short, in_words, scanner_in_words, trees_in_words
 from ctloupe.evaluate.tissues import TissueError
 from ctloupe.phantom.anatomies.registry import of_value
 from ctloupe.volume.volume import Volume
@@ -96,7 +96,8 @@ def add_result(report: Report, found: Comparison) -> None:
     for name in list(found.rows)[1:]:
         for at, sentence in enumerate(in_words(found, name)):
             report.text(f"{name}. {sentence}" if at == 0 else sentence)
-    report.text(HOW_TO_READ)
+    if advice := how_to_read(found.definitions):
+        report.text(f"How to read this. {advice}")
     report.section("Numbers")
     report.comparison(found)
     for said in (scanner_in_words(found), trees_in_words(found)):
@@ -188,29 +189,29 @@ def _consistency(report: Report, shown: Shown) -> None:
     )
 
 
-def add_curves(report: Report, found: Comparison) -> None:
+def add_curves(report: Report, found: Comparison, heading: str = "Detail by fineness") -> None:
     """Add Fourier ring correlation and power spectra."""
     if not found.curves:
         return
-    report.section("Detail by fineness")
-    rings = {name: (line["x"], line["y"]) for name, line in found.curves["ring correlation"].items()}
-    report.figure(
-        partial(
-            curves,
-            rings,
-            Axes2D("spatial frequency (1/mm)", "ring correlation with the truth", lines={"1/7": ONE_SEVENTH}),
-        ),
-        "Fourier ring correlation: how far detail of each fineness lies where the truth has it. Where a curve falls "
-        "below 1/7 its detail is no longer true; the inverse of that frequency is the resolution.",
-        f"Curves of ring correlation against spatial frequency: {', '.join(rings)}.",
-    )
-    powers = {name: (line["x"], line["y"]) for name, line in found.curves["power"].items()}
-    report.figure(
-        partial(curves, powers, Axes2D("spatial frequency (1/mm)", "power (HU²)", log=True)),
-        "Power spectra: how much detail of each fineness there is, true or not. Below the truth's: blurred. Above it: "
-        "noise or invented detail.",
-        f"Curves of power against spatial frequency: {', '.join(powers)}.",
-    )
+    report.section(heading)
+    lines = {
+        figure: {name: (line["x"], line["y"]) for name, line in drawn.items()} for figure, drawn in found.curves.items()
+    }
+    if rings := lines.get("ring correlation"):
+        of_rings = Axes2D("spatial frequency (1/mm)", "ring correlation with the truth", lines={"1/7": ONE_SEVENTH})
+        report.figure(
+            partial(curves, rings, of_rings),
+            "Fourier ring correlation: how far detail of each fineness lies where the truth has it. Where a curve "
+            "falls below 1/7 its detail is no longer true; the inverse of that frequency is the resolution.",
+            f"Curves of ring correlation against spatial frequency: {', '.join(rings)}.",
+        )
+    if powers := lines.get("power"):
+        report.figure(
+            partial(curves, powers, Axes2D("spatial frequency (1/mm)", "power (HU²)", log=True)),
+            "Power spectra: how much detail of each fineness there is, true or not. Below the truth's: blurred. Above "
+            "it: noise or invented detail.",
+            f"Curves of power against spatial frequency: {', '.join(powers)}.",
+        )
 
 
 def add_uncertainty(
@@ -220,7 +221,9 @@ def add_uncertainty(
     report.section("Uncertainty")
     both = {"as given": judged} | ({"recalibrated": recalibrated} if recalibrated is not None else {})
     report.table(
-        ["", *both], [[name, *(number(one.numbers[name]) for one in both.values())] for name in judged.numbers]
+        ["number", *both],
+        [[name, *(number(one.numbers[name]) for one in both.values())] for name in judged.numbers],
+        "What the uncertainty is worth.",
     )
     factors = ", ".join(f"{names.get(label, 'all')} {factor:.2f}" for label, factor in judged.factors.items())
     report.text(f"Factor that would fit these errors, by tissue: {factors}. Fit it on one case, apply it to another.")
@@ -262,10 +265,10 @@ def add_sizes(report: Report, found: Comparison) -> None:
     shown = [known[structure] for structure in first if structure in known]
     for caption in dict.fromkeys(one.caption for one in shown):
         columns = [(one, size) for one in shown if one.caption == caption for size in first[one.structure]]
-        report.text(caption)
         report.table(
-            ["", *(one.heading.format(structure=one.structure, size=size) for one, size in columns)],
+            ["row", *(one.heading.format(structure=one.structure, size=size) for one, size in columns)],
             [[row, *(_in_cell(one, by[one.structure][size]) for one, size in columns)] for row, by in sizes.items()],
+            caption,
         )
 
 
@@ -293,7 +296,11 @@ def add_tissues(report: Report, tissues: Mapping[str, TissueError]) -> None:
         ]
         for tissue, one in tissues.items()
     ]
-    report.table(head, rows)
+    report.table(
+        head,
+        rows,
+        "Bias is the mean of enhanced − truth, MAE the mean of its magnitude, over the voxels of each label.",
+    )
 
 
 def chosen_slice(scan: Volume, mask: NDArray[np.bool_] | None) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,11 +36,13 @@ class Report:
     title: str
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _figures: int = 0
-    _tables: int = 0
+    _names: set[str] = field(default_factory=lambda: {"contents", "main", "opened"})
+    _labels: set[str] = field(default_factory=set)
 
     def section(self, heading: str) -> None:
-        """Begin a section; what follows goes into it."""
-        self._sections.append({"heading": heading, "parts": []})
+        """Begin a section, which the contents list; what follows goes into it."""
+        name = re.sub(r"\W+", "-", heading.lower()).strip("-") or "section"
+        self._sections.append({"heading": heading, "name": _new(self._names, name, "{}-{}"), "parts": []})
 
     def text(self, paragraph: str, role: TextRole | None = None) -> None:
         """Add a paragraph; its role makes it stand out."""
@@ -58,18 +64,30 @@ class Report:
         self._add(
             {
                 "kind": "figure",
-                "name": f"picture-{self._figures}",
+                "name": _new(self._names, f"picture-{self._figures}", "{}-{}"),
                 "png": png,
                 "caption": caption,
                 "alternative": alternative,
             }
         )
 
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Add a table of texts; the first column is the row's name."""
-        self._tables += 1
-        table = {"kind": "table", "number": self._tables, "head": list(head), "rows": [list(row) for row in rows]}
-        self._add(table)
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:
+        """Add a table of texts, which scrolls below its head and beside its first column.
+
+        Parameters
+        ----------
+        head
+            Names of the columns, none of them empty.
+        rows
+            Cells of each row; the first is its name.
+        caption
+            What the table shows, or how to read it.
+        """
+        content = {"head": list(head), "rows": [list(row) for row in rows], "caption": caption}
+        self._add({"kind": "table", **content})
+        self._sections[-1]["parts"][-1]["label"] = _new(
+            self._labels, f"{self._sections[-1]['heading']}, table", "{} {}"
+        )
 
     def terms(self, meanings: dict[str, str]) -> None:
         """Add a list of terms and what they mean."""
@@ -77,7 +95,7 @@ class Report:
 
     def comparison(self, comparison: Comparison) -> None:
         """Add the table of a comparison, its protocol and the definition of every metric."""
-        self.table(*table_of(comparison))
+        self.table(*table_of(comparison), "A row a metric, a column a way of enhancing; – could not be measured.")
         self.text(f"Protocol: {comparison.protocol}. Numbers of other protocols must not be compared with these.")
         for rule in comparison.facts.get("rules", []):
             self.text(f"Segmentation rule, the same for every row and for the truth: {rule}.")
@@ -92,9 +110,12 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        script = (files("ctloupe.evaluate.report") / "report.js").read_text(encoding="utf-8")
         return environment.get_template("report.html.j2").render(
             title=self.title,
             notice=RESEARCH_NOTICE,
+            script=script,
+            policy=_policy(script),
             sections=self._drawn(),
             footer=f"Made by ctloupe {version('ctloupe')}.",
         )
@@ -122,6 +143,7 @@ class Report:
             for part in section["parts"]:
                 if part["kind"] == "figure" and not isinstance(part["png"], str):
                     png = part["png"]() if callable(part["png"]) else part["png"]
+                    part["size"] = struct.unpack(">II", png[16:24])
                     part["png"] = base64.b64encode(png).decode("ascii")
         return self._sections
 
@@ -131,13 +153,30 @@ class Report:
         self._sections[-1]["parts"].append(part)
 
 
+def _new(taken: set[str], wanted: str, numbered: str) -> str:
+    """What is wanted, or with the first number that is not taken yet; it is taken then."""
+    number, found = 1, wanted
+    while found in taken:
+        number += 1
+        found = numbered.format(wanted, number)
+    taken.add(found)
+    return found
+
+
+def _policy(script: str) -> str:
+    """What a browser lets the page do: show the pictures inside it, and run this script alone."""
+    digest = base64.b64encode(sha256(script.encode()).digest()).decode("ascii")
+    allowed = ("img-src data:", "style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'")
+    return "; ".join(["default-src 'none'", *allowed, "base-uri 'none'", "form-action 'none'"])
+
+
 def table_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a comparison as texts: a line a metric, a column a way of enhancing.
 
     Where a stated rule sets a limit, a last column says what the truth itself reaches.
     """
     names = list(comparison.rows)
-    head = ["", *names, *(["truth by the same rule"] if comparison.limits else []), "better"]
+    head = ["metric", *names, *(["truth by the same rule"] if comparison.limits else []), "better"]
     rows = []
     for metric in comparison.definitions:
         cells = [number(comparison.rows[name].get(metric)) for name in names]

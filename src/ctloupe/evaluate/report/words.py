@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
 
 from ctloupe.evaluate.comparison import BASELINE, Comparison
 from ctloupe.evaluate.metrics.base import Metric, off_ideal
-from ctloupe.evaluate.metrics.questions import QUESTIONS, Question
+from ctloupe.evaluate.metrics.questions import (
+    ANY_DETAIL,
+    QUESTIONS,
+    RIGHT_VALUE,
+    STRUCTURES_FOUND,
+    STRUCTURES_INVENTED,
+    STRUCTURES_LOST,
+    TEXTURE,
+    TRUE_DETAIL,
+    Question,
+)
 from ctloupe.evaluate.protocols.registry import metrics_by_label
 from ctloupe.evaluate.tissues import TissueError
 
@@ -121,10 +131,38 @@ def tissues_in_words(tissues: Mapping[str, TissueError], name: str) -> str:
     )
 
 
-HOW_TO_READ: Final = (
-    "How to read this. PSNR, SSIM and MAE reward an image for being right on average, voxel by voxel, and a smooth "
-    "image is hard to beat there. Spectrum and texture distances reward an image for looking like µCT, wherever its "
-    "detail lies; an image can win them with invented detail. Resolution, and structures found, invented and lost, "
-    "tell which detail is true. No single row is enough, and a method that wins texture but invents structures must "
-    "not be read for structures."
-)
+def how_to_read(labels: Iterable[str]) -> str:
+    """What the numbers of these metrics do and do not say, and nothing of others; empty where there is no caveat."""
+    known = metrics_by_label()
+    shown = [known[label] for label in labels if label in known]
+    asked: dict[Question, list[str]] = {
+        question: [metric.label for metric in shown if metric.question == question] for question in QUESTIONS
+    }
+    true = [_begun(question) for question in _TELL_TRUTH if asked[question]]
+    said = []
+    if asked[RIGHT_VALUE]:
+        said.append(
+            f"By {_listed(asked[RIGHT_VALUE])} an image is rewarded for being right on average, voxel by voxel, and a "
+            "smooth image is hard to beat there."
+        )
+    if asked[TEXTURE]:
+        said.append(
+            f"By {_listed(asked[TEXTURE])} an image is rewarded for looking like its reference, wherever its detail "
+            "lies; it can win them with invented detail."
+        )
+    if asked[ANY_DETAIL]:
+        said.append(f"By {_listed(asked[ANY_DETAIL])} any detail counts, invented detail too.")
+    if true:
+        said.append(f"Which detail is true is told by the numbers for: {'; '.join(true)}.")
+    if len(said) > 1:
+        said.append("No single row is enough.")
+    if asked[TEXTURE] and asked[STRUCTURES_INVENTED]:
+        said.append("A method that wins texture but invents structures must not be read for structures.")
+    return " ".join(said)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+_TELL_TRUTH: Final = (TRUE_DETAIL, STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST)

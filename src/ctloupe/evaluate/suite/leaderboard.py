@@ -51,7 +51,7 @@ class Leaderboard:
         body = [[name, *(self._cell(name, metric) for metric in shown)] for name in self.rows]
         if any(metric in self.limits for metric in shown):
             body.append(["(the truth by the same rule)", *(_number(self.limits.get(metric)) for metric in shown)])
-        return ["", *shown], body
+        return ["row", *shown], body
 
     def _cell(self, name: str, metric: str) -> str:
         if metric not in self.rows[name]:

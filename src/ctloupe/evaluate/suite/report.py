@@ -17,7 +17,7 @@ from ctloupe.evaluate.report.page import add_curves, square_of, varied_square
 from ctloupe.evaluate.report.pictures import View, panel
 from ctloupe.evaluate.report.pictures import in_words as pictured
 from ctloupe.evaluate.report.report import Report
-from ctloupe.evaluate.report.words import HOW_TO_READ
+from ctloupe.evaluate.report.words import how_to_read
 from ctloupe.evaluate.suite.definition import Suite
 from ctloupe.evaluate.suite.leaderboard import LEGEND, Leaderboard
 from ctloupe.foundation.atomic import replacing
@@ -112,8 +112,8 @@ def write_suite_report(
         figure: {names[key]: line for key, line in lines.items() if key in names}
         for figure, lines in first.curves.items()
     }
-    page.section(f"Curves of case {suite.cases[0].key}")
-    add_curves(page, Comparison(first.protocol, first.rows, first.definitions, curves=kept))
+    of_first = Comparison(first.protocol, first.rows, first.definitions, curves=kept)
+    add_curves(page, of_first, f"Detail by fineness in case {suite.cases[0].key}")
     page.write(out / "report.html")
 
 
@@ -129,14 +129,16 @@ def _warned(found: Comparison, shown: Mapping[str, str]) -> dict[str, list[str]]
 def _add_boards(page: Report, boards: Mapping[str, Leaderboard]) -> None:
     page.section("How to read")
     page.text(LEGEND)
-    page.text(HOW_TO_READ)
+    meanings = {label: meaning for board in boards.values() for label, meaning in board.definitions.items()}
+    if advice := how_to_read(meanings):
+        page.text(advice)
     for group, board in boards.items():
         page.section(f"Leaderboard{f', {group}' if group else ''}")
         page.text(_origin(board))
         for theme, metrics in _themes(board).items():
-            page.text(theme + ":")
-            page.table(*board.texts(metrics))
-        page.terms(board.definitions)
+            page.table(*board.texts(metrics), f"{theme}{f' ({group})' if group else ''}")
+    page.section("What the numbers mean")
+    page.terms(meanings)
 
 
 def _origin(board: Leaderboard) -> str:
