@@ -2,18 +2,20 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ctloupe.enhance.request import EnhanceRequest, enhance_files
 from ctloupe.enhance.store.unfinished import unfinished_folder
 from ctloupe.evaluate.suite.report import keep_crops
-from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
+from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.foundation.progress import Silent
 from ctloupe.viewer.inflated import inflated
 from ctloupe.viewer.request import ViewRequest, open_scene
-from ctloupe.volume.formats import write
+from ctloupe.volume.formats import read, write
 from ctloupe.volume.formats.ome_zarr.writer import OmeZarrWriter
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import Volume
@@ -120,3 +122,24 @@ def test_a_folder_without_squares_says_so(tmp_path):
     (tmp_path / "study.json").write_text("{}")
     with pytest.raises(CtLoupeError, match="no squares were kept"):
         open_scene(ViewRequest((("scan", tmp_path),)))
+
+
+class _Stops(Silent):
+    def update(self, done, note=""):
+        if done >= 2:
+            raise KeyboardInterrupt
+
+
+def test_an_enhancing_that_was_stopped_and_goes_on_is_followed(scan, tmp_path):
+    request = EnhanceRequest(tmp_path / "scan.nii.gz", tmp_path / "out.ome.zarr", "bicubic", 2, mask="none", slab=1)
+    with pytest.raises(Interrupted):
+        enhance_files(request, progress=_Stops())
+    volumes = (("scan", tmp_path / "scan.nii.gz"), ("out", request.out))
+    scene = open_scene(ViewRequest(volumes))
+    assert scene.finished()[1]["count"] == 2 and not scene.finished()[1]["whole"]
+    assert np.all(scene.tile(1, 0, 0, 2, 0, 0) == -32768)
+    enhance_files(replace(request, resume=True))
+    assert scene.finished()[1]["whole"]
+    whole = read(request.out)
+    for z in range(4):
+        assert np.array_equal(scene.tile(1, 0, 0, z, 0, 0)[2:-2, 2:-2], whole.data[z])
