@@ -147,8 +147,8 @@ def how_to_read(labels: Iterable[str]) -> str:
         )
     if asked[TEXTURE]:
         said.append(
-            f"By {_listed(asked[TEXTURE])} an image is rewarded for looking like its reference, wherever its detail "
-            "lies; it can win them with invented detail."
+            f"By {_listed(asked[TEXTURE])} an image is rewarded for its texture, wherever its detail lies; it can "
+            "win there with invented detail."
         )
     if asked[ANY_DETAIL]:
         said.append(f"By {_listed(asked[ANY_DETAIL])} any detail counts, invented detail too.")
