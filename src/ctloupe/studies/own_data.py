@@ -210,11 +210,11 @@ def _require_truths(volumes: OwnVolumes, enlargement: int) -> None:
         fine = [path for path in (one.truth, one.labels) if path is not None]
         if not fine:
             continue
-        z, y, x = read(one.scan).shape
+        _, y, x = read(one.scan).shape
         for path in fine:
-            found, expected = read(path).shape, (z, y * enlargement, x * enlargement)
+            found, expected = read(path).shape[1:], (y * enlargement, x * enlargement)
             if found != expected:
-                raise GeometryError(f"{path}: shape {found}, expected {expected} for {one.scan} at ×{enlargement}")
+                raise GeometryError(f"{path}: slices of {found}, expected {expected} for {one.scan} at ×{enlargement}")
 
 
 def _held_out(volumes: OwnVolumes, mask: str | None = None) -> tuple[HeldOutScan, ...]:
