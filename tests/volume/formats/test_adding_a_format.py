@@ -38,7 +38,8 @@ def test_the_command_line_reads_and_writes_the_example(tmp_path):
     scan = write(Volume(values, (0.6, 0.6, 0.6), (1.0, 2.0, 3.0), units="HU"), tmp_path / "data" / "scan.nii.gz")
     fine = tmp_path / "data" / "fine.labct"
     ctloupe("enhance", scan, "-o", fine, "--model", "bicubic", "--scale", 2, "--mask", "none")
-    assert sorted(one.name for one in scan.parent.iterdir()) == ["fine-preview.png", "fine.labct", "fine.raw", "scan.nii.gz"]
+    names = sorted(one.name for one in scan.parent.iterdir())
+    assert names == ["fine-preview.png", "fine.labct", "fine.raw", "scan.nii.gz"]
     facts = json.loads(ctloupe("inspect", fine, "--json"))
     assert (facts["format"], facts["shape"], facts["units"]) == ("labct", [2, 40, 40], "HU")
     assert facts["spacing"] == pytest.approx([0.6, 0.3, 0.3])
