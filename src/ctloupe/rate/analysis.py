@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import finite, save_record
+from ctloupe.foundation.records import finite
 from ctloupe.rate.agreement import intraclass_correlation, krippendorff_alpha
 from ctloupe.rate.design import Design
 from ctloupe.rate.ratings import Marks
-from ctloupe.rate.report import write_report
+from ctloupe.rate.report import write_results
 from ctloupe.rate.significance import PairedTest, compare, holm
 
 
@@ -163,14 +163,8 @@ def write_analysis(
     results = analyse(design, ratings)
     criteria = {name: asdict(result) for name, result in results.items()}
     content: dict[str, Any] = finite({"study": design.name, "notice": RESEARCH_NOTICE, "criteria": criteria})
-    with replacing(folder, overwrite) as temporary:
-        temporary.mkdir()
-        (temporary / "analysis.md").write_text(as_markdown(design, results), "utf-8")
-        save_record(temporary / "analysis.json", content)
-        pictures = {name: f"criterion-{number}.png" for number, name in enumerate(ratings, 1)}
-        for name, marks in ratings.items():
-            _box_plot(design, name, marks.first, temporary / pictures[name])
-        write_report(design.name, as_markdown(design, results), pictures, temporary)
+    draw = {name: partial(_box_plot, design, name, marks.first) for name, marks in ratings.items()}
+    write_results(design.name, as_markdown(design, results), content, draw, folder, overwrite)
     return content
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
 
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.foundation.records import finite, save_record
+from ctloupe.foundation.records import finite
 from ctloupe.rate.design import Design
 from ctloupe.rate.ratings import marked_rows, marks_in
-from ctloupe.rate.report import write_report
+from ctloupe.rate.report import write_results
 from ctloupe.rate.significance import holm
 
 
@@ -115,8 +115,8 @@ def write_choices(
     require_apart(inputs, [folder])
     results = {name: pairs_of(design, choices, name) for name in design.criteria}
     corrected = iter(holm([one.p for pairs in results.values() for one in pairs]))
-    lines, criteria, pictures = [f"# {design.name}", "", RESEARCH_NOTICE, ""], {}, {}
-    for number, (name, pairs) in enumerate(results.items(), 1):
+    lines, criteria = [f"# {design.name}", "", RESEARCH_NOTICE, ""], {}
+    for name, pairs in results.items():
         again = with_oneself(choices, name)
         left = [one.left for one in choices if one.criterion == name]
         rows = [asdict(one) | {"holm": next(corrected)} for one in pairs]
@@ -133,20 +133,14 @@ def write_choices(
         ]
         told = ", ".join(f"{rater} {same} of {count}" for rater, (same, count) in again.items()) or "nothing came twice"
         lines += ["", f"The same again: {told}. The left one was chosen {sum(left)} of {len(left)} times.", ""]
-        pictures[name] = f"criterion-{number}.png"
     lines += [
         "p: exact binomial test of no preference, two-sided, over patches and raters; choices of one rater are not "
         "independent of each other, so it is too small when raters differ much. Holm: over all pairs and criteria.",
         "",
     ]
     content: dict[str, Any] = finite({"study": design.name, "notice": RESEARCH_NOTICE, "criteria": criteria})
-    with replacing(folder, overwrite) as temporary:
-        temporary.mkdir()
-        (temporary / "analysis.md").write_text("\n".join(lines), "utf-8")
-        save_record(temporary / "analysis.json", content)
-        for name, pairs in results.items():
-            _chart(design, name, pairs, temporary / pictures[name])
-        write_report(design.name, "\n".join(lines), pictures, temporary)
+    draw = {name: partial(_chart, design, name, pairs) for name, pairs in results.items()}
+    write_results(design.name, "\n".join(lines), content, draw, folder, overwrite)
     return content
 
 
