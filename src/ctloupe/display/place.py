@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ctloupe.display.scene import Scene
 from ctloupe.display.tiles import IN_PLANE
 from ctloupe.foundation.errors import CtLoupeError
+from ctloupe.images.squares import sums_over
 from ctloupe.prepare.masks import mask_of
 from ctloupe.volume.volume import Volume
 
@@ -79,14 +80,14 @@ def telling_region(
         Side in voxels; smaller where the region is.
     """
     rows, columns = region[1], region[2]
-    z = _fullest(mask, region[0])
+    z = fullest(mask, region[0])
     plane = np.asarray(scan.data[z, rows, columns], np.float64).clip(*window)
     tall, wide = min(side, plane.shape[0]), min(side, plane.shape[1])
     step = max(1, side // 8)
-    mean = _sums(plane, tall, wide)[::step, ::step] / (tall * wide)
-    varying = _sums(plane**2, tall, wide)[::step, ::step] / (tall * wide) - mean**2
+    mean = sums_over(plane, tall, wide)[::step, ::step] / (tall * wide)
+    varying = sums_over(plane**2, tall, wide)[::step, ::step] / (tall * wide) - mean**2
     if mask is not None:
-        inside = _sums(mask[z, rows, columns].astype(np.float64), tall, wide)[::step, ::step] / (tall * wide)
+        inside = sums_over(mask[z, rows, columns], tall, wide)[::step, ::step] / (tall * wide)
         varying = np.where(inside >= min(_LEAST_INSIDE, inside.max()), varying, -1.0)
     top, left = np.unravel_index(int(np.argmax(varying)), varying.shape)
     y, x = rows.start + int(top) * step, columns.start + int(left) * step
@@ -108,20 +109,11 @@ def lungs_of(scan: Volume, slices: slice) -> NDArray[np.bool_] | None:
     return mask
 
 
-def _fullest(mask: NDArray[np.bool_] | None, slices: slice) -> int:
-    """The middle slice, or of a mask the one with most inside."""
+def fullest(mask: NDArray[np.bool_] | None, slices: slice) -> int:
+    """The middle one of some slices, or of a mask the one with most inside."""
     if mask is None:
         return (slices.start + slices.stop - 1) // 2
     return slices.start + int(np.argmax(mask[slices].sum((1, 2))))
-
-
-def _sums(plane: NDArray[np.float64], tall: int, wide: int) -> NDArray[np.float64]:
-    """Sums over every square of so many rows and columns."""
-    total = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    found: NDArray[np.float64] = (
-        total[tall:, wide:] - total[:-tall, wide:] - total[tall:, :-wide] + total[:-tall, :-wide]
-    )
-    return found
 
 
 def in_plane(box: Box) -> tuple[tuple[float, float], tuple[float, float]]:

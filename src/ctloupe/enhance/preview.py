@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ctloupe.display.place import box_of, telling_region
+from ctloupe.display.place import box_of, fullest, telling_region
 from ctloupe.display.scene import Layer, Scene, with_agreement
 from ctloupe.display.shot import write_shot
 from ctloupe.enhance.region import Region
@@ -40,8 +40,8 @@ def write_preview(scan: Volume, out: Path, mask: Mask | None, region: Region, pa
     enhanced = read(out)
     inside = np.asarray(scan.data[(region[0].start + region[0].stop) // 2, region[1], region[2]])
     if mask is not None:
-        fullest = region[0].start + int(np.argmax(mask[region[0]].sum((1, 2))))
-        kept = np.asarray(scan.data[fullest])[mask[fullest]]
+        z = fullest(mask, region[0])
+        kept = np.asarray(scan.data[z])[mask[z]]
         inside = kept if kept.size else inside
     window = of_value(float(np.median(inside))).display
     layers = [Layer("scan", "image", scan), Layer("enhanced", "image", enhanced, format_of(out).coarser(out, enhanced))]

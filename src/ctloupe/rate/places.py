@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.images.squares import sums_over
 from ctloupe.rate.design import Place
 from ctloupe.volume.volume import Volume
 
@@ -102,6 +103,4 @@ def _share(mask: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
     """Share of every square of `side` pixels that is inside, by the corner at which it begins."""
     if min(mask.shape) < side:
         return np.zeros(tuple(max(0, length - side + 1) for length in mask.shape))
-    sums = np.pad(mask.astype(np.int64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return np.asarray(inside / side**2)
+    return np.asarray(sums_over(mask, side, side) / side**2)
