@@ -54,24 +54,19 @@ def write_shot(scene: Scene, box: Box, window: tuple[float, float], path: Path, 
     height = INCHES * min(2.0, max(0.3, (bottom - top) / (right - left)))
     count = len(shown) + 1
     columns = 2 if count == 4 else min(_COLUMNS, count)
-    figure, axes = figure_of_images([(head, height)] * -(-count // columns), columns, INCHES, right=0.0)
+    figure, axes = figure_of_images([(head, height)] * -(-count // columns), columns, INCHES, foot=foot)
     places = list(axes.flat)
     _overview(scene, box, window, places[0])
     for number, axis in zip(shown, places[1:], strict=False):
         _magnified(scene, number, box, window, axis)
     for axis in places[count:]:
         axis.set_visible(False)
-    across, down = figure.get_size_inches()
-    figure.set_size_inches(across, down + foot)
-    for axis in places:
-        at = axis.get_position()
-        scaled = down / (down + foot)
-        axis.set_position((at.x0, (at.y0 * down + foot) / (down + foot), at.width, at.height * scaled))
     units = " HU" if scene.layers[0].volume.units == "HU" else ""
     told = f"black {window[0]:g}, white {window[1]:g}{units}"
     if any(scene.layers[number].role == "agreement" for number in shown):
         told += f"; block mean minus scan: blue −{SPAN:g}, white 0, red +{SPAN:g} HU"
-    figure.text(GAP / across, 0.1 / (down + foot), f"{told}\n{RESEARCH_NOTICE}", fontsize=8.5, va="bottom")
+    across, down = figure.get_size_inches()
+    figure.text(GAP / across, 0.1 / down, f"{told}\n{RESEARCH_NOTICE}", fontsize=8.5, va="bottom")
     with replacing(path, overwrite) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -28,7 +28,12 @@ LETTERS: Final = 42
 
 
 def figure_of_images(
-    rows: Sequence[tuple[float, float]], columns: int, width: float, head: float = 0.0, right: float = 0.0
+    rows: Sequence[tuple[float, float]],
+    columns: int,
+    width: float,
+    head: float = 0.0,
+    right: float = 0.0,
+    foot: float = 0.0,
 ) -> tuple[Figure, NDArray[Any]]:
     """Return a figure and its axes, which show neither ticks nor frames.
 
@@ -40,8 +45,8 @@ def figure_of_images(
         Images in a row.
     width
         Width of an image in inches.
-    head, right
-        Inches kept free at the top and on the right of the figure.
+    head, right, foot
+        Inches kept free at the top, on the right and at the bottom of the figure.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def figure_of_images(
     array of Axes : (rows, columns)
     """
     across = columns * (width + GAP) + GAP + right
-    down = sum(above + height + GAP for above, height in rows) + GAP + head
+    down = sum(above + height + GAP for above, height in rows) + GAP + head + foot
     figure = Figure(figsize=(across, down), dpi=DPI)
     axes = np.empty((len(rows), columns), dtype=object)
     bottom = down - head
