@@ -8,7 +8,7 @@ and sense, keeps its own voxels; any other is interpolated on demand.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any, Final
 
@@ -86,6 +86,18 @@ class Placed:
     read: Callable[[Block], NDArray[Any]]
     backwards: tuple[bool, bool, bool] = (False, False, False)
     own_axes: bool = True
+
+    def part(self, block: Block) -> Placed:
+        """The voxels of a block, at their place; they are read as its own, and counted from its first one."""
+        starts = [one.start for one in block]
+
+        def read(inner: Block) -> NDArray[Any]:
+            z, y, x = (slice(start + one.start, start + one.stop) for start, one in zip(starts, inner, strict=True))
+            return self.read((z, y, x))
+
+        z, y, x = (one.stop - one.start for one in block)
+        first = [self.first[axis] + starts[2 - axis] * self.spacing[2 - axis] for axis in range(3)]
+        return replace(self, shape=(z, y, x), first=(first[0], first[1], first[2]), read=read)
 
     def stored(self, axis: int, index: int) -> int:
         """Index in the file of a voxel along an axis (0: z) of the frame."""

@@ -151,12 +151,7 @@ class Scene:
             "shape": list(own.shape),
             "spacing": list(own.spacing),
             "edge": [own.edge(axis) for axis in range(3)],
-            "planes": {
-                str(axis): [
-                    {"shape": list(one.shape), "edge": list(one.edge), "pixel": list(one.pixel)} for one in levels
-                ]
-                for axis, levels in tiles.planes.items()
-            },
+            "planes": tiles.described(),
             "backwards": list(own.backwards),
             "ownAxes": own.own_axes,
             "growing": layer.growth is not None,
@@ -186,5 +181,10 @@ def value_range(volume: Volume) -> tuple[float, float]:
     step = max(1, int(np.sqrt(y * x / _SAMPLE)))
     # Rows are left out before they are read, where a file can do that.
     values = np.asarray(volume.data[z // 2, :: max(1, step), ::step], np.float32)
-    low, high = (float(one) for one in np.quantile(values, (0.005, 0.995)))
+    return spread(values)
+
+
+def spread(values: NDArray[Any]) -> tuple[float, float]:
+    """Return the values below which one in 200 of these lies, and above which one in 200 does; NaN do not count."""
+    low, high = (float(one) for one in np.nanquantile(np.asarray(values, np.float32), (0.005, 0.995)))
     return (low, high) if high > low else (low, low + 1.0)

@@ -151,6 +151,13 @@ class Tiles:
         value = float(region[0, 0])
         return value if math.isfinite(value) else None
 
+    def described(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the levels of every plane as a page needs them, by its normal."""
+        return {
+            str(axis): [{"shape": list(one.shape), "edge": list(one.edge), "pixel": list(one.pixel)} for one in levels]
+            for axis, levels in self.planes.items()
+        }
+
     def forget(self) -> None:
         """Read everything anew from now on."""
         self._cache.forget(lambda key: key[0] == self._name)

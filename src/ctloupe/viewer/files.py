@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.display.frame import Placed
+from ctloupe.display.cache import ArrayCache
+from ctloupe.display.frame import Block, Placed
 from ctloupe.display.place import Box, box_of, lungs_of, telling_region
-from ctloupe.display.scene import PRESETS, Layer, Scene, value_range
+from ctloupe.display.scene import PRESETS, Scene, spread, value_range
 from ctloupe.display.shot import write_shot
-from ctloupe.display.tiles import COARSEST, as_int16
+from ctloupe.display.tiles import Tiles, as_int16
 from ctloupe.enhance.region import Region, parse_region
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
@@ -106,22 +109,33 @@ def _as_stored(scene: Scene, ranges: list[tuple[int, int]]) -> Region:
 
 def _write_page(scene: Scene, region: Region, request: ViewRequest, path: Path) -> None:
     box = box_of(scene, region)
-    parts = [_cut(tiles.finest, box) for tiles in scene.tiles]
-    kept = [number for number, part in enumerate(parts) if part is not None]
-    size = sum(int(np.prod(part[0])) * 4 for part in parts if part is not None)
+    blocks = {number: _block(tiles.finest, box) for number, tiles in enumerate(scene.tiles)}
+    kept = {number: block for number, block in blocks.items() if block is not None}
+    size = sum(4 * math.prod(one.stop - one.start for one in block) for block in kept.values())
     if size > MOST_BYTES:
         raise OptionError(f"`roi`: {size / 1e6:.0f} MB of voxels, expected at most {MOST_BYTES / 1e6:.0f}; give less")
-    layers, volumes = [], []
     told = scene.described()
-    for number in kept:
-        part = parts[number]
-        assert part is not None
-        values = scene.tiles[number].finest.read(part[1])
-        wire = scene.tiles[number].wire
-        sent = as_int16(values) if wire == "int16" else values.astype(np.float32)
+    layers, volumes = [], []
+    for number, block in kept.items():
+        own = scene.tiles[number].finest
+        values = own.read(block)
+        sent = as_int16(values) if scene.tiles[number].wire == "int16" else values.astype(np.float32)
         volumes.append(_packed(sent))
-        offset = [_first(scene.tiles[number].finest, axis, part[1][axis]) for axis in range(3)]
-        layers.append({**_described(told["layers"][number], scene.layers[number], part, kept, sent), "offset": offset})
+        part = own.part(block)
+        owner = scene.layers[number].of
+        layers.append(
+            {
+                **told["layers"][number],
+                "of": None if owner is None else list(kept).index(owner),
+                "range": list(spread(sent)),
+                "shape": list(part.shape),
+                "edge": [part.edge(axis) for axis in range(3)],
+                "offset": [_first(own, axis, block[axis]) for axis in range(3)],
+                # In the page all voxels are at hand: no plane costs more than its own.
+                "planes": Tiles([replace(part, slices_along=None)], ArrayCache(0), "part").described(),
+                "growing": False,
+            }
+        )
     content = {"scene": {**told, **told_of(request), "layers": layers, "firstPanes": 3}, "volumes": volumes}
     with replacing(path, request.overwrite) as temporary:
         temporary.write_text(_page(content), encoding="utf-8")
@@ -132,47 +146,16 @@ def _first(own: Placed, axis: int, part: slice) -> int:
     return min(own.stored(axis, part.start), own.stored(axis, part.stop - 1))
 
 
-Part = tuple[tuple[int, int, int], tuple[slice, slice, slice], list[float]]
-
-
-def _cut(own: Placed, box: Box) -> Part | None:
-    """Shape, block and outer edges in mm of the part of a volume that lies in a box; None where it has none."""
-    block, edges = [], []
+def _block(own: Placed, box: Box) -> Block | None:
+    """The voxels of a volume that lie in a box; None where it has none."""
+    found = []
     for axis in range(3):
         first = max(0, int(np.floor((box.low[axis] - own.edge(axis)) / own.spacing[axis] + 1e-3)))
         end = min(own.shape[axis], int(np.ceil((box.high[axis] - own.edge(axis)) / own.spacing[axis] - 1e-3)))
         if end <= first:
             return None
-        block.append(slice(first, end))
-        edges.append(own.edge(axis) + first * own.spacing[axis])
-    z, y, x = block
-    return (z.stop - z.start, y.stop - y.start, x.stop - x.start), (z, y, x), edges
-
-
-def _described(told: dict[str, Any], layer: Layer, part: Part, kept: list[int], values: NDArray[Any]) -> dict[str, Any]:
-    shape, _, edges = part
-    low, high = (float(one) for one in np.nanquantile(values.astype(np.float32), (0.005, 0.995)))
-    planes = {}
-    for axis in range(3):
-        down, across = (one for one in range(3) if one != axis)
-        levels, factor = [], 1
-        while True:
-            sides = [-(-shape[one] // factor) for one in (down, across)]
-            pixel = [told["spacing"][one] * factor for one in (down, across)]
-            levels.append({"shape": sides, "edge": [edges[down], edges[across]], "pixel": pixel})
-            if max(sides) <= COARSEST:
-                break
-            factor *= 2
-        planes[str(axis)] = levels
-    return {
-        **told,
-        "of": None if layer.of is None else kept.index(layer.of),
-        "range": [low, high if high > low else low + 1.0],
-        "shape": list(shape),
-        "edge": edges,
-        "planes": planes,
-        "growing": False,
-    }
+        found.append(slice(first, end))
+    return found[0], found[1], found[2]
 
 
 def _packed(values: NDArray[Any]) -> str:
