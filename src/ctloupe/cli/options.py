@@ -41,6 +41,14 @@ def as_voxel_size(text: str | None) -> tuple[float, float, float] | None:
     return z, y, x
 
 
+def as_window(text: str | None) -> tuple[float, float] | None:
+    """Read ``--window LOW,HIGH``."""
+    if text is None:
+        return None
+    low, high = numbers(text, "--window", 2, "-1000,200")
+    return low, high
+
+
 def as_quantiles(text: str | None) -> tuple[float, ...]:
     """Read ``--quantiles Q,Q,...``."""
     return () if text is None else numbers(text, "--quantiles", text.count(",") + 1, "0.1,0.9")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import AsJson, Overwrite, Series, named_paths, numbers
+from ctloupe.cli.options import AsJson, Overwrite, Series, as_window, named_paths, numbers
 
 rate_app = typer.Typer(no_args_is_help=True, help="Plan and analyse blinded ratings.")
 
@@ -74,7 +74,7 @@ def design(
         mask=mask,
         at=tuple(_place(text) for text in at or []),
         side=side,
-        window=None if window is None else _window(window),
+        window=as_window(window),
         choice=choice,
         patches=patches,
         raters=tuple(raters or ()),
@@ -93,11 +93,6 @@ def design(
 def _place(text: str) -> tuple[float, float, float]:
     z, y, x = numbers(text, "--at", 3, "12,200,180")
     return z, y, x
-
-
-def _window(text: str) -> tuple[float, float]:
-    low, high = numbers(text, "--window", 2, "-1000,200")
-    return low, high
 
 
 @rate_app.command("serve")

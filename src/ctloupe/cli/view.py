@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, as_window, named_paths
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +65,7 @@ def view(
         export=export,
         shot=shot,
         roi=roi,
-        window=None if window is None else _window(window),
+        window=as_window(window),
         port=port,
         browser=browser,
         hosts=tuple(allow_host or ()),
@@ -87,8 +87,3 @@ def _named(texts: list[str]) -> list[tuple[str, Path]]:
     found = named_paths(texts, "SCAN")
     alone = "=" not in texts[0] or Path(texts[0]).exists()
     return [("scan", found[0][1]), *found[1:]] if alone else found
-
-
-def _window(text: str) -> tuple[float, float]:
-    low, high = numbers(text, "--window", 2, "-1000,200")
-    return low, high

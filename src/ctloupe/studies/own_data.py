@@ -124,8 +124,6 @@ def own_data(
     """
     own = _own_recipe(volumes, recipe)
     _require_volumes(volumes, recipe)
-    _require_unseen(volumes)
-    _require_truths(volumes, enlargement)
     wanted: dict[str, Any] = {
         "volumes": volumes.model_dump(mode="json"),
         "per_case": budget.per_case,
@@ -135,6 +133,8 @@ def own_data(
     found = made_before(folder, wanted, patch_size)
     if found is not None:
         return found
+    _require_unseen(volumes)
+    _require_truths(volumes, enlargement)
     training = [*volumes.clinical.training, *volumes.micro.training, *volumes.micro.test]
     scans = [path for one in _held_out(volumes) for path in (one.scan, one.truth, one.labels) if path is not None]
     require_apart(parts_read([*training, *scans]), [folder])
