@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
@@ -53,10 +53,11 @@ class Access:
     tokens: Mapping[str, str]
     hosts: Sequence[str] = ()
     framed: bool = False
-    cookie: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cookie", f"ctloupe-{self.port}")
+    @property
+    def cookie(self) -> str:
+        """Name of the cookie: browsers tell hosts apart, but not their ports."""
+        return f"ctloupe-{self.port}"
 
     def knows_host(self, host: str) -> bool:
         """Whether the host that a request names is this server."""

@@ -123,7 +123,6 @@ class App {
     drawNotes(context, this.scene, this.view, this.panes, { ruler: this.rulerNow(), mark });
     this.stage.dataset.state = this.store.busy ? "loading" : "complete";
     this.controls.said(this.store.failure);
-    this.drawn = (this.drawn ?? 0) + 1;
   }
 
   // Where values are read: under the pointer, or in the middle where there is none.
