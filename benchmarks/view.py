@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import psutil
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import ctloupe
 from ctloupe.display.cache import ArrayCache
@@ -51,11 +53,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         print("| volume | what | viewer s | reading alone s | ratio |", flush=True)
         print("|---|---|---|---|---|", flush=True)
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=options.chromium, args=ARGUMENTS)
+        with chromium(options.chromium) as browser:
             for name, path in volumes(Path(folder), options):
                 measure(browser, name, path, options)
-            browser.close()
 
 
 def arguments() -> argparse.Namespace:
@@ -96,13 +96,31 @@ def volumes(folder: Path, options: argparse.Namespace) -> list[tuple[str, Path]]
     ]
 
 
-def measure(browser: object, name: str, path: Path, options: argparse.Namespace) -> None:
-    """Print the rows of one volume."""
-    command = [sys.executable, "-m", "ctloupe.cli.main", "view", str(path), "--no-browser"]
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """A browser that is installed on this machine, without a window."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def viewer(*volumes: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process of `ctloupe view` with these volumes, and the link that it printed."""
+    command = [sys.executable, "-m", "ctloupe.cli.main", "view", *volumes, "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        link = (server.stdout.readline() if server.stdout else "").strip()
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})  # type: ignore[attr-defined]
+        yield server, (server.stdout.readline() if server.stdout else "").strip()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure(browser: Browser, name: str, path: Path, options: argparse.Namespace) -> None:
+    """Print the rows of one volume."""
+    with viewer(str(path)) as (server, link):
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         began = time.perf_counter()
         page.goto(link)
         page.wait_for_selector("#stage[data-state=complete]")
@@ -118,9 +136,6 @@ def measure(browser: object, name: str, path: Path, options: argparse.Namespace)
             print(f"| {name} | {what} | {seconds:.2f} | {reading:.3f} | {ratio} |", flush=True)
         print(f"| {name} | {memory(page, server, options.long)} | | | |", flush=True)
         page.close()
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def zoomed(page: Page, path: Path) -> float:

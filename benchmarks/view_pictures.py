@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from view import chromium, viewer
 
 import ctloupe
 from ctloupe.display.frame import Frame
 
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 COLOURS = 128
 
 
@@ -37,24 +35,13 @@ def main() -> None:
     z, y, x = (float(one) for one in options.at.split(","))
     at = Frame.of(scan).coordinates(scan.physical((z, y, x)))[::-1]
     place = f"at={','.join(f'{one:.4f}' for one in at)}"
-    command = [sys.executable, "-m", "ctloupe.cli.main", "view", str(options.scan), f"enhanced={options.enhanced}"]
-    server = subprocess.Popen([*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        link = (server.stdout.readline() if server.stdout else "").strip()
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=options.chromium, args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1366, "height": 768})
-            page.goto(link)
-            page.wait_for_selector("#stage[data-state=complete]")
-            zoom = f"zoom={options.millimetres / 620:.5f}"
-            take(page, f"{place}&{zoom}&mode=swipe&panes=0,1", options.out / "view-swipe.png")
-            take(page, f"{place}&{zoom}&mode=side&panes=0,1&map=2", options.out / "view-map.png")
-            page.set_viewport_size({"width": 390, "height": 800})
-            take(page, f"{place}&{zoom}&mode=side&panes=0,1&map=-1", options.out / "view-narrow.png")
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    zoom = f"zoom={options.millimetres / 620:.5f}"
+    with viewer(str(options.scan), f"enhanced={options.enhanced}") as (_, link), chromium(options.chromium) as browser:
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.goto(link)
+        page.wait_for_selector("#stage[data-state=complete]")
+        take(page, f"{place}&{zoom}&mode=swipe&panes=0,1", options.out / "view-swipe.png")
+        take(page, f"{place}&{zoom}&mode=side&panes=0,1&map=2", options.out / "view-map.png")
 
 
 def take(page: Page, view: str, path: Path) -> None:
