@@ -1,4 +1,4 @@
-"""Masks that people give as files: read only when they lie on the grid of the scan."""
+"""Masks that people give as files: read when they lie on the grid of the scan, in whatever order they are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
 from ctloupe.volume.formats import read
-from ctloupe.volume.geometry import same_direction, same_spacing
+from ctloupe.volume.geometry import orientation_code, same_direction, same_spacing
+from ctloupe.volume.orientation import turned_onto
 from ctloupe.volume.volume import Volume
 
 ORIGIN_TOLERANCE: Final = 0.05
@@ -26,7 +27,8 @@ def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
     Parameters
     ----------
     path
-        File or folder in any readable format. Voxels that are not zero are inside.
+        File or folder in any readable format. Voxels that are not zero are inside. Axes may be exchanged or reversed,
+        as other programs store them.
     scan
         Volume whose grid the mask has to have; its voxels are not read.
     option
@@ -44,11 +46,15 @@ def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
     FileError, IntensityError
         If the file cannot be read.
     """
-    given = read(path)
+    stored = read(path)
+    given = turned_onto(stored, scan.direction)
     found = _differences(given, scan)
     if found:
+        order = orientation_code(stored.direction)
+        turned = "" if given is stored else f" (stored as {order}, compared as {orientation_code(scan.direction)})"
         raise GeometryError(
-            f"`{option}` {path}: is not on the grid of the scan: {'; '.join(found)}; make the mask on the scan's grid"
+            f"`{option}` {path}: is not on the grid of the scan{turned}: {'; '.join(found)}; make the mask on the "
+            "scan's grid"
         )
     return given.array() != 0
 
