@@ -98,6 +98,10 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
+    from ctloupe.enhance.early import refuse_early
+
+    refuse_early(scan, [path for path in (out, uncertainty, invented) if path is not None], resume, overwrite)
+
     from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files
 

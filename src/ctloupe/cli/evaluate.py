@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctloupe.cli.flags import as_flags
-from ctloupe.cli.options import AsJson, Overwrite, Series, VoxelSize, as_voxel_size, named_paths, numbers
+from ctloupe.cli.options import AsJson, Overwrite, Series, as_voxel_size, named_paths, numbers
 from ctloupe.cli.progress import show
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ def evaluate(
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf, printed by Chromium or Chrome.")] = False,
-    voxel_size: VoxelSize = None,
+    voxel_size: Annotated[
+        str | None, typer.Option(help="Voxel size Z,Y,X in mm of an --input in TIFF files that do not state it.")
+    ] = None,
+    micro_voxel_size: Annotated[str | None, typer.Option(help="The same of --micro.")] = None,
     series: Series = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")] = None,
     as_json: AsJson = False,
@@ -119,6 +122,7 @@ def evaluate(
         micro_window=window,
         seed=seed,
         voxel_size=as_voxel_size(voxel_size),
+        micro_voxel_size=as_voxel_size(micro_voxel_size, "--micro-voxel-size"),
         series=series,
         out=out,
         pdf=pdf,

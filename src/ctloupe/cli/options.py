@@ -33,11 +33,11 @@ def numbers(text: str, option: str, count: int, example: str) -> tuple[float, ..
     return values
 
 
-def as_voxel_size(text: str | None) -> tuple[float, float, float] | None:
+def as_voxel_size(text: str | None, option: str = "--voxel-size") -> tuple[float, float, float] | None:
     """Read ``--voxel-size Z,Y,X``."""
     if text is None:
         return None
-    z, y, x = numbers(text, "--voxel-size", 3, "0.05,0.05,0.05")
+    z, y, x = numbers(text, option, 3, "0.05,0.05,0.05")
     return z, y, x
 
 

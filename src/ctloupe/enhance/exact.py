@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctloupe.enhance.back_projection import difference, make_consistent
+from ctloupe.enhance.bicubic import enlarged_within
 from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.flat_field import FlatField
 from ctloupe.enhance.model import LoadedModel
@@ -24,7 +25,6 @@ from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
 from ctloupe.enhance.tiling import Tiling
 from ctloupe.foundation.errors import OptionError
-from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.dropout import Draw, drawing
 from ctloupe.networks.replay import replayed
 from ctloupe.networks.tile import Tile, placed
@@ -65,6 +65,7 @@ class ExactSliceEnhancer:
         if model.network is None:
             raise ValueError("an exact slice enhancer needs a network")
         self.scale, self.window, self.device = model.scale, model.window, model.device
+        self.limits = model.limits
         self.options, self.spacing, self.tell = options, spacing, tell
         self.precision = options.dtype(model.device)
         plain = folded(model.network.to("cpu")).float()
@@ -130,7 +131,7 @@ class ExactSliceEnhancer:
         while True:
             tiles = self.network.tiles(shape, self._tile, wanted)
             # Begun anew on every try: a tile blended twice would be too much of the network's.
-            plane = torch.empty(fine) if everywhere else enlarge_bicubic(scan[None, None], self.scale)[0, 0]
+            plane = torch.empty(fine) if everywhere else self._interpolated(scan)
             beside = {name: plane.clone() if is_of_values(name) else torch.zeros(fine) for name in self.options.beside}
             try:
                 self._fill(plane, beside, seen, blend, tiles, index)
@@ -142,6 +143,9 @@ class ExactSliceEnhancer:
             make_consistent(plane, scan, mask, self.scale)
         off = difference(plane, scan, self.scale)[mask]
         return EnhancedSlice.of(plane, beside, off, total, total - len(tiles))
+
+    def _interpolated(self, scan: Tensor) -> Tensor:
+        return enlarged_within(scan[None, None], self.scale, self.limits)[0, 0]
 
     def _fill(
         self,

@@ -124,7 +124,9 @@ class Job:
 
     def _plan(self, enhancer: SliceEnhancer, slices: int) -> None:
         """Say what the work costs, and refuse it when the disk is too small."""
-        plan = make_plan(enhancer, self.part, self.model.scale, self.options, self.slab, slices)
+        kind = format_of_output(self.output)
+        slab = self.slab if kind.resumable else 1
+        plan = make_plan(enhancer, self.part, self.model.scale, self.options, slab, slices, kind)
         for line in plan.lines():
             self.tell(line)
         require_disk(plan, self.output)
@@ -219,6 +221,7 @@ class Job:
         self._require_writable()
         self.output.parent.mkdir(parents=True, exist_ok=True)
         enhancer, summary, done = self._prepare(), EnhancementSummary(), 0
+        self._plan(enhancer, self.part.scan.shape[0])
         beside = described_beside(self.fitted, self.options, self.part.scan)
         with ExitStack() as stack:
             spools = {

@@ -56,6 +56,9 @@ class LoadedModel:
         Words on what would be otherwise if the model were trained today.
     scaling, micro_scaling
         Whether `window` and `micro_window` hold for every volume, or each has its own range instead.
+    limits
+        Smallest and largest value of the scan, which the bicubic interpolation outside of the mask stays within; None
+        until they are needed.
     trained_window
         Window in which `trained_on` is told, where `window` has become that of a scan; None: `window`.
     """
@@ -75,6 +78,7 @@ class LoadedModel:
     scaling: Scaling = "fixed"
     micro_scaling: Scaling = "fixed"
     trained_window: IntensityWindow | None = None
+    limits: tuple[float, float] | None = None
 
     def for_scan(self, scan: Volume, tell: Callable[[str], None] = lambda text: None) -> LoadedModel:
         """Return the model with the window that it has on a scan, which it keeps for every part of it.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctloupe.enhance.back_projection import difference
+from ctloupe.enhance.bicubic import enlarged_within
 from ctloupe.enhance.blending import Blend
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.footprint import Footprint
@@ -49,7 +50,7 @@ class PatchwiseSliceEnhancer:
         self.network = model.network.to(model.device)
         self.neighbours = int(isinstance(self.network, FlowEnhancer) and self.network.neighbours)
         self.scale, self.window, self.device = model.scale, model.window, model.device
-        self.options, self.spacing = options, spacing
+        self.options, self.spacing, self.limits = options, spacing, model.limits
         self.patch_size = (options.stitch_size or model.patch_size) if options.stitch == "patches" else None
 
     def use(self, tiling: Tiling) -> None:
@@ -67,7 +68,7 @@ class PatchwiseSliceEnhancer:
         seen = channels_of(hu)[None]
         scan = slice_alone(seen)
         mask = np.ones(scan.shape[2:], bool) if mask is None else mask
-        plain = enlarge_bicubic(scan, self.scale)
+        plain = enlarged_within(scan, self.scale, self.limits)
         spread: Tensor | None = torch.zeros_like(plain) if self.options.samples else None
         if mask.any():
             unit = self.window.to_unit(seen)

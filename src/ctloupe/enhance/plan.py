@@ -16,6 +16,7 @@ from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
 from ctloupe.foundation.errors import FileError
+from ctloupe.volume.formats.base import Format
 
 COMPRESSION: Final = 1.5
 """Taken for granted when the disk is checked; enhanced chest CT compresses better than this."""
@@ -51,16 +52,23 @@ class Plan:
 
     def lines(self) -> list[str]:
         """Say it in words."""
+        at_a_time = min(self.slab, self.slices)
         cut = "whole slices" if self.tile is None else f"tiles of {self.tile[0]}×{self.tile[1]} scan voxels"
         return [
-            f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {self.slab} at a time, {cut}",
+            f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {at_a_time} at a time, {cut}",
             f"plan: memory about {self.memory / 1e9:.1f} GB, disk up to {self.disk / 1e9:.2f} GB, "
             f"time about {_duration(self.seconds)}",
         ]
 
 
 def make_plan(
-    enhancer: SliceEnhancer, part: ScanPart, scale: int, options: EnhanceOptions, slab: int, slices: int
+    enhancer: SliceEnhancer,
+    part: ScanPart,
+    scale: int,
+    options: EnhanceOptions,
+    slab: int,
+    slices: int,
+    kind: Format,
 ) -> Plan:
     """Say beforehand what enhancing costs; the middle slice is timed to know.
 
@@ -78,11 +86,16 @@ def make_plan(
         Slices that are read, enhanced and recorded together.
     slices
         How many slices there are still to do.
+    kind
+        Format of the output: one that is resumable has coarser levels too, and one that does not stream is held whole.
     """
     shape = part.scan.shape
     fine = shape[0], shape[1] * scale, shape[2] * scale
     needed = fixed_bytes(shape, scale, len(options.beside)) + enhancer.footprint((shape[1], shape[2]))
-    disk = disk_needed((slices, fine[1], fine[2]), levels_of(scale), len(options.beside))
+    if not kind.streams:
+        needed += float(np.prod(fine)) * np.dtype(np.int16).itemsize
+    levels = levels_of(scale) if kind.resumable else 0
+    disk = disk_needed((slices, fine[1], fine[2]), levels, len(options.beside))
     seconds = slices * seconds_per_slice(enhancer, part, shape[0] // 2)
     return Plan(slices, fine, slab, enhancer.tile, needed, disk, seconds)
 

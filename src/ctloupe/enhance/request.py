@@ -313,7 +313,7 @@ class _Enhancement:
             )
         finally:
             self.progress.close()
-        for line in summary.lines():
+        for line in summary.lines(masked=mask is not None):
             self.say(line)
         if not summary.found_finished:
             self.say("wrote " + " and ".join(str(one) for one in _outputs(request, out)))

@@ -34,14 +34,13 @@ class EnhancementSummary:
         self.tiles += tiles
         self.skipped += skipped
 
-    def lines(self) -> list[str]:
-        """Say it in words."""
+    def lines(self, masked: bool = True) -> list[str]:
+        """Say it in words, `masked` where only a part of the scan was enhanced."""
         said = []
         if self.voxels:
             rms, bias = (self.squares / self.voxels) ** 0.5, self.total / self.voxels
-            said.append(
-                f"consistency: mean of each block − scan inside the mask: RMS {rms:.2f} HU, bias {bias:+.2f} HU"
-            )
-        if self.tiles:
+            where = " inside the mask" if masked else ""
+            said.append(f"consistency: mean of each block − scan{where}: RMS {rms:.2f} HU, bias {bias:+.2f} HU")
+        if self.tiles and masked:
             said.append(f"skipped: {100 * self.skipped / self.tiles:.0f}% of the tiles lie outside the mask")
         return said

@@ -1,4 +1,4 @@
-"""Whether the values of a scan fit what the enhanced volume can hold."""
+"""The values of a scan: what the enhanced volume can hold of them, and what an interpolation may not leave."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Volume
 
 _HELD = np.iinfo(np.int16)
+
+
+def value_range(scan: Volume) -> tuple[float, float]:
+    """Return the smallest and the largest value of a scan, which is read once.
+
+    Raises
+    ------
+    IntensityError
+        If a voxel that is read on demand is NaN or infinite.
+    """
+    low, high = np.inf, -np.inf
+    for _, slab in slabs_of(scan.data):
+        low, high = min(low, float(slab.min())), max(high, float(slab.max()))
+    return low, high
 
 
 def values_beyond(scan: Volume) -> tuple[str, ...]:
@@ -20,9 +34,7 @@ def values_beyond(scan: Volume) -> tuple[str, ...]:
     """
     if np.can_cast(scan.data.dtype, np.int16):
         return ()
-    low, high = np.inf, -np.inf
-    for _, slab in slabs_of(scan.data):
-        low, high = min(low, float(slab.min())), max(high, float(slab.max()))
+    low, high = value_range(scan)
     if _HELD.min <= low and high <= _HELD.max:
         return ()
     return (

@@ -21,6 +21,7 @@ from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE, compare_by_jmi
 from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_micro import read_scanner
 from ctloupe.evaluate.protocols.synth import SYNTH, compare_synthesised
+from ctloupe.evaluate.reading import read_micro, read_stated
 from ctloupe.evaluate.report.pair import pair_report
 from ctloupe.evaluate.report.pdf import require_pdf
 from ctloupe.evaluate.report.report import Report
@@ -90,8 +91,8 @@ class EvaluateRequest:
         Values of the µCT that become −1 and 1; None: those of the model.
     seed
         Seed of the choice of patches.
-    voxel_size
-        (z, y, x) in mm of a µCT in TIFF files that do not state it.
+    voxel_size, micro_voxel_size
+        (z, y, x) in mm of the input, and of the µCT, where these are TIFF files that do not state it.
     series
         Number or UID of the DICOM series, where the input's folder holds several.
     out
@@ -124,6 +125,7 @@ class EvaluateRequest:
     micro_window: tuple[float, float] | None = None
     seed: int = 0
     voxel_size: Triple | None = None
+    micro_voxel_size: Triple | None = None
     series: str | None = None
     out: Path | None = None
     pdf: bool = False
@@ -178,6 +180,10 @@ def _require_sense(request: EvaluateRequest) -> None:
         pages = ("report.html", "report.pdf") if request.pdf else ("report.html",)
         require_apart(parts_read(_inputs(request)), [request.out / name for name in ("metrics.json", *pages)])
         require_new(request.out, request.overwrite, "metrics.json", *pages)
+    if request.micro_voxel_size is not None and request.micro is None:
+        raise OptionError("`micro_voxel_size` is that of `micro`; of the input it is `voxel_size`")
+    if request.voxel_size is not None and request.input is None:
+        raise OptionError("`voxel_size` is that of `input`; of the µCT it is `micro_voxel_size`")
     if (request.protocol == SYNTH.name) != (request.pairs_from is not None):
         raise OptionError("`protocol` synth and `pairs_from` (the run that makes its inputs) belong together")
     if request.protocol in _OF_PATCHES and (request.micro is None or len(request.model) != 1):
@@ -233,7 +239,7 @@ def _whole(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Vol
     """Read the whole scan, as it was enhanced."""
     if request.input is None:
         raise OptionError("`input` is needed")
-    whole = read(request.input, series=request.series)
+    whole = read(request.input, series=request.series, voxel_size=request.voxel_size)
     return resample_in_plane(whole, _trained_spacing(models)) if request.resample else whole
 
 
@@ -242,18 +248,18 @@ def _case(request: EvaluateRequest, whole: Volume) -> Case:
     region = parse_region(whole.shape, request.slices, request.roi)
     scan = whole.crop(*region)
     inside = None if request.mask is None else mask_of(str(request.mask), whole)
-    truth = read(request.truth) if request.truth else None
+    truth = read_stated(request.truth) if request.truth else None
     return Case(
         scan,
-        {name: read(path) for name, path in request.output},
+        {name: read_stated(path) for name, path in request.output},
         None if truth is None else truth_on_clinical_slices(truth, scan),
-        labels_on_clinical_slices(read(request.labels), scan) if request.labels else None,
+        labels_on_clinical_slices(read_stated(request.labels), scan) if request.labels else None,
         None if inside is None else inside[region],
-        read(request.uncertainty) if request.uncertainty else None,
+        read_stated(request.uncertainty) if request.uncertainty else None,
         _factors(request.recalibration) if request.recalibration else {},
         thick_truth=None if truth is None else truth_on_clinical_slices(truth, scan, "slab"),
         scanner=None if request.scanner is None else known_scanner(read_scanner(request.scanner, whole)),
-        invented=read(request.invented) if request.invented else None,
+        invented=read_stated(request.invented) if request.invented else None,
         corner=first_voxel(region),
     )
 
@@ -298,7 +304,7 @@ def _with_models(case: Case, request: EvaluateRequest, models: Mapping[str, Supe
 def _micro(request: EvaluateRequest) -> Volume:
     if request.micro is None:
         raise OptionError("`micro` is needed")
-    return read(request.micro, voxel_size=request.voxel_size)
+    return read_micro(request.micro, request.micro_voxel_size)
 
 
 def _windows(
@@ -337,16 +343,16 @@ def _by_isbi(request: EvaluateRequest, whole: Volume, models: Mapping[str, Super
 def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
     if request.input is None or request.other_input is None:
         raise OptionError("`input` and `other_input` are needed")
-    whole = read(request.input, series=request.series)
+    whole = read(request.input, series=request.series, voxel_size=request.voxel_size)
     region = parse_region(whole.shape, request.slices, request.roi)
-    other = read(request.other_input)
+    other = read(request.other_input, voxel_size=request.voxel_size)
     if other.shape != whole.shape:
         raise GeometryError(f"`other_input` has shape {other.shape}, `input` {whole.shape}; give one acquisition's")
     scans = whole.crop(*region), other.crop(*region)
     mask = None if request.mask is None else mask_of(str(request.mask), whole)
     inside = None if mask is None else mask[region]
     others = dict(request.other_output)
-    made = {name: (read(path), read(others[name])) for name, path in request.output}
+    made = {name: (read_stated(path), read_stated(others[name])) for name, path in request.output}
     found = compare_kernel_pair(scans, made, inside)
     scale = found.facts["scale"]
     bicubic = interpolated(scans[0], scale), interpolated(scans[1], scale)

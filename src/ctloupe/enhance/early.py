@@ -1,0 +1,40 @@
+"""What can be refused before anything heavy is imported: a person who mistypes a name is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ctloupe.foundation.errors import FileError
+from ctloupe.volume.collection import holds_several
+from ctloupe.volume.formats import format_of_output, require_writable
+
+
+def refuse_early(scan: Path, outputs: Sequence[Path], goes_on: bool, overwrite: bool) -> None:
+    """Refuse an input that is not there, and outputs that could not be written in the end.
+
+    Parameters
+    ----------
+    scan
+        Scan, or folder of several; of these the outputs are named later.
+    outputs
+        The enhanced volume and the maps beside it.
+    goes_on
+        Whether what is there is continued.
+    overwrite
+        Whether it is replaced.
+
+    Raises
+    ------
+    FileError
+        If there is no such scan, a suffix is that of no format, or an output exists.
+    """
+    if not scan.exists():
+        raise FileError(f"{scan}: no such file or folder")
+    if holds_several(scan):
+        return
+    for path in outputs:
+        if goes_on:
+            format_of_output(path)
+        else:
+            require_writable(path, overwrite)
