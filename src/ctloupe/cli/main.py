@@ -28,6 +28,7 @@ from ctloupe.cli import (
     view,
 )
 from ctloupe.cli.flags import as_flags
+from ctloupe.cli.help import lay_out_examples
 from ctloupe.foundation.atomic import refusal_in_words
 from ctloupe.foundation.errors import CtLoupeError, Interrupted
 from ctloupe.foundation.foreign_text import printable
@@ -58,7 +59,6 @@ app = typer.Typer(
     name="ctloupe",
     help=f"Take clinical CT to micro-CT scale by unpaired super-resolution. {RESEARCH_NOTICE}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -103,6 +103,7 @@ for verb in (
     rate,
 ):
     verb.register(app)
+lay_out_examples(app)
 
 
 def _refused(error: Any) -> None:

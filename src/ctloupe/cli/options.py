@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -64,11 +63,15 @@ def as_bytes(text: str | None, option: str) -> int | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
-    amount = float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " ") if found else 0.0
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        amount = int(TypeAdapter(ByteSize).validate_python(text.strip()))
+    except ValidationError:
+        amount = 0
     if amount < 1e6:
         raise OptionError(f"{option} {text}: expected an amount of memory, for instance 2GB")
-    return int(amount)
+    return amount
 
 
 def named_paths(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Path]]:
