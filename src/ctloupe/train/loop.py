@@ -20,6 +20,7 @@ from ctloupe.methods.package import save_package
 from ctloupe.methods.room import lack_of_room
 from ctloupe.train import checkpoint
 from ctloupe.train.bank_pair import BankPair, device_bank, load_banks, require_hu
+from ctloupe.train.events import Events
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
 from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
@@ -141,7 +142,7 @@ class _Training:
         self.newest: Path | None = None
         self.stopping = self.saving = False
         self.log: MetricsLog | None = None
-        self.writer: Any = None
+        self.events: Events | None = None
 
     def __enter__(self) -> _Training:
         return self
@@ -150,8 +151,8 @@ class _Training:
         self.progress.close()
         if self.log is not None:
             self.log.close()
-        if self.writer is not None:
-            self.writer.close()
+        if self.events is not None:
+            self.events.close()
         torch.use_deterministic_algorithms(False)
 
     def run(self, resume: bool) -> None:
@@ -244,8 +245,6 @@ class _Training:
         return True
 
     def _open_records(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.folder.write_manifest(
             device=str(self.fabric.device),
             devices=self.fabric.world_size,
@@ -253,7 +252,7 @@ class _Training:
             resumed_from_step=self.step,
         )
         self.log = MetricsLog(self.folder.metrics, first_step=self.step + 1)
-        self.writer = SummaryWriter(str(self.folder.events), purge_step=self.step + 1)
+        self.events = Events(self.folder.events, self.step + 1)
         self.progress.start(self.plan.title, 1.0)
 
     def _record(self, values: dict[str, float], rate: float, elapsed: float) -> None:
@@ -261,9 +260,8 @@ class _Training:
         epoch = (self.step - 1) // self.sampler.steps_per_epoch + 1
         facts = {"step": self.step, "epoch": epoch, "elapsed_s": elapsed, "learning_rate": rate}
         self.log.write(facts | values)
-        for name, value in values.items():
-            self.writer.add_scalar(f"loss/{name}", value, self.step)
-        self.writer.add_scalar("learning_rate", rate, self.step)
+        if self.events is not None:
+            self.events.add({f"loss/{name}": one for name, one in values.items()} | {"learning_rate": rate}, self.step)
         if self.step == 1 or self.step % self.settings.preview_steps == 0 or self._done(elapsed):
             self._preview()
         note = f"step {self.step}, {(elapsed - self.elapsed_before):.0f} s, total loss {values['total']:.3f}"

@@ -83,7 +83,7 @@ class RunFolder:
     def make(self) -> None:
         """Make the folder and those inside it, where they are not there yet; what a killed run left goes."""
         try:
-            for folder in (self.checkpoints, self.previews, self.events):
+            for folder in (self.checkpoints, self.previews):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.model.parent, self.checkpoints, self.previews):
                 sweep(folder)
