@@ -9,7 +9,12 @@ import typer
 
 from ctloupe.foundation.errors import OptionError
 
-Series = Annotated[str | None, typer.Option(help="Number or UID of the DICOM series, where a folder holds several.")]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        help="DICOM series, where a folder holds several: its place in the list, its SeriesNumber, or its UID."
+    ),
+]
 VoxelSize = Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in mm, for TIFF files that do not state theirs.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

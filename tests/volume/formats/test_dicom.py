@@ -40,7 +40,8 @@ from ctloupe.foundation.errors import (
     OptionError,
 )
 from ctloupe.volume.formats import detect
-from ctloupe.volume.formats.dicom.reader import list_series, read_dicom, source_series
+from ctloupe.volume.formats.dicom.reader import read_dicom, source_series
+from ctloupe.volume.formats.dicom.series import list_series
 
 CHEST = Path(__file__).resolve().parents[4] / "shared" / "data" / "chest-ct-lung-pet-ct-dx-A0001"
 Write = Callable[..., Any]
@@ -355,17 +356,46 @@ def test_several_series_are_listed_and_chosen_by_index_or_uid(tmp_path: Path, di
     assert found[1].modality == "CT" and found[1].files == tuple(sorted(late.files))
     message = refusal(tmp_path, OptionError)
     assert "`series` N" in message
-    assert "1: CT, 6 slices of 8×10, spacing 2.5×0.7×0.6 mm" in message
-    assert "2: CT, 4 slices of 6×5, spacing 1.25×0.5×0.5 mm" in message
-    for choice in (2, "2", late.uid):
+    assert "1 (SeriesNumber 2): CT, 6 slices of 8×10, spacing 2.5×0.7×0.6 mm" in message
+    assert "2 (SeriesNumber 7): CT, 4 slices of 6×5, spacing 1.25×0.5×0.5 mm" in message
+    for choice in (2, "2", 7, late.uid):
         np.testing.assert_array_equal(read_dicom(tmp_path, choice).array(), late.values)
     np.testing.assert_array_equal(read_dicom(tmp_path, 1).array(), early.values)
 
 
 def test_a_series_that_is_not_there_is_refused(tmp_path: Path, dicom_series: Write) -> None:
     dicom_series(tmp_path)
-    assert "`series` 3" in refusal(tmp_path, OptionError, 3)
-    assert "1: CT, 6 slices" in refusal(tmp_path, OptionError, "1.2.826.0.1.999")
+    assert "`series` 8" in refusal(tmp_path, OptionError, 8)
+    assert "CT, 6 slices" in refusal(tmp_path, OptionError, "1.2.826.0.1.999")
+
+
+def test_the_list_of_series_tells_what_each_is_called_and_its_kernel(tmp_path: Path, dicom_series: Write) -> None:
+    def named(_: int, dataset: FileDataset) -> None:
+        dataset.SeriesDescription, dataset.ConvolutionKernel = "Thorax 1.0 lung", ["Br59d", "3"]
+
+    dicom_series(tmp_path, prefix="late", number=7, edit=named)
+    dicom_series(tmp_path, prefix="early", number=2)
+    message = refusal(tmp_path, OptionError)
+    assert (
+        "2 (SeriesNumber 7): CT, 'Thorax 1.0 lung', 6 slices of 8×10, spacing 2.5×0.7×0.6 mm, kernel Br59d 3" in message
+    )
+
+
+def test_a_number_that_is_a_place_and_the_number_of_another_series_is_the_place_and_that_is_noted(
+    tmp_path: Path, dicom_series: Write
+) -> None:
+    late = dicom_series(tmp_path, prefix="late", number=3)
+    dicom_series(tmp_path, prefix="early", number=2)
+    chosen = read_dicom(tmp_path, 2)
+    np.testing.assert_array_equal(chosen.array(), late.values)
+    assert "not the one whose SeriesNumber is 2" in chosen.notes[0]
+    assert not read_dicom(tmp_path, 3).notes
+
+
+def test_a_number_that_two_series_have_is_refused(tmp_path: Path, dicom_series: Write) -> None:
+    for prefix in ("one", "other"):
+        dicom_series(tmp_path, prefix=prefix, number=9)
+    assert "2 series have this SeriesNumber" in refusal(tmp_path, OptionError, 9)
 
 
 def test_a_fault_in_one_series_does_not_block_another(tmp_path: Path, dicom_series: Write) -> None:

@@ -27,9 +27,10 @@ DAMAGE = (
 )
 
 
-# Only these are read, so no patient field ever enters memory.
+# Only these are read, so no field of a patient ever enters memory.
 _TAGS = [
     *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "NumberOfFrames"),
+    *("SeriesDescription", "ConvolutionKernel"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
@@ -61,6 +62,8 @@ class Header:
     uid: str
     number: int | None
     modality: str
+    description: str
+    kernel: str
     syntax: UID | None
     matrix: tuple[int, int]
     greyscale: str
@@ -205,6 +208,8 @@ def _header(path: Path, label: str, data: Dataset, matrix: tuple[int, int], exte
         uid=str(data.get("SeriesInstanceUID") or ""),
         number=_whole(data, "SeriesNumber"),
         modality=str(data.get("Modality") or ""),
+        description=str(data.get("SeriesDescription") or "").strip(),
+        kernel=" ".join(str(one) for one in _several(data.get("ConvolutionKernel"))).strip(),
         syntax=data.file_meta.get("TransferSyntaxUID"),
         matrix=matrix,
         greyscale=photometric if samples == 1 else f"{photometric} with {samples} samples per pixel",

@@ -10,7 +10,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,76 +20,25 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from ctloupe.foundation.errors import FileError, IntensityError, OptionError
-from ctloupe.volume import geometry
+from ctloupe.foundation.errors import FileError, IntensityError
 from ctloupe.volume.formats.dicom.grid import (
     GAP_TOLERANCE,
-    TOUCHING_MM,
     Stack,
     check_alike,
     check_pixels,
     check_present,
     stacked_slices,
-    typical_gap,
 )
 from ctloupe.volume.formats.dicom.headers import DAMAGE, Found, Slice, at_fault, grouped_series, named_files
 from ctloupe.volume.formats.dicom.kind import check_kind, meaning_of, notes_of_distance
+from ctloupe.volume.formats.dicom.series import selected
 from ctloupe.volume.formats.room import require_room
 from ctloupe.volume.volume import Volume
-
-_LISTED = 12
-
 
 # Beyond it, single precision no longer tells the values of an image apart from infinity or zero.
 _MOST_SLOPE = 1e9
 
-
 _INT16 = np.iinfo(np.int16)
-
-
-@dataclass(frozen=True)
-class SeriesInfo:
-    """One image series of a folder, as its headers describe it; nothing is checked yet.
-
-    Attributes
-    ----------
-    key : str
-        What selects it: ``"1"`` to ``"n"``, ordered by SeriesNumber, then by SeriesInstanceUID.
-    number : int or None
-        SeriesNumber of its files.
-    n_files : int
-        Number of its files.
-    shape : (z, y, x)
-        Number of slices, rows and columns; those of the first slice where they differ.
-    modality : str
-        Code of the modality in DICOM, for instance ``"CT"``; empty where it is absent.
-    spacing : (z, y, x) in mm, or None
-        Distance of the slices and size of the pixels; None where the headers do not tell.
-    files : tuple of Path
-        Files in order of their names.
-    """
-
-    key: str
-    number: int | None
-    n_files: int
-    shape: tuple[int, int, int]
-    modality: str
-    spacing: geometry.Triple | None
-    files: tuple[Path, ...]
-
-
-def list_series(path: Path) -> list[SeriesInfo]:
-    """List the image series of a folder or file, without checking them.
-
-    Files without an image (DICOMDIR, reports, structure sets) are left out. Subfolders are searched only
-    where the folder itself holds no DICOM file.
-
-    Raises
-    ------
-    FileError
-        If there is no DICOM image, or a file is damaged.
-    """
-    return [_info(index, group) for index, group in enumerate(grouped_series(Path(path)).series, 1)]
 
 
 def source_series(path: Path, series: str | int | None = None) -> list[Path]:
@@ -98,7 +46,7 @@ def source_series(path: Path, series: str | int | None = None) -> list[Path]:
 
     Parameters and errors are those of `read_dicom`, but no pixel is decoded.
     """
-    stack = _checked(Path(path), grouped_series(Path(path)), series)
+    stack, _ = _checked(Path(path), grouped_series(Path(path)), series)
     return list(dict.fromkeys(one.header.path for one in stack.slices))
 
 
@@ -116,7 +64,8 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
     path
         Folder (its subfolders count only where it holds no DICOM file itself), or one file, which is read alone.
     series
-        Which series to read where there are several: its index in `list_series`, or its SeriesInstanceUID.
+        Which series to read where there are several: its index in `list_series`, its SeriesNumber, or its
+        SeriesInstanceUID.
 
     Raises
     ------
@@ -135,56 +84,15 @@ def read_dicom(path: Path, series: str | int | None = None) -> Volume:
     """
     path = Path(path)
     found = grouped_series(path)
-    stack = _checked(path, found, series)
+    stack, chosen = _checked(path, found, series)
     slopes, intercepts = _rescale(stack.slices)
     modality, units, notes = meaning_of(stack.slices)
-    notes += notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE) + _notes_of_imageless(found)
+    notes = (
+        chosen + notes + notes_of_distance(stack.slices, stack.spacing[0], GAP_TOLERANCE) + _notes_of_imageless(found)
+    )
     data = _decode(path, stack, slopes, intercepts)
     history = (f"read {len(stack.slices)} DICOM slices", *notes)
     return Volume(data, stack.spacing, stack.origin, stack.direction, modality, units, history, notes)
-
-
-def _info(index: int, slices: Sequence[Slice]) -> SeriesInfo:
-    first = slices[0]
-    step = first.thickness
-    if len(slices) > 1 and first.orientation and all(one.position for one in slices):
-        normal = np.cross(first.orientation[:3], first.orientation[3:])
-        gaps = np.diff(np.sort(np.array([one.position for one in slices]) @ normal))
-        step = typical_gap(gaps[gaps > TOUCHING_MM])
-    pixel = first.pixel_spacing
-    files = tuple(dict.fromkeys(one.header.path for one in slices))
-    return SeriesInfo(
-        key=str(index),
-        number=first.header.number,
-        n_files=len(files),
-        shape=(len(slices), *first.header.matrix),
-        modality=first.header.modality,
-        spacing=(step, pixel[0], pixel[1]) if step and pixel else None,
-        files=files,
-    )
-
-
-def _described(group: tuple[int, list[Slice]]) -> str:
-    info = _info(*group)
-    z, y, x = info.shape
-    size = "×".join(f"{value:.4g}" for value in info.spacing) + " mm" if info.spacing else "unknown"
-    return f"{info.key}: {info.modality or 'no modality'}, {z} slices of {y}×{x}, spacing {size}"
-
-
-def _select(path: Path, groups: list[list[Slice]], series: str | int | None) -> list[Slice]:
-    found = "; ".join(_described(group) for group in enumerate(groups[:_LISTED], 1))
-    found += f"; and {len(groups) - _LISTED} more" if len(groups) > _LISTED else ""
-    if series is None:
-        if len(groups) == 1:
-            return groups[0]
-        raise OptionError(f"{path}: holds {len(groups)} series, expected one; choose with `series` N ({found})")
-    wanted = str(series).strip()
-    for index, group in enumerate(groups, 1):
-        if wanted in (str(index), group[0].header.uid):
-            return group
-    # A UID can lead to a person, so only an index is repeated.
-    name = wanted if wanted.lstrip("-").isdigit() else "as given"
-    raise OptionError(f"`series` {name}: no such series in {path}; choose with `series` N ({found})")
 
 
 def _notes_of_imageless(found: Found) -> tuple[str, ...]:
@@ -195,13 +103,14 @@ def _notes_of_imageless(found: Found) -> tuple[str, ...]:
     return (f"{which} left out: {named_files(found.imageless)}",)
 
 
-def _checked(path: Path, found: Found, series: str | int | None) -> Stack:
-    slices = _select(path, found.series, series)
+def _checked(path: Path, found: Found, series: str | int | None) -> tuple[Stack, tuple[str, ...]]:
+    """Return the stack of the chosen series, and what to say of the choice."""
+    slices, chosen = selected(path, found.series, series)
     check_kind(slices)
     check_pixels(slices)
     check_present(slices)
     check_alike(slices)
-    return stacked_slices(slices)
+    return stacked_slices(slices), chosen
 
 
 def _rescale(slices: Sequence[Slice]) -> tuple[list[float], list[float]]:
