@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ctloupe.cli.flags import as_flags
 from ctloupe.foundation.foreign_text import printable
+from ctloupe.foundation.progress import Tell, underway
 
 PLAIN_SECONDS = 5.0
 
@@ -68,6 +70,11 @@ class ConsoleProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def progress(label: str, total: float) -> AbstractContextManager[Tell]:
+    """Show long work: ``with progress("reading", 40) as tell: tell(1)`` says that 1 of 40 is finished."""
+    return underway(ConsoleProgress(), label, total)
 
 
 def say(text: str) -> None:
