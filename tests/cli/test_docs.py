@@ -4,6 +4,7 @@ Commands are executed as they stand, in the order of the page, in a folder that 
 and durations are made smaller, by the table `SMALLER`.
 """
 
+import json
 import re
 import shlex
 import sys
@@ -45,6 +46,7 @@ SMALLER = {
     "study run all": "study run all --only lanczos",
     "--out study-all": "--out study --resume",
     "jmi-table3 --scale tiny --steps 150": "jmi-table3 --scale tiny --only A",
+    "--out my-table --only M,mine": "--out my-table --only mine",
     "--out table3 --only A,M": "--out study-table3 --only A --resume",
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
@@ -88,7 +90,9 @@ def workplace(tmp_path_factory):
     page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
     (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
     page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
-    (folder / "mydata.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
+    for name, block in zip(("mydata", "my-table"), re.findall(r"```yaml\n(.*?)```", page, flags=re.S), strict=False):
+        small = block.replace("changes: {weights", "changes: {patch_size: 16, batch_size: 1, weights")
+        (folder / f"{name}.yaml").write_text(small, encoding="utf-8")
     return folder
 
 
@@ -117,6 +121,10 @@ def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, 
             run(command + overwrite, monkeypatch)
     assert (workplace / "evaluation" / "report.html").is_file()
     assert len(list((workplace / "bank" / "overlays").glob("*.png"))) == 4
+    # The study that extends a paper's table has recorded the whole of it.
+    recorded = json.loads((workplace / "my-table" / "study.json").read_text(encoding="utf-8"))["study"]
+    assert [row["key"] for row in recorded["rows"]] == [*"ABCDEFGHIJKLM", "mine"]
+    assert "mine" in (workplace / "my-table" / "table.md").read_text(encoding="utf-8")
     # The Python example of the README, in the same folder.
     example = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(encoding="utf-8"), flags=re.S)
     for code in example:

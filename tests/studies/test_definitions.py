@@ -6,7 +6,7 @@ import torch
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.studies.columns import numbers_by_label
-from ctloupe.studies.definition import SCALES, load_study, names
+from ctloupe.studies.definition import SCALES, Study, load_study, names
 from ctloupe.studies.runner import StudyRequest
 
 OWN = """
@@ -160,3 +160,96 @@ def test_the_networks_with_down_and_upblocks_have_three_of_the_papers_text():
 def test_the_row_whose_network_makes_all_inputs_is_trained_first_whatever_is_asked_for():
     study = load_study("synth-table1")
     assert [row.key for row in study.trained(("SR-CycleGAN",))] == ["synth-SRGAN", "SR-CycleGAN"]
+
+
+ONE_MORE = """
+extends: jmi-table2
+rows:
+  - {key: mine, label: with a skip, method: sr-cyclegan, changes: {bicubic_skip: true}}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a study's file and returns its path."""
+
+    def written(text, name="mine.yaml"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return str(tmp_path / name)
+
+    return written
+
+
+def test_a_row_is_added_to_a_papers_table_without_copying_it(write):
+    paper, study = load_study("jmi-table2"), load_study(write(ONE_MORE))
+    assert study.rows[:-1] == paper.rows and study.row("mine").changes == {"bicubic_skip": True}
+    assert (study.name, study.extends) == ("mine", "jmi-table2")
+    assert (study.title, study.reference) == (f"{paper.title}, and mine", "JMI 2022, Table 2, extended")
+    for key in ("enlargement", "protocols", "changes", "data", "data_at", "budget", "synthesiser", "claims", "note"):
+        assert getattr(study, key) == getattr(paper, key)
+    # What is recorded needs neither file any more.
+    assert Study.model_validate(study.model_dump(mode="json")) == study
+
+
+def test_an_extension_has_words_claims_and_repeated_rows_of_its_own(write):
+    words = "title: mine\nreference: me\nnote: Trained at night.\n"
+    words += "claims: [{text: skip helps, better: mine, worse: M, metric: psnr_db}]\n"
+    again = "  - {key: again, label: once more, same_as: M, paper: {psnr_peak_1_db: 17.7}}\n"
+    paper, study = load_study("jmi-table3"), load_study(write(words + ONE_MORE.replace("table2", "table3") + again))
+    assert (study.title, study.reference) == ("mine", "me")
+    assert study.note == f"{paper.note} Trained at night."
+    assert study.claims[:-1] == paper.claims and study.claims[-1].better == "mine"
+    assert [row.key for row in study.trained(("again",))] == ["M"]
+
+
+def test_an_extension_may_extend_a_file_beside_it_that_extends_another(write, tmp_path, monkeypatch):
+    write(ONE_MORE)
+    (tmp_path / "deeper").mkdir()
+    path = write(ONE_MORE.replace("jmi-table2", "../mine.yaml").replace("key: mine", "key: more"), "deeper/more.yaml")
+    monkeypatch.chdir(tmp_path)
+    for name in (path, "deeper/more.yaml"):
+        assert [row.key for row in load_study(name).rows][-3:] == ["Network4", "mine", "more"]
+
+
+def test_a_file_may_have_the_name_of_the_study_it_extends(write):
+    assert load_study(write(ONE_MORE, "jmi-table2.yaml")).extends == "jmi-table2"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("jmi-table2", "jmi-table9"),
+            r"mine.yaml: study: key 'extends': no study is called 'jmi-table9'; there are: .*",
+        ),
+        (("jmi-table2", "none.yaml"), r"none.yaml: cannot be read"),
+        (("jmi-table2", "mine.yaml"), r"mine.yaml: study: key 'extends': mine.yaml leads back to this file"),
+        (("key: mine", "key: Network3"), r"mine.yaml: study: row 'Network3' is in jmi-table2 already; give it another"),
+        (("rows:", "budget: {tiny: {cases: 1}}\nrows:"), r"key 'budget': .*title.*has its conditions, so that"),
+        (("label: with a skip, ", ""), r"mine.yaml: study: key 'rows.0.label': Field required"),
+        (("method: sr-cyclegan, changes: {bicubic_skip: true}", "same_as: N"), "same_as N is no row"),
+        (("rows:", "none:"), "key 'rows': Field required"),
+        (("jmi-table2", "[jmi-table2]"), "key 'extends': Input should be a valid string"),
+        (("jmi-table2", '"a\\0.yaml"'), "cannot be read"),
+    ],
+)
+def test_a_wrong_extension_is_refused_in_one_line(write, change, message):
+    path = write(ONE_MORE.replace(*change))
+    with pytest.raises(FileError, match=message) as error:
+        load_study(path)
+    assert "\n" not in str(error.value)
+
+
+def test_studies_that_extend_each_other_are_refused(write):
+    first = write(ONE_MORE.replace("jmi-table2", "b.yaml"), "a.yaml")
+    write(ONE_MORE.replace("jmi-table2", "a.yaml").replace("mine", "more"), "b.yaml")
+    with pytest.raises(FileError, match=r"a.yaml: study: key 'extends': b.yaml leads back to this file"):
+        load_study(first)
+
+
+def test_a_row_that_repeats_one_that_repeats_another_is_refused(write):
+    again = ONE_MORE.replace("table2", "table3").replace(
+        "method: sr-cyclegan, changes: {bicubic_skip: true}", "same_as: J"
+    )
+    with pytest.raises(FileError, match="row mine: same_as J is no row that has a method"):
+        load_study(write(again))

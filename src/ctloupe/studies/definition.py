@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctloupe.foundation.definitions import definition_names, load_definition
-from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.definitions import definition_names, read_definition
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.names import Name
+from ctloupe.foundation.records import validated
 from ctloupe.studies.recipe import PHANTOM, Recipe
 
 Scale = Literal["tiny", "small", "paper"]
@@ -109,6 +111,8 @@ class Study(BaseModel):
     name: str
     title: str
     reference: str
+    extends: str | None = None
+    """Name of the study whose rows and conditions it has beside rows of its own."""
     enlargement: Literal[2, 4, 8, 16] = 8
     protocols: tuple[Protocol, ...]
     changes: dict[Scale, dict[str, Any]] = Field(default_factory=dict)
@@ -132,9 +136,10 @@ class Study(BaseModel):
         keys = [row.key for row in self.rows]
         if len(set(keys)) != len(keys) or "bicubic" in keys:
             raise ValueError("keys of rows must differ, and 'bicubic' is added by the runner")
+        trained = [row.key for row in self.rows if row.same_as is None]
         for row in self.rows:
-            if row.same_as is not None and row.same_as not in keys:
-                raise ValueError(f"row {row.key}: same_as {row.same_as} is no row")
+            if row.same_as is not None and row.same_as not in trained:
+                raise ValueError(f"row {row.key}: same_as {row.same_as} is no row that has a method")
         if self.synthesiser is not None and self.synthesiser not in keys:
             raise ValueError(f"synthesiser {self.synthesiser} is no row")
         if "synth" in self.protocols and self.synthesiser is None:
@@ -188,11 +193,103 @@ class Study(BaseModel):
         return {"scale": self.enlargement, **self.changes.get(scale, {}), **row.changes}
 
 
+class Extension(BaseModel):
+    """What a study that extends another says: rows beside those of the other, and words.
+
+    It has no conditions of its own, so that its rows can be compared with those that it adds to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    extends: str
+    """Name of a study that comes with the package, or path of a YAML file, relative to the one that says it."""
+    name: str
+    title: str | None = None
+    reference: str | None = None
+    rows: tuple[Row, ...] = Field(min_length=1)
+    """Rows below those of the other study."""
+    claims: tuple[Claim, ...] = ()
+    """What is said of its rows, beside what is said of those of the other study."""
+    note: str | None = None
+    """What a reader must know, beside the note of the other study."""
+
+    def of(self, base: Study, label: str) -> Study:
+        """Return the whole study.
+
+        Parameters
+        ----------
+        base
+            The study that it extends.
+        label
+            Words that messages begin with.
+
+        Raises
+        ------
+        FileError
+            If a row is in `base` already, or the whole is not valid.
+        """
+        there = {row.key for row in base.rows}
+        for row in self.rows:
+            if row.key in there:
+                raise FileError(f"{label}: row '{row.key}' is in {base.name} already; give it another key")
+        added = ", ".join(row.key for row in self.rows)
+        whole = {key: getattr(base, key) for key in Study.model_fields} | {
+            "extends": base.name,
+            "name": self.name,
+            "title": self.title or f"{base.title}, and {added}",
+            "reference": self.reference or f"{base.reference}, extended",
+            "rows": (*base.rows, *self.rows),
+            "claims": (*base.claims, *self.claims),
+            "note": " ".join(note for note in (base.note, self.note) if note),
+        }
+        return validated(Study, whole, label, FileError)
+
+
 def names() -> list[str]:
     """Return the names of the studies that come with the package."""
-    return definition_names("ctloupe.studies", "definitions")
+    return definition_names(_PACKAGE, _FOLDER)
 
 
 def load_study(name: str) -> Study:
-    """Read a study that comes with the package, or a YAML file of one's own; see `load_definition` for errors."""
-    return load_definition(name, Study, "study", "ctloupe.studies", "definitions")
+    """Read a study that comes with the package, or a YAML file of one's own.
+
+    A file that says ``extends`` is completed by the study that it names, which may extend another.
+
+    Parameters
+    ----------
+    name
+        Name of a study, or path of a file.
+
+    Raises
+    ------
+    OptionError
+        If there is none of that name.
+    FileError
+        If a file is missing or not valid, adds a row that is there, or extends itself.
+    """
+    return _load(name, ())
+
+
+_PACKAGE = "ctloupe.studies"
+_FOLDER = "definitions"
+_CONDITIONS = "a study that extends another has its conditions, so that the rows can be compared"
+
+
+def _load(name: str, extending: tuple[Path, ...]) -> Study:
+    """Read a study that each of the files `extending` leads to."""
+    found = read_definition(name, "study", _PACKAGE, _FOLDER)
+    if "extends" not in found.values:
+        return validated(Study, found.values, found.label, FileError)
+    extension = validated(Extension, found.values, found.label, FileError, _CONDITIONS)
+    base = extension.extends
+    if found.path is not None:
+        file = found.path.resolve()
+        if file in extending:
+            raise FileError(f"{found.label}: key 'extends': {base} leads back to this file; name a study that does not")
+        extending = (*extending, file)
+        if base not in names() and Path(base).suffix:
+            base = str(found.path.parent / base)
+    try:
+        return extension.of(_load(base, extending), found.label)
+    except OptionError as error:
+        raise FileError(f"{found.label}: key 'extends': {error}") from error
