@@ -30,7 +30,7 @@ PYTHONS ?= python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python) \
 	python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python)
 MOST_PYTHONS ?= 9
 WITHOUT_TORCH := numpy scipy nibabel SimpleITK pydicom tifffile zarr numcodecs psutil pydantic PyYAML python-gdcm \
-	imagecodecs hypothesis pytest pytest-xdist
+	imagecodecs pooch requests hypothesis pytest pytest-xdist
 TESTS_WITHOUT_TORCH := tests/foundation tests/volume tests/images/test_windows.py
 
 # The build of torch is each user's choice, so the lock leaves it out with what only its CUDA builds bring.
