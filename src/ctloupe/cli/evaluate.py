@@ -92,7 +92,7 @@ def evaluate(
     Example: ctloupe evaluate --protocol jmi --micro micro.nii.gz --model runs/first/model
     Example: ctloupe evaluate --protocol synth --micro micro.nii.gz --model runs/first/model --pairs-from runs/synth
     """
-    from ctloupe.cli.progress import say
+    from ctloupe.cli.progress import ConsoleProgress, say
     from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 
     window = None
@@ -128,7 +128,7 @@ def evaluate(
         pdf=pdf,
         overwrite=overwrite,
     )
-    found, _ = evaluate_files(request, say)
+    found, _ = evaluate_files(request, say, ConsoleProgress())
     _print(found, as_json)
 
 

@@ -27,11 +27,14 @@ def inspect(
 
     Example: ctloupe inspect scan.nii.gz --json
     """
+    from ctloupe.cli.progress import ConsoleProgress
+    from ctloupe.foundation.progress import shown_on
     from ctloupe.volume.formats import detect, read
     from ctloupe.volume.summary import summarise
 
     kind = detect(path)
-    summary = summarise(read(path, series=series, voxel_size=as_voxel_size(voxel_size)), path)
+    with shown_on(ConsoleProgress()):
+        summary = summarise(read(path, series=series, voxel_size=as_voxel_size(voxel_size)), path)
     facts = summary.as_dict() | {"format": kind}
     if as_json:
         print(json.dumps(facts, indent=2))

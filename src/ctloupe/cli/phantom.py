@@ -79,7 +79,8 @@ def phantom(
     """
     import json
 
-    from ctloupe.cli.progress import say
+    from ctloupe.cli.progress import ConsoleProgress, say
+    from ctloupe.foundation.progress import shown_on
 
     if from_micro is not None:
         own = (overrides, nodule, cylinder, noise_hu is not None, kernel != "standard", scanner, kind != DEFAULT, size)
@@ -100,8 +101,9 @@ def phantom(
             as_voxel_size(voxel_size),
             out,
         )
-        pair = pair_micro(request)
-        pair.write(out, overwrite=overwrite)
+        with shown_on(ConsoleProgress()):
+            pair = pair_micro(request)
+            pair.write(out, overwrite=overwrite)
         say(f"wrote clinical, truth and paired-micro.json to {out}")
         print(json.dumps(pair.record["scanner"], indent=2))
         return
@@ -115,8 +117,9 @@ def phantom(
     config = replace(
         usual, options=options, cylinder=cylinder, kernel=kernel, noise_hu=amount, scanner=tuple(scanner or ())
     )
-    case = make_phantom(kind, size or _USUAL_SIZE, seed, config)
-    case.write(out, overwrite=overwrite)
+    with shown_on(ConsoleProgress()):
+        case = make_phantom(kind, size or _USUAL_SIZE, seed, config)
+        case.write(out, overwrite=overwrite)
     say(f"wrote clinical, micro, truth and labels to {out}")
     print(json.dumps(case.statistics, indent=2))
 

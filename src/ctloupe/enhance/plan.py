@@ -15,6 +15,7 @@ from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
+from ctloupe.foundation.durations import in_words
 from ctloupe.foundation.errors import FileError
 from ctloupe.volume.formats.base import Format
 
@@ -57,7 +58,7 @@ class Plan:
         return [
             f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {at_a_time} at a time, {cut}",
             f"plan: memory about {self.memory / 1e9:.1f} GB, disk up to {self.disk / 1e9:.2f} GB, "
-            f"time about {_duration(self.seconds)}",
+            f"time about {in_words(self.seconds)}",
         ]
 
 
@@ -127,9 +128,3 @@ def seconds_per_slice(enhancer: SliceEnhancer, part: ScanPart, z: int) -> float:
         if spent > 2:
             break
     return spent
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

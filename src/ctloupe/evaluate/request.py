@@ -30,6 +30,7 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.progress import Progress, shown_on
 from ctloupe.foundation.records import validated
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
@@ -133,7 +134,9 @@ class EvaluateRequest:
 
 
 def evaluate_files(
-    request: EvaluateRequest, say: Callable[[str], None] = lambda line: None
+    request: EvaluateRequest,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
 ) -> tuple[Comparison, Report]:
     """Read what a request names, measure it, and write record and page.
 
@@ -143,6 +146,8 @@ def evaluate_files(
         Files, part, protocol and outputs.
     say
         Told where the results are.
+    progress
+        Told how many slices are measured.
 
     Raises
     ------
@@ -152,21 +157,25 @@ def evaluate_files(
         If a file cannot be read, does not belong to the input, or is in the folder of outputs already.
     """
     _require_sense(request)
-    models = {name: load_model(path) for name, path in request.model}
-    if request.protocol in _OF_PATCHES:
-        found, report = _by_patches(request, models)
-    elif request.protocol == "kernel-pair":
-        found, report = _by_kernel_pair(request)
-    else:
-        whole = _whole(request, models)
-        models = {name: model.for_scan(whole) for name, model in models.items()}
-        if request.protocol == "isbi":
-            found, report = _by_isbi(request, whole, models)
-        else:
-            found, report = evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
+    with shown_on(progress):
+        found, report = _measured(request)
     if request.out is not None:
         _write(found, report, request.out, request.pdf, say)
     return found, report
+
+
+def _measured(request: EvaluateRequest) -> tuple[Comparison, Report]:
+    """Read what a request names and measure it by its protocol."""
+    models = {name: load_model(path) for name, path in request.model}
+    if request.protocol in _OF_PATCHES:
+        return _by_patches(request, models)
+    if request.protocol == "kernel-pair":
+        return _by_kernel_pair(request)
+    whole = _whole(request, models)
+    models = {name: model.for_scan(whole) for name, model in models.items()}
+    if request.protocol == "isbi":
+        return _by_isbi(request, whole, models)
+    return evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
 
 
 def _require_sense(request: EvaluateRequest) -> None:

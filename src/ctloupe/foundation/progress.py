@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Final, Protocol, TypeVar
+
+One = TypeVar("One")
 
 
 class Progress(Protocol):
@@ -64,3 +67,45 @@ def underway(progress: Progress | None, what: str, total: float) -> Iterator[Tel
         yield shown.update
     finally:
         shown.close()
+
+
+_TOLD: Final[ContextVar[Progress | None]] = ContextVar("progress", default=None)
+"""Who is told of the work that goes on inside a `shown_on`; nobody outside of one, or inside work that is told of."""
+
+
+@contextmanager
+def shown_on(progress: Progress | None) -> Iterator[None]:
+    """Tell `progress` of every `stretch` inside the block, so that what lies between need not pass it on."""
+    before = _TOLD.set(progress)
+    try:
+        yield
+    finally:
+        _TOLD.reset(before)
+
+
+@contextmanager
+def stretch(what: str, total: float) -> Iterator[Tell]:
+    """Begin a stretch of long work; what is long inside of it is not told of again.
+
+    Parameters
+    ----------
+    what
+        Name of the work.
+    total
+        Number of units.
+
+    Yields
+    ------
+    Tell
+        Function that is told how many units are finished.
+    """
+    with underway(_TOLD.get(), what, total) as tell, shown_on(None):
+        yield tell
+
+
+def tracked(items: Sequence[One], what: str) -> Iterator[One]:
+    """Yield `items`, and tell of each one that it is finished when the next is asked for."""
+    with stretch(what, len(items)) as tell:
+        for count, one in enumerate(items, 1):
+            yield one
+            tell(count)

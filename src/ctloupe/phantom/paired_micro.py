@@ -15,6 +15,7 @@ import numpy as np
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.progress import tracked
 from ctloupe.foundation.records import save_record
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.phantom.clinical import scanned
@@ -121,7 +122,7 @@ class PairedMicro:
         there = [file for file in (*files, out / RECORD) if file.exists()]
         if there and not overwrite:
             raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
-        for file, volume in files.items():
+        for file, volume in tracked(list(files.items()), "writing"):
             write(volume, file, overwrite=overwrite)
         save_record(out / RECORD, self.record, overwrite)
 

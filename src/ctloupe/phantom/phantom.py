@@ -8,7 +8,9 @@ from typing import Any
 
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
+from ctloupe.foundation.progress import Tell, stretch, tracked
 from ctloupe.foundation.records import save_record
+from ctloupe.phantom.anatomies.base import Anatomy
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.clinical import clinical_scan
 from ctloupe.phantom.config import PhantomConfig
@@ -61,7 +63,7 @@ class PhantomCase:
         there = [file for file in [*files, out / "phantom.json"] if file.exists()]
         if there and not overwrite:
             raise FileError(f"{there[0]}: exists already; give `overwrite` or another `out`")
-        for name, file in zip(NAMES, files, strict=True):
+        for name, file in tracked(list(zip(NAMES, files, strict=True)), "writing"):
             write(getattr(self, name), file, overwrite=overwrite)
         record = {
             "seed": self.seed,
@@ -97,7 +99,14 @@ def make_phantom(
     config = config or kind.usual
     config = replace(config, options=kind.checked(config.options).model_dump())
     _require_whole_voxels(size, config)
+    with stretch(f"making a {kind.caption} phantom", 3) as tell:
+        return _made(kind, size, seed, config, tell)
+
+
+def _made(kind: Anatomy, size: tuple[int, int, int], seed: int, config: PhantomConfig, tell: Tell) -> PhantomCase:
+    """Make the anatomy and scan it by both scanners."""
     made = kind.make(size, seed, config.spacing, config.options)
+    tell(1, "anatomy")
     edge, done = config.spacing, f"{kind.caption} phantom, seed {seed}"
     truth = Volume(
         made.hu, (edge, edge, edge), config.origin, config.direction, modality="unknown", units="HU", history=(done,)
@@ -113,6 +122,7 @@ def make_phantom(
         parts=config.scanner,
         seed=seed,
     )
+    tell(2, "clinical scan")
     micro = micro_scan(truth, made.labels, kind.micro, cylinder=config.cylinder, seed=seed)
     return PhantomCase(clinical, micro, truth, labels, made.statistics, config, seed)
 

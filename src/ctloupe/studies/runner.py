@@ -21,6 +21,7 @@ from ctloupe.methods.package import software_versions
 from ctloupe.studies.columns import numbers_by_label
 from ctloupe.studies.data import StudyData
 from ctloupe.studies.definition import SCALES, Budget, Row, Scale, Study
+from ctloupe.studies.expected import Expected
 from ctloupe.studies.held import enhanced_scans, keep_picture
 from ctloupe.studies.measure import facts_of, maker_of, measure, measure_cost, possible
 from ctloupe.studies.own_data import OwnVolumes, load_own_volumes, own_data
@@ -160,6 +161,10 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
             say(f"protocol {protocol} is left out: {reason}")
     work = _Work(study, out, request, budget, data, progress)
     page: Path | None = None
+    trainings = sum(not result_path(out, row.key, seed).is_file() for row in rows for seed in range(budget.seeds))
+    expected = Expected(trainings, budget.minutes if budget.steps is None else None)
+    if trainings and study.protocols != ("cost",):
+        say(f"plan: {expected.in_words()}")
     for seed in range(budget.seeds):
         for row in _in_turn(study, rows, seed):
             if result_path(out, row.key, seed).is_file():
@@ -169,6 +174,8 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
             say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
             save_record(result_path(out, row.key, seed), finite(result))
             page = write_report(study, out)
+            if row in rows and expected.done < trainings:
+                say(f"  {expected.after_one_more()}")
     return page or write_report(study, out)
 
 

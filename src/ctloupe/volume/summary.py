@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.progress import stretch
 from ctloupe.volume import geometry
 from ctloupe.volume.formats import detect
 from ctloupe.volume.slabs import slabs_of
@@ -136,8 +137,10 @@ def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
 
 
 def _slabs(volume: Volume) -> Iterator[NDArray[Any]]:
-    for _, slab in slabs_of(volume.data):
-        yield slab.ravel()
+    with stretch("reading", volume.shape[0]) as tell:
+        for first, slab in slabs_of(volume.data):
+            yield slab.ravel()
+            tell(first + len(slab))
 
 
 def _histogram_statistics(volume: Volume) -> _Statistics:

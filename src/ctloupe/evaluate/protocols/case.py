@@ -17,6 +17,7 @@ from ctloupe.evaluate.metrics.trees import trees_in_words
 from ctloupe.evaluate.protocols.base import Protocol
 from ctloupe.evaluate.protocols.measuring import Measuring
 from ctloupe.evaluate.slices import Flags, Reference, Setting
+from ctloupe.foundation.progress import tracked
 from ctloupe.phantom.anatomies.registry import of_labels
 from ctloupe.volume.digest import digest_of
 from ctloupe.volume.volume import Volume
@@ -74,7 +75,7 @@ def compare_case(
     thick = truth if thick_truth is None else thick_truth
     setting = replace(setting, scanner=scanner or scanner_of_case(scan, setting, thick))
     measuring = Measuring(protocol.metrics, setting, images)
-    for z in setting.shown:
+    for z in tracked(setting.shown.tolist(), "measuring"):
         real, slab, scanned = (
             None if one is None else _float(one.data[z]) for one in (truth, thick_truth, micro_truth)
         )
