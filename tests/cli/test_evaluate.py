@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import gaussian_filter
 
 from ctloupe.cli.main import main
@@ -244,3 +245,29 @@ def test_a_mask_elsewhere_in_space_is_refused_although_its_shape_fits(case, monk
     )
     assert "--mask" in said and "mask.nii.gz: is not on the grid of the scan" in said
     assert "9×9×9 mm" in said and "the first voxel 500 mm away" in said
+
+
+def test_the_part_that_was_enhanced_is_read_off_the_output(case, ctloupe):
+    """Without `--slices` the input is cropped to where the output lies."""
+    scan = read(case / "scan.nii.gz")
+    write(
+        load_model("bicubic", 2).enhance(scan, region=(slice(1, 2), slice(4, 20), slice(0, 24))), case / "part.nii.gz"
+    )
+    arguments = ("evaluate", "--input", case / "scan.nii.gz", "--output", case / "part.nii.gz", "--json")
+    found = json.loads(ctloupe(*arguments))
+    assert found == json.loads(ctloupe(*arguments, "--roi", "1:2,4:20,0:24"))
+    assert found["facts"]["slices"] == 1
+
+
+def test_a_voxel_size_is_that_of_the_input(case, ctloupe, monkeypatch, capsys):
+    tifffile.imwrite(case / "scan.tif", read(case / "scan.nii.gz").array())
+    arguments = ("evaluate", "--input", case / "scan.tif", "--output", case / "fine.nii.gz")
+    assert "`" not in (told := refused(arguments, monkeypatch, capsys)) and "--voxel-size Z,Y,X" in told
+    assert "bicubic" in ctloupe(*arguments, "--voxel-size", "2,0.6,0.6")
+
+
+def test_an_output_that_does_not_state_its_voxel_size_cannot_be_given_one(case, monkeypatch, capsys):
+    tifffile.imwrite(case / "fine.tif", read(case / "fine.nii.gz").array())
+    told = refused(("evaluate", "--input", case / "scan.nii.gz", "--output", case / "fine.tif"), monkeypatch, capsys)
+    assert "does not state the voxel size" in told and "write it with its voxel size in it" in told
+    assert "--voxel-size" not in told

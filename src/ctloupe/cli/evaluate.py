@@ -48,7 +48,10 @@ def evaluate(
     mask: Annotated[
         str | None, typer.Option(help="Where to compare: lungs, box, none, or a mask file on the grid of the input.")
     ] = None,
-    slices: Annotated[str | None, typer.Option(help="Slices a:b of the input that were enhanced.")] = None,
+    slices: Annotated[
+        str | None,
+        typer.Option(help="Slices a:b of the input that were enhanced; default: where the first --output lies."),
+    ] = None,
     roi: Annotated[str | None, typer.Option(help="Region z0:z1,y0:y1,x0:x1 that was enhanced.")] = None,
     resample: Annotated[
         bool, typer.Option("--resample", help="The output was made with 'enhance --resample' by the first --model.")

@@ -9,13 +9,14 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from ctloupe.enhance.region import first_voxel, parse_region
+from ctloupe.enhance.region import Region, first_voxel, parse_region
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
 from ctloupe.evaluate.case import Case, evaluate_case
 from ctloupe.evaluate.case_scanner import known_scanner
 from ctloupe.evaluate.comparison import BASELINE, Comparison, load_comparison
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
+from ctloupe.evaluate.part import part_shown
 from ctloupe.evaluate.protocols.isbi import compare_by_hu_moments
 from ctloupe.evaluate.protocols.jmi import JMI, JMI_CODE, compare_by_jmi
 from ctloupe.evaluate.protocols.kernel_pair import compare_kernel_pair
@@ -72,7 +73,8 @@ class EvaluateRequest:
         Where to compare: a kind of mask as `mask_of` takes it, or a mask file on the grid of the input; None for
         everywhere.
     slices, roi
-        The part of the input that was enhanced: ``a:b``, or ``z0:z1,y0:y1,x0:x1``.
+        The part of the input that was enhanced: ``a:b``, or ``z0:z1,y0:y1,x0:x1``; None: what lies under the first
+        `output`.
     resample
         Whether the input was brought to the spacing of the first `model` before it was enhanced.
     protocol
@@ -254,13 +256,14 @@ def _whole(request: EvaluateRequest, models: Mapping[str, SuperResolver]) -> Vol
 
 def _case(request: EvaluateRequest, whole: Volume) -> Case:
     """Read the volumes that the request names, beside the scan."""
-    region = parse_region(whole.shape, request.slices, request.roi)
+    enhanced = {name: read_stated(path) for name, path in request.output}
+    region = _region(request, whole, enhanced)
     scan = whole.crop(*region)
     inside = None if request.mask is None else mask_of(str(request.mask), whole)
     truth = read_stated(request.truth) if request.truth else None
     return Case(
         scan,
-        {name: read_stated(path) for name, path in request.output},
+        enhanced,
         None if truth is None else truth_on_clinical_slices(truth, scan),
         labels_on_clinical_slices(read_stated(request.labels), scan) if request.labels else None,
         None if inside is None else inside[region],
@@ -271,6 +274,14 @@ def _case(request: EvaluateRequest, whole: Volume) -> Case:
         invented=read_stated(request.invented) if request.invented else None,
         corner=first_voxel(region),
     )
+
+
+def _region(request: EvaluateRequest, whole: Volume, enhanced: Mapping[str, Volume]) -> Region:
+    """The part of the scan that is compared: what was asked for, or where the first output lies."""
+    asked = parse_region(whole.shape, request.slices, request.roi)
+    if request.slices or request.roi:
+        return asked
+    return part_shown(whole, next(iter(enhanced.values()))) or asked
 
 
 def _trained_spacing(models: Mapping[str, SuperResolver]) -> tuple[float, float]:
@@ -353,15 +364,15 @@ def _by_kernel_pair(request: EvaluateRequest) -> tuple[Comparison, Report]:
     if request.input is None or request.other_input is None:
         raise OptionError("`input` and `other_input` are needed")
     whole = read(request.input, series=request.series, voxel_size=request.voxel_size)
-    region = parse_region(whole.shape, request.slices, request.roi)
+    others = dict(request.other_output)
+    made = {name: (read_stated(path), read_stated(others[name])) for name, path in request.output}
+    region = _region(request, whole, {name: one for name, (one, _) in made.items()})
     other = read(request.other_input, voxel_size=request.voxel_size)
     if other.shape != whole.shape:
         raise GeometryError(f"`other_input` has shape {other.shape}, `input` {whole.shape}; give one acquisition's")
     scans = whole.crop(*region), other.crop(*region)
     mask = None if request.mask is None else mask_of(str(request.mask), whole)
     inside = None if mask is None else mask[region]
-    others = dict(request.other_output)
-    made = {name: (read_stated(path), read_stated(others[name])) for name, path in request.output}
     found = compare_kernel_pair(scans, made, inside)
     scale = found.facts["scale"]
     bicubic = interpolated(scans[0], scale), interpolated(scans[1], scale)
