@@ -43,6 +43,12 @@ def stopping_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing that tests fetch or find is of the person who runs them."""
+    os.environ["CTLOUPE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bank folder with a few 12×12 clinical and 48×48 µCT patches."""

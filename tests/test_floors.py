@@ -19,6 +19,7 @@ FLOORS = {
     "phantom": 4,
     "display": 4,
     "methods": 5,
+    "models": 5,
     "train": 6,
     "enhance": 6,
     "evaluate": 7,

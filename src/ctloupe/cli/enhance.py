@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_quantiles, as_voxel_size
+from ctloupe.models.names import DEFAULT
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +26,9 @@ def enhance(
             help="Output; the suffix says the format (.ome.zarr, .nii.gz, .mha, .dicom …). Of a folder: a folder.",
         ),
     ],
-    model: Annotated[str, typer.Option(help="Folder of a model package; or bicubic, nearest, lanczos.")],
+    model: Annotated[
+        str, typer.Option(help="Name of a model, its folder or its file *.ctloupe; or bicubic, nearest, lanczos.")
+    ] = DEFAULT,
     scale: Annotated[int | None, typer.Option(help="In-plane enlargement; a model knows its own.")] = None,
     mask: Annotated[str, typer.Option(help="auto (as trained), lungs, box, none, or a mask file.")] = "auto",
     blend: Annotated[float, typer.Option(help="Width in mm of the transition at the mask's border; 0: none.")] = 2.0,
@@ -92,6 +95,7 @@ def enhance(
 ) -> None:
     """Enhance a clinical CT in-plane; outside the mask the result is its bicubic interpolation.
 
+    Example: ctloupe enhance scan/ -o enhanced.ome.zarr
     Example: ctloupe enhance scan/ -o enhanced.ome.zarr --model runs/first/model
     Example: ctloupe enhance scan/ -o enhanced.dicom --model runs/first/model --consistent
     Example: ctloupe enhance scan.nii.gz -o mean.nii.gz --model runs/bayes/model --samples 16
@@ -100,7 +104,7 @@ def enhance(
     """
     from ctloupe.enhance.early import refuse_early
 
-    refuse_early(scan, [path for path in (out, uncertainty, invented) if path is not None], resume, overwrite)
+    refuse_early(scan, [path for path in (out, uncertainty, invented) if path is not None], model, resume, overwrite)
 
     from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files

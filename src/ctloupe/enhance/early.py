@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ctloupe import methods
 from ctloupe.foundation.errors import FileError
+from ctloupe.models.names import INTERPOLATIONS, model_path
 from ctloupe.volume.collection import holds_several
 from ctloupe.volume.formats import format_of_output, require_writable
 
 
-def refuse_early(scan: Path, outputs: Sequence[Path], goes_on: bool, overwrite: bool) -> None:
+def refuse_early(scan: Path, outputs: Sequence[Path], model: str | Path, goes_on: bool, overwrite: bool) -> None:
     """Refuse an input that is not there, and outputs that could not be written in the end.
 
     Parameters
@@ -19,6 +21,8 @@ def refuse_early(scan: Path, outputs: Sequence[Path], goes_on: bool, overwrite: 
         Scan, or folder of several; of these the outputs are named later.
     outputs
         The enhanced volume and the maps beside it.
+    model
+        Path or name of a model, or the name of an interpolation.
     goes_on
         Whether what is there is continued.
     overwrite
@@ -26,11 +30,15 @@ def refuse_early(scan: Path, outputs: Sequence[Path], goes_on: bool, overwrite: 
 
     Raises
     ------
+    OptionError
+        If there is no such model.
     FileError
         If there is no such scan, a suffix is that of no format, or an output exists.
     """
     if not scan.exists():
         raise FileError(f"{scan}: no such file or folder")
+    if str(model) not in methods.names():
+        model_path(model, INTERPOLATIONS)
     if holds_several(scan):
         return
     for path in outputs:

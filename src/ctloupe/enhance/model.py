@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ctloupe import methods
 from ctloupe.foundation.errors import ModelError, OptionError
 from ctloupe.images.windows import CLINICAL, IntensityWindow, Scaling
-from ctloupe.methods.package import Fingerprint, load_package
+from ctloupe.methods.package import Fingerprint
+from ctloupe.models.opened import open_package
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.prepare.masks import MaskKind
 from ctloupe.volume.volume import Volume
@@ -59,6 +60,8 @@ class LoadedModel:
     limits
         Smallest and largest value of the scan, which the bicubic interpolation outside of the mask stays within; None
         until they are needed.
+    spacing_range
+        Smallest and largest in-plane spacing in mm that it may be used at without being asked; None: `trained_spacing`.
     trained_window
         Window in which `trained_on` is told, where `window` has become that of a scan; None: `window`.
     """
@@ -79,6 +82,13 @@ class LoadedModel:
     micro_scaling: Scaling = "fixed"
     trained_window: IntensityWindow | None = None
     limits: tuple[float, float] | None = None
+    spacing_range: tuple[float, float] | None = None
+
+    def takes_spacing(self, spacing: Sequence[float]) -> bool:
+        """Whether its packer says that it may be used at this in-plane spacing."""
+        return self.spacing_range is not None and all(
+            self.spacing_range[0] <= one <= self.spacing_range[1] for one in spacing
+        )
 
     def for_scan(self, scan: Volume, tell: Callable[[str], None] = lambda text: None) -> LoadedModel:
         """Return the model with the window that it has on a scan, which it keeps for every part of it.
@@ -153,25 +163,27 @@ def loaded_model(model: str | Path, scale: int | None = None, device: torch.devi
     path = Path(model)
     if str(model) in methods.names() and not path.exists():
         return _interpolation(str(model), scale, device)
-    package = load_package(path)
+    package, packed = open_package(model)
     card = package.card
     if scale is not None and card.scale != scale:
         raise ModelError(
-            f"{path}: a model for scale {card.scale}, not {scale}; leave `scale` out or take another model"
+            f"{model}: a model for scale {card.scale}, not {scale}; leave `scale` out or take another model"
         )
+    demonstration = () if packed is None or not packed.demonstration else (packed.demonstration,)
     return LoadedModel(
-        card.method,
+        card.method if packed is None else f"{packed.name} ({card.method})",
         package.enhancer,
         card.scale,
         package.clinical_window,
         card.fingerprint.clinical_spacing,
-        package.config.patch_size,
-        device,
+        patch_size=package.config.patch_size,
+        device=device,
+        spacing_range=None if packed is None else packed.spacing,
         trained_on=card.fingerprint,
         training={"method": card.method, "preset": card.preset, **card.training},
         micro_window=IntensityWindow(*card.micro_window),
         trained_mask=card.mask,
-        notes=package.notes,
+        notes=demonstration + package.notes,
         scaling=card.clinical_scaling,
         micro_scaling=card.micro_scaling,
     )

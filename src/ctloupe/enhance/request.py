@@ -21,6 +21,7 @@ from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, Opti
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.progress import Progress, Silent
+from ctloupe.models.names import DEFAULT
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
@@ -43,7 +44,8 @@ class EnhanceRequest:
     out
         Output, whose suffix says the format; of a folder of scans: a folder.
     model, scale
-        Folder of a model package, or the name of an interpolation, and the enlargement that is required of it.
+        Folder of a model package, packed file, or name of a model or of an interpolation; and the enlargement that is
+        required of it.
     mask
         ``auto`` (the kind of mask that the model was trained in), ``lungs``, ``box``, ``none``, or a file on the scan's
         grid.
@@ -77,7 +79,7 @@ class EnhanceRequest:
 
     scan: Path
     out: Path
-    model: str | Path
+    model: str | Path = DEFAULT
     scale: int | None = None
     mask: str = AS_TRAINED
     blend: float = BLEND_MM
@@ -351,5 +353,6 @@ class _Enhancement:
                     f"`mask` {self.mask} is on the scan's own grid and cannot go with `resample`; use `mask` lungs"
                 )
             scan = resample_in_plane(scan, trained)
-        require_spacing(scan, trained, str(request.model))
+        if not self.resolver.model.takes_spacing(scan.spacing[1:]):
+            require_spacing(scan, trained, str(request.model))
         return scan
