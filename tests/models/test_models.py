@@ -115,7 +115,7 @@ def test_the_card_tells_training_range_licence_and_what_was_measured(pack, tiny_
 
 
 def test_a_licence_other_than_ours_needs_its_text(pack, tmp_path):
-    with pytest.raises(OptionError, match="`licence` CC-BY-4.0: give its text with `licence_file`"):
+    with pytest.raises(OptionError, match=r"`licence` CC-BY-4\.0: give its text with `licence_file`"):
         pack(licence="CC-BY-4.0")
     (tmp_path / "terms.txt").write_text("Cite us.")
     assert "CC-BY-4.0" in card_of(pack(licence="CC-BY-4.0", licence_file=tmp_path / "terms.txt"))
@@ -196,7 +196,7 @@ def test_a_record_that_was_changed_after_it_was_signed_is_refused(pack, key):
     signed = pack(key=key)
     with zipfile.ZipFile(signed) as archive:
         record = json.loads(archive.read("package.json")) | {"about": "better"}
-    with pytest.raises(ModelError, match="the signature is not that of package.json"):
+    with pytest.raises(ModelError, match=r"the signature is not that of package\.json"):
         get_model(GetRequest(str(changed(signed, "package.json", json.dumps(record).encode()))))
 
 
