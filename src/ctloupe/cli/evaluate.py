@@ -76,6 +76,7 @@ def evaluate(
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf, printed by Chromium or Chrome.")] = False,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; a worker does the work.")] = None,
     voxel_size: VoxelSize = None,
     series: Series = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for metrics.json and report.html.")] = None,
@@ -123,6 +124,7 @@ def evaluate(
         out=out,
         pdf=pdf,
         overwrite=overwrite,
+        scheduler=scheduler,
     )
     found, _ = evaluate_files(request, say)
     _print(found, as_json)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, FiniteFloat
 
@@ -30,9 +30,10 @@ from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.records import validated
+from ctloupe.foundation.workers import Share, Workers
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.prepare.masks import mask_file, mask_of
+from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.train.stages import load_method
 from ctloupe.volume.formats import parts_read, read
 from ctloupe.volume.geometry import Triple
@@ -100,6 +101,8 @@ class EvaluateRequest:
         Whether ``report.pdf`` is written too, for which a Chromium or Chrome has to be installed.
     overwrite
         Whether earlier results in `out` are replaced.
+    scheduler
+        Address of a Dask scheduler, one of whose workers reads the files and measures; None: this process does.
     """
 
     input: Path | None = None
@@ -128,6 +131,7 @@ class EvaluateRequest:
     out: Path | None = None
     pdf: bool = False
     overwrite: bool = False
+    scheduler: str | None = None
 
 
 def evaluate_files(
@@ -150,21 +154,48 @@ def evaluate_files(
         If a file cannot be read, does not belong to the input, or is in the folder of outputs already.
     """
     _require_sense(request)
-    models = {name: load_model(path) for name, path in request.model}
-    if request.protocol in _OF_PATCHES:
-        found, report = _by_patches(request, models)
-    elif request.protocol == "kernel-pair":
-        found, report = _by_kernel_pair(request)
+    if request.scheduler is None:
+        found, report = _evaluated(request)
     else:
-        whole = _whole(request, models)
-        models = {name: model.for_scan(whole) for name, model in models.items()}
-        if request.protocol == "isbi":
-            found, report = _by_isbi(request, whole, models)
-        else:
-            found, report = evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
+        ((found, report),) = Workers(scheduler=request.scheduler).each(_evaluated_there, [_for_others(request)])
     if request.out is not None:
         _write(found, report, request.out, request.pdf, say)
     return found, report
+
+
+def _evaluated(request: EvaluateRequest) -> tuple[Comparison, Report]:
+    models = {name: load_model(path) for name, path in request.model}
+    if request.protocol in _OF_PATCHES:
+        return _by_patches(request, models)
+    if request.protocol == "kernel-pair":
+        return _by_kernel_pair(request)
+    whole = _whole(request, models)
+    models = {name: model.for_scan(whole) for name, model in models.items()}
+    if request.protocol == "isbi":
+        return _by_isbi(request, whole, models)
+    return evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
+
+
+def _evaluated_there(request: EvaluateRequest, share: Share) -> tuple[Comparison, Report]:
+    """Evaluate in a worker; what draws pictures of volumes stays where these are."""
+    found, report = _evaluated(request)
+    return found, report.drawn()
+
+
+def _for_others(request: EvaluateRequest) -> EvaluateRequest:
+    """Return the request as a worker takes it, whose working folder is another."""
+
+    def there(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value.absolute()
+        if isinstance(value, tuple):
+            return tuple(there(one) for one in value)
+        return value
+
+    changed = {one.name: there(getattr(request, one.name)) for one in fields(request)}
+    if request.mask is not None and kind_of(str(request.mask)) == "file":
+        changed["mask"] = Path(request.mask).absolute()
+    return replace(request, **changed | {"out": None, "pdf": False, "scheduler": None})
 
 
 def _require_sense(request: EvaluateRequest) -> None:
