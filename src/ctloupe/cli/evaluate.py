@@ -79,6 +79,7 @@ def evaluate(
     micro_window: Annotated[str | None, typer.Option(help="LOW,HIGH of the µCT; default: the model's.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of patches.")] = 0,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf, printed by Chromium or Chrome.")] = False,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; a worker does the work.")] = None,
     voxel_size: Annotated[
         str | None, typer.Option(help="Voxel size Z,Y,X in mm of an --input in TIFF files that do not state it.")
     ] = None,
@@ -130,6 +131,7 @@ def evaluate(
         out=out,
         pdf=pdf,
         overwrite=overwrite,
+        scheduler=scheduler,
     )
     found, _ = evaluate_files(request, say, ConsoleProgress())
     _print(found, as_json)

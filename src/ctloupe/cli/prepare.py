@@ -55,6 +55,10 @@ def prepare(
             help="clinical=Y,X or micro=Y,X: in-plane spacing in mm to bring these volumes to; once for each."
         ),
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that share the volumes; default: as cores and memory allow.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; its workers do the work.")] = None,
     voxel_size: VoxelSize = None,
     series: Series = None,
     overwrite: Overwrite = False,
@@ -63,7 +67,7 @@ def prepare(
 
     Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
     """
-    from ctloupe.cli.progress import say, show
+    from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.prepare.banks import BankRequest, prepare_banks, window_request
 
     request = BankRequest(
@@ -83,8 +87,10 @@ def prepare(
         stride=stride,
         slice_averages=not no_thick,
         neighbours=neighbours,
+        processes=processes,
+        scheduler=scheduler,
     )
-    prepare_banks(request, out, say, overwrite=overwrite)
+    prepare_banks(request, out, say, overwrite, ConsoleProgress())
     say(f"wrote {out}; look at the mask overlays in {out / 'overlays'} before training")
     show(str(out))
 

@@ -57,6 +57,7 @@ def run(
         Path | None, typer.Option(help="YAML file that lists volumes of one's own; or a folder that studies share.")
     ] = None,
     keep_runs: Annotated[bool, typer.Option("--keep-runs", help="Keep checkpoints of finished rows.")] = False,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; its workers do the rows.")] = None,
 ) -> None:
     """Train and measure every row of a study; stopped or failed, it goes on with --resume.
 
@@ -68,9 +69,8 @@ def run(
     from ctloupe.studies.runner import StudyRequest, run_study
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip()) if only else ()
-    request = StudyRequest(
-        cast("Scale", scale), keys, resume, seeds, minutes, steps, size, per_case, cases, test_patches, data, keep_runs
-    )
+    budget = seeds, minutes, steps, size, per_case, cases, test_patches
+    request = StudyRequest(cast("Scale", scale), keys, resume, *budget, data, keep_runs, scheduler)
     page = run_study(load_study(name), out, request, say, ConsoleProgress())
     say(f"open {page} in a browser")
     print(page)

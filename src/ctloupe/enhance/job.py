@@ -23,6 +23,7 @@ from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.cluster import fill_on_cluster
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
+from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
 from ctloupe.enhance.store.spool import Spool
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised
@@ -45,7 +46,7 @@ class Job:
     ----------
     model, options
         What it is enhanced with, and how.
-    volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, source
+    volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, source, file
         See `SuperResolver.enhance_to`.
     outputs
         Paths of the enhanced volume, ``values``, and, where wanted, of the maps beside it (`EnhanceOptions.beside`).
@@ -62,6 +63,7 @@ class Job:
     slab: int
     scheduler: str | None
     source: Sequence[Path]
+    file: ScanFile | None
     tell: Callable[[str], None]
     progress: Callable[[int], None]
 
@@ -212,7 +214,8 @@ class Job:
             if self.scheduler is None:
                 fill(enhancer, self.part, slabs, stores, record)
             else:
-                fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record)
+                file = None if self.file is None else PartOfFile(self.file, self.region, self.part.mask)
+                fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record, file, self.tell)
         except (CtLoupeError, KeyboardInterrupt) as error:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 

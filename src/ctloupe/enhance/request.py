@@ -14,6 +14,7 @@ from ctloupe.enhance.region import Region, parse_region
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.scan_part import Mask
 from ctloupe.enhance.spacing import require_spacing
+from ctloupe.enhance.store.scan_file import ScanFile
 from ctloupe.enhance.tiling import PROCESS_BYTES
 from ctloupe.enhance.value_range import values_beyond
 from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, resolved_mask
@@ -311,6 +312,7 @@ class _Enhancement:
                 slab=request.slab,
                 scheduler=request.scheduler,
                 source=source_files(path, out, request.series),
+                file=self._file(path),
                 tell=self.say,
             )
         finally:
@@ -321,6 +323,14 @@ class _Enhancement:
             self.say("wrote " + " and ".join(str(one) for one in _outputs(request, out)))
         if request.preview:
             self._picture(scan, out, mask, region)
+
+    def _file(self, path: Path) -> ScanFile | None:
+        """Where workers read the scan; None where there are none."""
+        request = self.request
+        if request.scheduler is None:
+            return None
+        spacing = self.resolver.trained_spacing if request.resample else None
+        return ScanFile.of(path, request.series, request.voxel_size, spacing)
 
     def _picture(self, scan: Volume, out: Path, mask: Mask | None, region: Region) -> None:
         """Write the picture; that it cannot be written does not spoil what has been."""

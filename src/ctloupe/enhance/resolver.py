@@ -19,6 +19,7 @@ from ctloupe.enhance.preparation import prepared, unlikeness_of
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice
+from ctloupe.enhance.store.scan_file import ScanFile
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.likeness import Unlikeness
@@ -202,6 +203,7 @@ class SuperResolver:
         slab: int = SLAB,
         scheduler: str | None = None,
         source: Sequence[Path] = (),
+        file: ScanFile | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> EnhancementSummary:
         """Enhance `volume` slice by slice into the file or store `path`; its suffix says the format.
@@ -232,6 +234,8 @@ class SuperResolver:
             Address of a Dask scheduler whose workers do the work.
         source
             DICOM files that `volume` was read from; a DICOM output takes patient and study from them.
+        file
+            Where `volume` was read from: workers of `scheduler` that see it read it themselves. None: it is sent.
         tell
             Called with lines of text for people.
 
@@ -259,6 +263,7 @@ class SuperResolver:
             slab=slab,
             scheduler=scheduler,
             source=source,
+            file=file,
             tell=tell or (lambda text: None),
             progress=progress or (lambda done: None),
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, FiniteFloat
 
@@ -33,9 +33,10 @@ from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.progress import Progress, shown_on
 from ctloupe.foundation.records import validated
+from ctloupe.foundation.workers import Share, Workers
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.prepare.masks import mask_file, mask_of
+from ctloupe.prepare.masks import kind_of, mask_file, mask_of
 from ctloupe.train.stages import load_method
 from ctloupe.volume.formats import parts_read, read
 from ctloupe.volume.geometry import Triple
@@ -104,6 +105,8 @@ class EvaluateRequest:
         Whether ``report.pdf`` is written too, for which a Chromium or Chrome has to be installed.
     overwrite
         Whether earlier results in `out` are replaced.
+    scheduler
+        Address of a Dask scheduler, one of whose workers reads the files and measures; None: this process does.
     """
 
     input: Path | None = None
@@ -133,6 +136,7 @@ class EvaluateRequest:
     out: Path | None = None
     pdf: bool = False
     overwrite: bool = False
+    scheduler: str | None = None
 
 
 def evaluate_files(
@@ -159,8 +163,11 @@ def evaluate_files(
         If a file cannot be read, does not belong to the input, or is in the folder of outputs already.
     """
     _require_sense(request)
-    with shown_on(progress):
-        found, report = _measured(request)
+    if request.scheduler is None:
+        with shown_on(progress):
+            found, report = _measured(request)
+    else:
+        ((found, report),) = Workers(scheduler=request.scheduler).each(_measured_there, [_for_others(request)])
     if request.out is not None:
         _write(found, report, request.out, request.pdf, say)
     return found, report
@@ -178,6 +185,28 @@ def _measured(request: EvaluateRequest) -> tuple[Comparison, Report]:
     if request.protocol == "isbi":
         return _by_isbi(request, whole, models)
     return evaluate_case(_with_models(_case(request, whole), request, models), "Evaluation")
+
+
+def _measured_there(request: EvaluateRequest, share: Share) -> tuple[Comparison, Report]:
+    """Evaluate in a worker; what draws pictures of volumes stays where these are."""
+    found, report = _measured(request)
+    return found, report.drawn()
+
+
+def _for_others(request: EvaluateRequest) -> EvaluateRequest:
+    """Return the request as a worker takes it, whose working folder is another."""
+
+    def there(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value.absolute()
+        if isinstance(value, tuple):
+            return tuple(there(one) for one in value)
+        return value
+
+    changed = {one.name: there(getattr(request, one.name)) for one in fields(request)}
+    if request.mask is not None and kind_of(str(request.mask)) == "file":
+        changed["mask"] = Path(request.mask).absolute()
+    return replace(request, **changed | {"out": None, "pdf": False, "scheduler": None})
 
 
 def _require_sense(request: EvaluateRequest) -> None:

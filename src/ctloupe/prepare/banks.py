@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +16,28 @@ from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.memory import memory
+from ctloupe.foundation.progress import Progress, Tell, underway
+from ctloupe.foundation.workers import Workers
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
-from ctloupe.prepare.masks import kind_of, mask_file, mask_of
-from ctloupe.prepare.overlay import mask_overlay_png
+from ctloupe.prepare.case import BankVolume, CutCase, Cutting, cut_case, options_of, window_of_case
+from ctloupe.prepare.cutting import Kept, Places
+from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.prepare.own_ranges import UNIT, OwnRanges
 from ctloupe.prepare.patches import PatchBank
 from ctloupe.volume.collection import volume_paths
-from ctloupe.volume.formats import format_of, parts_read, read
+from ctloupe.volume.formats import parts_read
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.geometry import SPACING_TOLERANCE, Triple, relative_difference
-from ctloupe.volume.resampling import resample_in_plane
-from ctloupe.volume.volume import LazyArray, Volume
+from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
 
-_SHARE_OF_MEMORY = 4
-"""A resampled volume that takes more than this part of the free memory is computed slice by slice."""
+_WORTH_A_PROCESS: Final = 1 << 26
+"""Bytes of scans below which one process has done before others have begun."""
+_UNPACKED: Final = 6
+"""Memory that a volume takes at most, in its sizes on the disk: unpacked, masked, and its patches."""
+_OF_A_PROCESS: Final = 300 << 20
+"""Memory in bytes of a process that does nothing yet."""
 
 
 class WindowRequest(NamedTuple):
@@ -122,10 +129,18 @@ class BankRequest:
     """Voxel size (z, y, x) in mm of µCT in TIFF files that do not state it."""
     series: str | None = None
     """UID of the DICOM series where a folder holds several."""
+    processes: int | None = 1
+    """Processes that share the volumes; None: as many as cores and memory allow. The patches do not depend on it."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers do the work, one volume each; they read the files themselves."""
 
 
 def prepare_banks(
-    request: BankRequest, out: Path, say: Callable[[str], None] = lambda line: None, overwrite: bool = False
+    request: BankRequest,
+    out: Path,
+    say: Callable[[str], None] = lambda line: None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> None:
     """Write ``clinical.bank``, ``micro.bank`` and ``overlays/*.png`` into the folder `out`.
 
@@ -139,6 +154,8 @@ def prepare_banks(
         Function that is told one line for each volume, and every warning.
     overwrite
         Whether to replace what is there.
+    progress
+        Told how many volumes are done.
 
     Raises
     ------
@@ -156,12 +173,16 @@ def prepare_banks(
     require_apart(parts_read([*request.clinical, *request.micro, *masks]), [out])
     for paths, clinical in ((request.clinical, True), (request.micro, False)):
         for path in paths:
-            require_survivable(path, **_options(request, path, clinical))
-    with replacing(out, overwrite) as temporary:
+            require_survivable(path, **options_of(request, path, clinical))
+    request = replace(request, processes=_processes(request)) if request.scheduler is None else _for_others(request)
+    count = len(request.clinical) + len(request.micro)
+    workers = Workers(request.processes or 1, request.scheduler)
+    with replacing(out, overwrite) as temporary, underway(progress, "preparing", count) as tell:
         (temporary / "overlays").mkdir(parents=True)
-        slices = _Slices()
-        coarse = _bank(request, "clinical", temporary, say, slices)
-        micro = _bank(request, "micro", temporary, say, slices)
+        work = _Work(request, temporary, workers, say, tell)
+        scans, distances = _bank(work, "clinical", (), 0)
+        specimens, _ = _bank(work, "micro", distances, len(request.clinical))
+        coarse, micro = scans.spacing, specimens.spacing
         wanted = tuple(value / request.scale for value in coarse)
         if relative_difference(micro, wanted) > SPACING_TOLERANCE:
             say(
@@ -174,6 +195,8 @@ def prepare_banks(
 def _check(request: BankRequest) -> None:
     if request.scale not in (2, 4, 8, 16):
         raise OptionError(f"`scale` {request.scale}: expected 2, 4, 8 or 16")
+    if request.processes is not None and request.processes < 1:
+        raise OptionError(f"`processes` {request.processes}: expected at least 1")
     if request.patch_size < 4 or request.per_case < 1:
         raise OptionError("`patch_size` must be at least 4 and `per_case` at least 1")
     if request.neighbours and not request.slice_averages:
@@ -196,134 +219,104 @@ def _check(request: BankRequest) -> None:
         raise OptionError(f"`stride` {request.stride}: expected a multiple of the scale {request.scale} in µCT pixels")
 
 
-@dataclass
-class _Slices:
-    """Slice distances of the clinical volumes, in mm, as far as they are read."""
+@dataclass(frozen=True)
+class _Work:
+    """Banks that are being made: of what, where, by whom, and who is told."""
 
-    distances: list[float] = field(default_factory=list)
+    request: BankRequest
+    out: Path
+    workers: Workers
+    say: Callable[[str], None]
+    tell: Tell
+
+    def volumes(self, modality: str) -> list[BankVolume]:
+        """Return the volumes of a modality, in their order."""
+        paths = self.request.clinical if modality == "clinical" else self.request.micro
+        return [BankVolume(self.request, modality, number) for number in range(len(paths))]
 
 
-def _bank(
-    request: BankRequest, modality: str, out: Path, say: Callable[[str], None], slices: _Slices
-) -> tuple[float, float]:
-    clinical = modality == "clinical"
+def _bank(work: _Work, modality: str, distances: Sequence[float], done: int) -> tuple[PatchBank, list[float]]:
+    """Write the bank of a modality, and return it with the slice distances of its volumes.
+
+    `distances` are those of the clinical volumes, and `done` volumes are finished already.
+    """
+    request, clinical = work.request, modality == "clinical"
     asked = request.clinical_window if clinical else request.micro_window
-    ranges = OwnRanges() if asked.kind == "min-max" else None
-    window = UNIT if ranges is not None else _bank_window(request, modality, say)
+    window = UNIT if asked.kind == "min-max" else _bank_window(work, modality)
     size = request.patch_size * (1 if clinical else request.scale)
     stride = None if request.stride is None else request.stride // (request.scale if clinical else 1)
-    thickness = float(np.mean(slices.distances)) if not clinical and request.slice_averages else None
-    cases = _cases(request, modality, window, out, say, slices, ranges)
-    bank = PatchBank.sample(
-        cases,
-        size,
-        per_volume=request.per_case,
-        window=window,
-        seed=request.seed,
-        stride=stride,
-        thickness_mm=thickness,
-        neighbours=None if not request.neighbours else () if clinical else slices.distances,
-        mask_kind=kind_of(request.clinical_mask if clinical else request.micro_mask),
-    )
-    bank = bank if ranges is None else ranges.kept_by(bank)
-    bank.save(out / f"{modality}.bank")
-    return float(bank.spacing[0]), float(bank.spacing[1])
+    thickness = float(np.mean(distances)) if not clinical and request.slice_averages else None
+    kept = Kept(thickness, None if not request.neighbours else tuple(distances))
+    places = Places(size, request.per_case, request.seed, stride)
+    tasks = [Cutting(volume, window, places, kept) for volume in work.volumes(modality)]
+    cases: list[CutCase] = []
+    for task, case in zip(
+        tasks, work.workers.each(cut_case, tasks, lambda now: work.tell(done + now, modality)), strict=True
+    ):
+        cases.append(case)
+        for line in case.lines:
+            work.say(line)
+        _require_like_spacing(tasks[0].volume.name, cases[0].spacing, task.volume.name, case.spacing, modality)
+        (work.out / "overlays" / f"{modality}-{len(cases):02d}.png").write_bytes(case.picture)
+    kind = kind_of(request.clinical_mask if clinical else request.micro_mask)
+    bank = PatchBank.joined([case.patches for case in cases], window, kind)
+    if asked.kind == "min-max":
+        bank = OwnRanges([one for case in cases for one in case.ranges]).kept_by(bank)
+    bank.save(work.out / f"{modality}.bank")
+    return bank, [case.spacing[0] for case in cases]
 
 
-def _bank_window(request: BankRequest, modality: str, say: Callable[[str], None]) -> IntensityWindow:
+def _bank_window(work: _Work, modality: str) -> IntensityWindow:
     """Window of all volumes of a bank; µCT volumes with windows of their own are brought to the nominal one."""
     if modality == "micro":
-        asked = request.micro_window
+        asked = work.request.micro_window
         return MICRO if asked.kind != "values" else IntensityWindow(asked.low, asked.high)
-    asked = request.clinical_window
+    asked = work.request.clinical_window
     if asked.kind == "values":
         return IntensityWindow(asked.low, asked.high)
     # HU mean the same everywhere, and one window must bring every output back: the volumes share mean and spread.
-    found = []
-    for path in request.clinical:
-        volume = _read(request, path, True)
-        found.append(asked.of(volume, _mask(request, volume, modality, len(request.clinical))))
+    found = list(work.workers.each(window_of_case, work.volumes(modality)))
     low, high = np.mean([(one.low, one.high) for one in found], axis=0)
-    say(f"clinical window by z-score: {low:.0f} … {high:.0f} HU")
+    work.say(f"clinical window by z-score: {low:.0f} … {high:.0f} HU")
     return IntensityWindow(float(low), float(high))
 
 
-def _cases(
-    request: BankRequest,
-    modality: str,
-    window: IntensityWindow,
-    out: Path,
-    say: Callable[[str], None],
-    slices: _Slices,
-    ranges: OwnRanges | None,
-) -> Iterator[tuple[str, Volume, Mask | None]]:
-    """One volume after the other with its mask, so that they need not all be in memory at once."""
-    clinical = modality == "clinical"
-    paths = request.clinical if clinical else request.micro
-    first: tuple[str, Triple] | None = None
-    for index, path in enumerate(paths, start=1):
-        volume = _read(request, path, clinical)
-        for note in volume.notes:
-            say(f"warning: {path.name}: {note}")
-        first = first or (path.name, volume.spacing)
-        _require_like_spacing(first, path.name, volume, modality)
-        if clinical:
-            slices.distances.append(volume.spacing[0])
-        mask = _mask(request, volume, modality, len(paths))
-        if ranges is not None:
-            volume, note = ranges.scaled(volume, path.name)
-            say(f"{path.name}: {note}")
-        elif not clinical and request.micro_window.kind != "values":
-            volume, note = _standardised(volume, request.micro_window.of(volume, mask))
-            say(f"{path.name}: {note}")
-        target = out / "overlays" / f"{modality}-{index:02d}.png"
-        mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
-        share = 100.0 if mask is None else 100 * float(mask.mean())
-        say(f"{path.name}: {'×'.join(map(str, volume.shape))} voxels, mask {share:.1f}%")
-        yield path.name, volume, mask
-
-
-def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
-    volume = read(path, **_options(request, path, clinical))
-    target = request.clinical_spacing if clinical else request.micro_spacing
-    if target is None:
-        return volume
-    voxels = math.prod(volume.shape) * volume.spacing[1] * volume.spacing[2] / (target[0] * target[1])
-    large = voxels * volume.data.dtype.itemsize > memory().available / _SHARE_OF_MEMORY
-    return resample_in_plane(volume, target, lazily=large)
-
-
-def _options(request: BankRequest, path: Path, clinical: bool) -> dict[str, Any]:
-    """What of the request the format of a file has a use for."""
-    takes = format_of(path).takes
-    return {
-        "series": request.series if "series" in takes else None,
-        "voxel_size": request.voxel_size if "voxel_size" in takes and not clinical else None,
-    }
-
-
-def _mask(request: BankRequest, volume: Volume, modality: str, count: int) -> Mask | None:
-    asked = request.clinical_mask if modality == "clinical" else request.micro_mask
-    if count > 1 and kind_of(asked) == "file":
-        raise OptionError(f"`{modality}_mask` {asked}: a mask file goes with a single volume, {count} were given")
-    return mask_of(asked, volume, f"{modality}_mask")
-
-
-def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:
-    """Map the values of `found` to the nominal µCT window, so that volumes of unlike scale share one bank."""
-    gain = (MICRO.high - MICRO.low) / (found.high - found.low)
-
-    def read_block(block: tuple[slice, slice, slice]) -> NDArray[Any]:
-        values = (np.asarray(volume.data[block], dtype=np.float32) - found.low) * gain + MICRO.low
-        return np.rint(values).clip(-32768, 32767).astype(np.int16)
-
-    note = f"values {found.low:g} … {found.high:g} taken as {MICRO.low:g} … {MICRO.high:g}"
-    return volume.with_data(LazyArray(volume.shape, np.int16, read_block, "µCT volume"), note), note
-
-
-def _require_like_spacing(first: tuple[str, Triple], name: str, volume: Volume, modality: str) -> None:
-    if relative_difference(volume.spacing[1:], first[1][1:]) > SPACING_TOLERANCE:
+def _require_like_spacing(first: str, wanted: Triple, name: str, found: Triple, modality: str) -> None:
+    if relative_difference(found[1:], wanted[1:]) > SPACING_TOLERANCE:
         raise GeometryError(
-            f"{modality} volumes differ in in-plane spacing by more than 10%: {first[0]} has {first[1][1:]} mm, "
-            f"{name} has {volume.spacing[1:]} mm; give `resample` to bring them to one spacing"
+            f"{modality} volumes differ in in-plane spacing by more than 10%: {first} has {wanted[1:]} mm, "
+            f"{name} has {found[1:]} mm; give `resample` to bring them to one spacing"
         )
+
+
+def _for_others(request: BankRequest) -> BankRequest:
+    """Return the request as workers take it, whose working folders are others."""
+    named = (request.clinical_mask, request.micro_mask)
+    clinical_mask, micro_mask = (str(Path(one).absolute()) if kind_of(one) == "file" else one for one in named)
+    return replace(
+        request,
+        clinical=tuple(path.absolute() for path in request.clinical),
+        micro=tuple(path.absolute() for path in request.micro),
+        clinical_mask=clinical_mask,
+        micro_mask=micro_mask,
+        processes=1,
+    )
+
+
+def _processes(request: BankRequest) -> int:
+    """How many processes the volumes are shared by: as many as cores and memory allow, where nobody said."""
+    if request.processes is not None:
+        return request.processes
+    sizes = sorted(_bytes(path) for path in (*request.clinical, *request.micro))
+    if sum(sizes) < _WORTH_A_PROCESS:
+        return 1
+    # The largest ones may be in work at the same time.
+    needed = [_OF_A_PROCESS + _UNPACKED * size for size in reversed(sizes)]
+    fitting = np.cumsum(needed) < memory().available / 2
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(fitting.sum())))
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in files if one.is_file())

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import FileError, GeometryError, IntensityError, OptionError
+from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.records import load_record, save_record
 from ctloupe.images.windows import CLINICAL, IntensityWindow, Scaling
 from ctloupe.prepare.bank_record import BankRecord, WindowRecord
+from ctloupe.prepare.cutting import Kept, Mask, Places, VolumePatches, cut_volume, storage
 from ctloupe.prepare.masks import MaskKind
-from ctloupe.prepare.neighbours import Neighbours, PlanesOf, planes_of
+from ctloupe.prepare.neighbours import Neighbours
 from ctloupe.volume.volume import Volume
 
-Mask = NDArray[np.bool_]
 Case = tuple[str, Volume, Mask | None]
 
 PATCHES_NAME: Final = "patches.npy"
@@ -31,9 +30,6 @@ RECORD_NAME: Final = "bank.json"
 _DAMAGE = (OSError, ValueError, EOFError, BadZipFile, SyntaxError, TokenError)
 """Errors that NumPy raises for a damaged array."""
 _ADVICE: Final = "make the bank again with 'ctloupe prepare'"
-_INT16 = np.iinfo(np.int16)
-_COARSEST_WINDOW = 500.0
-"""A window at least this wide is resolved well enough by whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -152,38 +148,25 @@ class PatchBank:
         OptionError
             If there is no volume, or sizes are not positive.
         """
-        if patch_size < 1 or per_volume < 1 or (stride is not None and stride < 1):
-            raise OptionError(f"patches of {patch_size} pixels, {per_volume} a volume: expected positive numbers")
-        slope, intercept = _storage(window)
-        parts: list[_Cut] = []
-        provenance = []
-        spacing, modality = (0.0, 0.0), "unknown"
-        for number, (name, volume, mask) in enumerate(volumes):
-            random = np.random.default_rng((seed, number))
-            inside = _as_mask(name, mask, volume)
-            chosen, places = _choose(name, volume, inside, patch_size, per_volume, random, stride or 1, stride is None)
-            planes = planes_of(volume, thickness_mm, neighbours, (seed, number))
-            cut = _cut(volume, chosen, patch_size, slope, intercept, planes)
-            stored, averages, around = cut
-            parts.append(cut)
-            spacing, modality = (volume.spacing[1], volume.spacing[2]), volume.modality
-            provenance.append(
-                {
-                    "name": name,
-                    "shape": list(volume.shape),
-                    "spacing": list(volume.spacing),
-                    "mask_share": 1.0 if inside is None else round(float(inside.mean()), 6),
-                    "patches": len(stored),
-                    "places": places,
-                    "drawn_twice": places < len(stored),
-                    "stride": stride,
-                    "thickness_mm": None if averages is None else thickness_mm,
-                    "neighbours_mm": None if around is None else np.unique(around.spacings).tolist(),
-                    "seed": seed,
-                    "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
-                    "history": list(volume.history),
-                }
-            )
+        places = Places(patch_size, per_volume, seed, stride)
+        planes = Kept(thickness_mm, None if neighbours is None else tuple(neighbours))
+        parts = [
+            cut_volume(number, name, volume, mask, places, planes, window)
+            for number, (name, volume, mask) in enumerate(volumes)
+        ]
+        return cls.joined(parts, window, mask_kind)
+
+    @classmethod
+    def joined(
+        cls, parts: Sequence[VolumePatches], window: IntensityWindow, mask_kind: MaskKind | None = None
+    ) -> PatchBank:
+        """Put the patches of several volumes together, in their order.
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
         if not parts:
             raise OptionError("no volume was given to cut patches from")
         found = [one.averages for one in parts if one.averages is not None]
@@ -191,7 +174,11 @@ class PatchBank:
         patches = np.concatenate([one.patches for one in parts])
         beside = [one.neighbours for one in parts if one.neighbours is not None]
         both = Neighbours.joined(beside) if beside else None
-        return cls(patches, window, spacing, modality, slope, intercept, provenance, together, mask_kind, both)
+        last, (slope, intercept) = parts[-1], storage(window)
+        provenance = [one.provenance for one in parts]
+        return cls(
+            patches, window, last.spacing, last.modality, slope, intercept, provenance, together, mask_kind, both
+        )
 
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write the bank to the folder `path`.
@@ -258,128 +245,3 @@ class PatchBank:
             neighbours,
             record.scaling,
         )
-
-
-def _storage(window: IntensityWindow) -> tuple[float, float]:
-    """Slope and intercept of the stored integers: values themselves where whole numbers resolve the window."""
-    inside = window.low >= _INT16.min and window.high <= _INT16.max
-    if inside and window.high - window.low >= _COARSEST_WINDOW:
-        return 1.0, 0.0
-    # A little room beyond the window, so that its ends are met exactly.
-    return (window.high - window.low) / 60000, (window.low + window.high) / 2
-
-
-def _as_mask(name: str, mask: NDArray[Any] | None, volume: Volume) -> Mask | None:
-    if mask is None:
-        return None
-    if mask.shape != volume.shape:
-        raise GeometryError(f"{name}: the mask has shape {mask.shape}, the volume {volume.shape}")
-    return mask if mask.dtype == bool else mask != 0
-
-
-def _choose(
-    name: str,
-    volume: Volume,
-    mask: Mask | None,
-    size: int,
-    count: int,
-    random: np.random.Generator,
-    stride: int,
-    repeat: bool,
-) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.int64]]], int]:
-    """Slices with the top-left corners of their patches, and the number of places there were to choose from."""
-    grid = _grid(mask, stride)
-    places = np.array([_places(volume, mask, z, size, grid) for z in range(volume.shape[0])])
-    total = int(places.sum())
-    if total == 0:
-        where = "inside the mask" if mask is not None else "into its slices"
-        raise IntensityError(
-            f"{name}: no patch of {size}×{size} pixels fits {where} ({volume.shape[1]}×{volume.shape[2]} pixels); "
-            "check the mask, or take a smaller patch"
-        )
-    wanted = count if repeat else min(count, total)
-    chosen = np.sort(random.choice(total, wanted, replace=total < wanted))
-    ends = np.cumsum(places)
-    found = []
-    for z in np.unique(np.searchsorted(ends, chosen, side="right")):
-        first = ends[z] - places[z]
-        ranks = chosen[(chosen >= first) & (chosen < ends[z])] - first
-        found.append((int(z), *_corners(volume, mask, int(z), size, ranks, grid)))
-    return found, total
-
-
-class _Cut(NamedTuple):
-    """What was cut out of one volume."""
-
-    patches: NDArray[np.int16]
-    averages: NDArray[np.int16] | None
-    neighbours: Neighbours | None
-
-
-def _cut(
-    volume: Volume,
-    chosen: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]],
-    size: int,
-    slope: float,
-    intercept: float,
-    beside: PlanesOf,
-) -> _Cut:
-    """Cut the patches, slice by slice, and the same ones out of the planes that are kept beside the slices."""
-    count, index = sum(len(tops) for _, tops, _ in chosen), 0
-    kept: dict[str, NDArray[np.int16]] = {}
-    spacings = np.empty(count, np.float32)
-    for z, tops, lefts in chosen:
-        found = beside(z)
-        planes = {"patches": volume.data[z], "average": found.average, "below": found.below, "above": found.above}
-        for name, plane in planes.items():
-            if plane is None:
-                continue
-            if name not in kept:
-                kept[name] = np.empty((count, size, size), np.int16)
-            stored, target = _stored(plane, slope, intercept), kept[name]
-            for place, (top, left) in enumerate(zip(tops, lefts, strict=True), index):
-                target[place] = stored[top : top + size, left : left + size]
-        spacings[index : index + len(tops)] = found.spacing
-        index += len(tops)
-    around = Neighbours(np.stack([kept["below"], kept["above"]], 1), spacings) if "below" in kept else None
-    return _Cut(kept["patches"], kept.get("average"), around)
-
-
-def _valid(mask: Mask, size: int) -> Mask:
-    """Top-left corners of the patches that lie wholly inside one slice of the mask."""
-    height, width = mask.shape
-    if min(height, width) < size:
-        return np.zeros((0, 0), bool)
-    outside = np.zeros((height + 1, width + 1), np.int32)
-    np.cumsum(np.cumsum(~mask, axis=0, dtype=np.int32), axis=1, out=outside[1:, 1:])
-    return (outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]) == 0
-
-
-def _grid(mask: Mask | None, stride: int) -> tuple[slice, slice]:
-    """Rows and columns where patches may begin: every `stride`-th from the first that the mask touches."""
-    if mask is None or stride == 1:
-        return slice(0, None, stride), slice(0, None, stride)
-    rows, columns = mask.any((0, 2)), mask.any((0, 1))
-    return slice(int(rows.argmax()), None, stride), slice(int(columns.argmax()), None, stride)
-
-
-def _places(volume: Volume, mask: Mask | None, z: int, size: int, grid: tuple[slice, slice]) -> int:
-    if mask is None:
-        return int(np.prod([max(0, -(-(length - size + 1) // grid[0].step)) for length in volume.shape[1:]]))
-    return int(np.count_nonzero(_valid(mask[z], size)[grid])) if mask[z].any() else 0
-
-
-def _corners(
-    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64], grid: tuple[slice, slice]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    rows, columns = (np.arange(length - size + 1)[one] for length, one in zip(volume.shape[1:], grid, strict=True))
-    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size)[grid])[ranks]
-    return rows[flat // len(columns)], columns[flat % len(columns)]
-
-
-def _stored(plane: Any, slope: float, intercept: float) -> NDArray[np.int16]:
-    values = np.asarray(plane)
-    if values.dtype == np.int16 and (slope, intercept) == (1.0, 0.0):
-        return values
-    scaled = np.rint((values.astype(np.float64) - intercept) / slope)
-    return scaled.clip(_INT16.min, _INT16.max).astype(np.int16)

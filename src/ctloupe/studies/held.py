@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.evaluate.report.page import square_of, varied_square
+from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.memory import memory
 from ctloupe.foundation.records import save_record
 from ctloupe.prepare.masks import Mask
@@ -63,7 +66,8 @@ def enhanced_scans(resolver: SuperResolver, data: StudyData, out: Path) -> Itera
     out
         Folder of the study; what is written there is removed in the end.
     """
-    home = out / "enhanced"
+    # Other rows may be in work at the same time.
+    home = out / "enhanced" / uuid4().hex
     found = []
     try:
         for index, test in enumerate(data.scans):
@@ -80,6 +84,8 @@ def enhanced_scans(resolver: SuperResolver, data: StudyData, out: Path) -> Itera
         yield found
     finally:
         shutil.rmtree(home, ignore_errors=True)
+        with suppress(OSError):
+            home.parent.rmdir()
 
 
 def keep_picture(out: Path, key: str, held: Held, data: StudyData) -> None:
@@ -100,12 +106,18 @@ def keep_picture(out: Path, key: str, held: Held, data: StudyData) -> None:
     folder.mkdir(exist_ok=True)
     corner = varied_square(scan, CROP_SIDE, held.mask)
     side = min(CROP_SIDE, *scan.shape[1:])
-    np.save(folder / f"{key}.npy", square_of(held.enhanced, scan, corner, side))
+    _save(folder / f"{key}.npy", square_of(held.enhanced, scan, corner, side))
     if (folder / "_scan.npy").is_file():
         return
     truth = data.truth(held.test, scan)
     if truth is not None:
-        np.save(folder / "_truth.npy", square_of(truth, scan, corner, side))
+        _save(folder / "_truth.npy", square_of(truth, scan, corner, side))
     facts = {"clinical_mm": list(scan.spacing[1:]), "corner": list(corner), "side": side}
     save_record(folder / "_spacing.json", facts)
-    np.save(folder / "_scan.npy", square_of(scan, scan, corner, side))
+    _save(folder / "_scan.npy", square_of(scan, scan, corner, side))
+
+
+def _save(path: Path, square: NDArray[Any]) -> None:
+    """Write an array that others may look for at any time."""
+    with replacing(path, overwrite=True) as temporary, temporary.open("wb") as file:
+        np.save(file, square, allow_pickle=False)

@@ -16,6 +16,7 @@ from ctloupe.foundation.errors import FileError, Interrupted, OptionError
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
+from ctloupe.foundation.workers import Share, Workers
 from ctloupe.methods.base import Method
 from ctloupe.methods.package import software_versions
 from ctloupe.studies.columns import numbers_by_label
@@ -55,6 +56,9 @@ class StudyRequest:
         makes its data; None: phantoms in the study's own folder.
     keep_runs
         Whether checkpoints of finished rows are kept.
+    scheduler
+        Address of a Dask scheduler whose workers do the rows, one row and seed each; the study's folder must be one
+        that all of them see under the same name. None: this process does them.
 
     Raises
     ------
@@ -74,6 +78,7 @@ class StudyRequest:
     test_patches: int | None = None
     data: Path | None = None
     keep_runs: bool = False
+    scheduler: str | None = None
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
@@ -160,23 +165,64 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
         if reason:
             say(f"protocol {protocol} is left out: {reason}")
     work = _Work(study, out, request, budget, data, progress)
+    turns = [(row, seed) for seed in range(budget.seeds) for row in _in_turn(study, rows, seed)]
+    if request.scheduler is not None:
+        _on_workers(work, turns, request.scheduler, say)
+        return write_report(study, out)
     page: Path | None = None
     trainings = sum(not result_path(out, row.key, seed).is_file() for row in rows for seed in range(budget.seeds))
     expected = Expected(trainings, budget.minutes if budget.steps is None else None)
     if trainings and study.protocols != ("cost",):
         say(f"plan: {expected.in_words()}")
-    for seed in range(budget.seeds):
-        for row in _in_turn(study, rows, seed):
-            if result_path(out, row.key, seed).is_file():
-                continue
-            say(f"seed {seed}, row {row.key}: {row.label}")
-            result = _attempt(work, row, seed)
-            say("  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}")
-            save_record(result_path(out, row.key, seed), finite(result))
-            page = write_report(study, out)
-            if row in rows and expected.done < trainings:
-                say(f"  {expected.after_one_more()}")
+    for row, seed in turns:
+        if result_path(out, row.key, seed).is_file():
+            continue
+        say(f"seed {seed}, row {row.key}: {row.label}")
+        say(_told(_recorded(work, row, seed)))
+        page = write_report(study, out)
+        if row in rows and expected.done < trainings:
+            say(f"  {expected.after_one_more()}")
     return page or write_report(study, out)
+
+
+def _recorded(work: _Work, row: Row, seed: int) -> dict[str, Any]:
+    """Run a row, and write what came of it."""
+    result = _attempt(work, row, seed)
+    save_record(result_path(work.out, row.key, seed), finite(result))
+    return result
+
+
+def _told(result: dict[str, Any]) -> str:
+    return "  failed: " + result["message"] if result["state"] == "failed" else f"  {_in_short(result)}"
+
+
+def _on_workers(work: _Work, turns: list[tuple[Row, int]], scheduler: str, say: Callable[[str], None]) -> None:
+    """Run rows on a cluster: first those whose networks make the inputs of others. Each worker writes its results."""
+    there = replace(work, out=work.out.absolute(), data=StudyData(work.data.folder.absolute()), progress=Silent())
+    first = [turn for turn in turns if turn[0].key == work.study.synthesiser]
+    for turns_together in (first, [turn for turn in turns if turn not in first]):
+        tasks = [
+            _Turn(there, row, seed)
+            for row, seed in turns_together
+            if not result_path(work.out, row.key, seed).is_file()
+        ]
+        for task, result in zip(tasks, Workers(scheduler=scheduler).each(_taken, tasks), strict=True):
+            say(f"seed {task.seed}, row {task.row.key}: {task.row.label}")
+            say(_told(result))
+            write_report(work.study, work.out)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A row at a seed, as it is sent to a worker."""
+
+    work: _Work
+    row: Row
+    seed: int
+
+
+def _taken(turn: _Turn, share: Share) -> dict[str, Any]:
+    return _recorded(turn.work, turn.row, turn.seed)
 
 
 def _own_volumes(asked: Path | None) -> OwnVolumes | None:

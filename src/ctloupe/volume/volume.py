@@ -42,6 +42,8 @@ class LazyArray:
         Function that is called with a tuple of three slices of step 1 and returns that block as a NumPy array.
     source
         File name for messages.
+    layers
+        Slices that are decoded together whenever one of them is read, as those of a chunk; None: decoding is no work.
 
     Raises
     ------
@@ -55,10 +57,12 @@ class LazyArray:
         dtype: np.dtype[Any] | type,
         read: Callable[[tuple[slice, slice, slice]], NDArray[Any]],
         source: str,
+        layers: int | None = None,
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.source = source
+        self.layers = layers
         self._read = read
 
     @property

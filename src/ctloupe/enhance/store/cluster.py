@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import numpy as np
 from pydantic import RootModel
 
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.scan_file import PartOfFile
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
-from ctloupe.foundation.errors import MissingExtraError, OptionError
+from ctloupe.foundation.cluster import RETRIES, connected
+from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.records import validated
-
-RETRIES: Final = 5
-"""Times that a slab is tried again on another worker after its own was lost."""
 
 _READY: dict[str, tuple[SliceEnhancer, ScanPart, Stores]] = {}
 """The one slice enhancer that a worker process has loaded, with what it reads and writes."""
@@ -30,12 +30,15 @@ def fill_on_cluster(
     slabs: list[tuple[int, int]],
     folder: Path,
     record: Callable[[FinishedSlab], None],
+    file: PartOfFile | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Enhance slabs on the workers of a Dask scheduler.
 
-    The slice enhancer, its statistics taken already, and the scan travel to each worker once; workers write the store
-    themselves, so it must lie on a disk that all of them see under the same name. A slab whose worker is lost is
-    begun again on another, and gives the same bytes.
+    The slice enhancer, its statistics taken already, travels to each worker once. Workers read the scan themselves
+    where all of them see its file as it is here; otherwise it travels too. They write the store themselves, so it must
+    lie on a disk that all of them see under the same name. A slab whose worker is lost is begun again on another, and
+    gives the same bytes.
 
     Parameters
     ----------
@@ -47,6 +50,10 @@ def fill_on_cluster(
         Folder of the unfinished stores.
     record
         Called with what is to be noted of each finished slab.
+    file
+        Where the part was read from; None: it is sent.
+    tell
+        Told how the scan comes to the workers.
 
     Raises
     ------
@@ -55,18 +62,11 @@ def fill_on_cluster(
     OptionError
         If there is no scheduler or it has no workers.
     """
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise MissingExtraError("`scheduler` needs Dask; install it with: pip install 'ctloupe[cluster]'") from error
-    try:
-        client = Client(address, timeout="5s")
-        client.wait_for_workers(1, timeout=60)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise OptionError(f"`scheduler` {address}: no scheduler with workers answers there ({error})") from error
-    with client:
+    with connected(address) as client:
+        from distributed import as_completed
+
         token = str(folder.absolute())
-        sent = client.scatter((enhancer, part.in_memory()), broadcast=True)
+        sent = client.scatter((enhancer, _as_sent(client, part, file, tell)), broadcast=True)
         futures = {client.submit(_one, token, sent, run, pure=False, retries=RETRIES): run for run in slabs}
         for future, answer in as_completed(futures, with_results=True):
             for slab in finished_slabs(answer, futures[future]):
@@ -96,15 +96,34 @@ def finished_slabs(answer: Any, run: tuple[int, int]) -> list[FinishedSlab]:
     return made
 
 
+def _as_sent(
+    client: Any, part: ScanPart, file: PartOfFile | None, tell: Callable[[str], None]
+) -> ScanPart | PartOfFile:
+    """Return what the workers get: where to read the scan, if all of them can; otherwise the scan."""
+    workers = len(client.nthreads())
+    size = np.prod(part.scan.shape) * part.scan.data.dtype.itemsize / 1e6
+    sending = f"plan: the scan ({size:.0f} MB) is sent to {workers} workers"
+    if file is None:
+        tell(sending)
+        return part.in_memory()
+    seen = [found is True for found in client.run(file.file.is_seen, on_error="return").values()]
+    if all(seen):
+        tell(f"plan: {workers} workers read the scan themselves")
+        return file
+    tell(f"{sending}: {seen.count(False)} of them do not see {file.file.path} as it is here")
+    return part.in_memory()
+
+
 class _Answer(RootModel[list[FinishedSlab]]):
     """What a worker sends back of a slab."""
 
 
-def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int]) -> list[dict[str, Any]]:
+def _one(token: str, sent: tuple[SliceEnhancer, ScanPart | PartOfFile], run: tuple[int, int]) -> list[dict[str, Any]]:
     """Enhance one slab in a worker process."""
     if token not in _READY:
         _READY.clear()
-        _READY[token] = *sent, Stores.reopen(Path(token))
+        loaded, scan = sent
+        _READY[token] = loaded, scan.read() if isinstance(scan, PartOfFile) else scan, Stores.reopen(Path(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
     fill(enhancer, part, [run], stores, made.append)

@@ -120,6 +120,11 @@ class Report:
             footer=f"Made by ctloupe {version('ctloupe')}.",
         )
 
+    def drawn(self) -> Report:
+        """Return the page with every picture drawn, so that it can be sent away from the volumes that it shows."""
+        self._drawn()
+        return self
+
     def write(self, path: Path, overwrite: bool = True) -> None:
         """Write the page to `path`.
 

@@ -109,7 +109,8 @@ def _lazy(
     path: Path, layout: _Layout, array: Any, read: Callable[[tuple[slice | int, ...]], NDArray[Any]]
 ) -> LazyArray:
     dtype = plain_type(path, array.dtype)
-    return LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path))
+    layers = int(array.chunks[layout.zyx[0]])
+    return LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path), layers)
 
 
 def _read_finest(path: Path, whole: bool) -> Volume:

@@ -1,0 +1,150 @@
+"""Independent pieces of work, done one after another, by processes of this machine, or by the workers of a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any, Final, TypeVar
+
+from ctloupe.foundation.cluster import RETRIES, connected
+from ctloupe.foundation.errors import OptionError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Share = Callable[[float], None]
+"""Told which share of a piece of work is done, from 0 to 1."""
+
+_TOLD_SECONDS: Final = 0.5
+"""Time from one look at what other processes have done to the next."""
+
+_shares: Any = None
+"""What this process, one of several, has done of each piece of work."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes
+    ----------
+    processes
+        Number of processes of this machine; 1: this one.
+    scheduler
+        Address of a Dask scheduler whose workers do it instead.
+    """
+
+    processes: int = 1
+    scheduler: str | None = None
+
+    def each(
+        self,
+        work: Callable[[Item, Share], Result],
+        items: Sequence[Item],
+        tell: Callable[[float], None] = lambda done: None,
+    ) -> Iterator[Result]:
+        """Yield what `work` makes of each item, in their order, whoever is done first.
+
+        Parameters
+        ----------
+        work
+            Function of a module, which other processes import: takes an item, and what to tell of its own progress.
+        items
+            Pieces of work, which can be sent to other processes as the results can.
+        tell
+            Told how many are done, the begun ones by their share.
+
+        Raises
+        ------
+        OptionError
+            If a process is ended from outside, or nobody answers at the scheduler's address.
+        """
+        if self.scheduler is not None:
+            return _on_cluster(self.scheduler, work, items, tell)
+        if self.processes > 1 and len(items) > 1:
+            return _in_processes(min(self.processes, len(items)), work, items, tell)
+        return _here(work, items, tell)
+
+
+def _here(
+    work: Callable[[Item, Share], Result], items: Sequence[Item], tell: Callable[[float], None]
+) -> Iterator[Result]:
+    for number, item in enumerate(items):
+        result = work(item, lambda share, number=number: tell(number + share))  # type: ignore[misc]
+        tell(number + 1)
+        yield result
+
+
+def _in_processes(
+    count: int, work: Callable[[Item, Share], Result], items: Sequence[Item], tell: Callable[[float], None]
+) -> Iterator[Result]:
+    # Forked processes would inherit the locks of threads that they do not have.
+    context = get_context("spawn")
+    shares: Any = context.Array("d", len(items))
+    before = set(active_children())
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(shares,))
+    try:
+        futures = [pool.submit(_one, work, number, item) for number, item in enumerate(items)]
+        for future in futures:
+            yield _awaited(future, lambda: tell(sum(shares)))
+        tell(len(items))
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise OptionError(
+            f"`processes` {count}: one of them was ended from outside, as happens when memory is short; give fewer"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(active_children()) - before:
+            child.terminate()
+
+
+def _awaited(future: Future[Result], look: Callable[[], None]) -> Result:
+    while not wait([future], timeout=_TOLD_SECONDS).done:
+        look()
+    return future.result()
+
+
+def _begin(shares: Any) -> None:
+    """Prepare a process: it is stopped by the one that began it, and does not outlive that."""
+    global _shares
+    _shares = shares
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def end_with() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=end_with, daemon=True).start()
+
+
+def _one(work: Callable[[Item, Share], Result], number: int, item: Item) -> Result:
+    def tell(share: float) -> None:
+        _shares[number] = share
+
+    result = work(item, tell)
+    tell(1.0)
+    return result
+
+
+def _on_cluster(
+    address: str, work: Callable[[Item, Share], Result], items: Sequence[Item], tell: Callable[[float], None]
+) -> Iterator[Result]:
+    with connected(address) as client:
+        futures = [client.submit(_alone, work, item, pure=False, retries=RETRIES) for item in items]
+        for number, future in enumerate(futures, start=1):
+            result = future.result()
+            future.release()
+            tell(number)
+            yield result
+
+
+def _alone(work: Callable[[Item, Share], Result], item: Item) -> Result:
+    return work(item, lambda share: None)
