@@ -16,6 +16,7 @@ LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 STUDY ?= study-all
 PAGE ?= docs/leaderboard.md
 PAPERS ?= papers
+SITE ?= site
 # Rows, seeds and minutes of the study that are not the usual ones.
 ROWS ?=
 SEEDS ?=
@@ -45,7 +46,7 @@ SEED ?= 0
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -56,8 +57,8 @@ demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
 lint: $(STAMP) audit
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -125,5 +126,13 @@ leaderboard: $(STAMP)
 papers: $(STAMP)
 	$(BIN)/python benchmarks/papers.py --out $(PAPERS) --page docs/results.md $(SEEDS:%=--seeds %)
 
+# The pages as a site that loads nothing from elsewhere; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python docs/site/build.py --out $(SITE)
+
+# Draws the diagrams of the pages that have no picture yet; needs Chromium, and npm for the program that draws them.
+diagrams: $(STAMP)
+	$(BIN)/python docs/site/diagrams.py
+
 clean:
-	rm -rf $(VENV) $(VENV)-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

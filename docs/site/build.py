@@ -78,7 +78,9 @@ def _links(text: str, page: Path, folder: Path) -> str:
         place = Path("index.md") if target.is_dir() else place_of(target)
         if place.parts[0] == "files":
             _copy(target, folder / place)
-        return f"{found[1]}{os.path.relpath(folder / place, (folder / place_of(page)).parent)}{found[3] or ''}{found[4]}"
+        return (
+            f"{found[1]}{os.path.relpath(folder / place, (folder / place_of(page)).parent)}{found[3] or ''}{found[4]}"
+        )
 
     parts = _CODE.split(text)
     return "".join(part if number % 2 else _LINK.sub(moved, part) for number, part in enumerate(parts))
@@ -103,9 +105,16 @@ def _contents(index: str) -> str:
     trees = []
     for section in re.split(r"^## ", index, flags=re.M)[1:]:
         caption, _, body = section.partition("\n")
-        entries = [f"{title} <{target}>" for title, target in re.findall(r"^\* \[([^]]+)\]\(([^)]+)\)", body, flags=re.M)]
+        entries = [
+            f"{title} <{target}>" for title, target in re.findall(r"^\* \[([^]]+)\]\(([^)]+)\)", body, flags=re.M)
+        ]
         if caption == REFERENCE:
-            entries = ["Command line <command-line/index>", "Python <python>", "Python, other verbs <front-doors>", *entries]
+            entries = [
+                "Command line <command-line/index>",
+                "Python <python>",
+                "Python, other verbs <front-doors>",
+                *entries,
+            ]
         trees.append(_tree([entry.replace(".md>", ">").replace(".ipynb>", ">") for entry in entries], caption))
     return "\n\n" + "\n\n".join(trees) + "\n"
 

@@ -32,6 +32,10 @@ autodoc_inherit_docstrings = False
 python_display_short_literal_types = True
 maximum_signature_line_length = 80
 
+# Options of the command line keep their two hyphens.
+smartquotes = False
+toc_object_entries = False
+
 html_theme = "furo"
 html_title = "CT Loupe"
 html_static_path = ["_static"]

@@ -71,13 +71,17 @@ def _draw(wanted: list[str]) -> None:
 
 def _drawn(page: Any, source: str) -> str:
     """One diagram as SVG, its labels plain text, since pictures in a page show no HTML."""
-    return page.evaluate(
-        """async (source) => {
-            mermaid.initialize({startOnLoad: false, htmlLabels: false, flowchart: {htmlLabels: false}, theme: "neutral"})
+    return (
+        page.evaluate(
+            """async (source) => {
+            const plain = {htmlLabels: false}
+            mermaid.initialize({startOnLoad: false, theme: "neutral", flowchart: plain, ...plain})
             return (await mermaid.render("diagram", source)).svg
         }""",
-        source,
-    ) + "\n"
+            source,
+        )
+        + "\n"
+    )
 
 
 def main() -> None:
