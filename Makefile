@@ -16,6 +16,7 @@ LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 STUDY ?= study-all
 PAGE ?= docs/leaderboard.md
 PAPERS ?= papers
+SITE ?= site
 # Rows, seeds and minutes of the study that are not the usual ones.
 ROWS ?=
 SEEDS ?=
@@ -50,7 +51,7 @@ MODEL_MINUTES ?= 75
 MODEL_ABOUT := "Physics-Flow for chest CT: the posterior mean and samples of lung, trained on simulated specimens and scanners."
 MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes on simulated lungs; look at what it draws, do not measure it"
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -61,8 +62,8 @@ demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
 lint: $(STAMP) audit
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -153,5 +154,13 @@ pack-model: $(STAMP)
 	$(BIN)/ctloupe models pack $(MODEL)/run -o src/ctloupe/models/installed/lung-demo --half --spacing 0.5,1.0 \
 		--metrics $(MODEL)/evaluation/metrics.json --about $(MODEL_ABOUT) --demonstration $(MODEL_DEMONSTRATION) --overwrite
 
+# The pages as a site that loads nothing from elsewhere; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python docs/site/build.py --out $(SITE)
+
+# Draws the diagrams of the pages that have no picture yet; needs Chromium, and npm for the program that draws them.
+diagrams: $(STAMP)
+	$(BIN)/python docs/site/diagrams.py
+
 clean:
-	rm -rf $(VENV) $(VENV)-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
