@@ -17,6 +17,7 @@ FLOORS = {
     "losses": 4,
     "prepare": 4,
     "phantom": 4,
+    "datasets": 4,
     "display": 4,
     "methods": 5,
     "models": 5,

@@ -7,6 +7,7 @@ and durations are made smaller, by the table `SMALLER`.
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def workplace(tmp_path_factory):
     for number in (1, 2):
         write(case.clinical, folder / "clinical" / f"case-{number}.nii.gz")
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
+    shutil.copytree(folder / "clinical", folder / "downloads" / "clinical")
     (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")
     page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
     (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")

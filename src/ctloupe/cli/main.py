@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from ctloupe.cli import (
     compare,
+    data,
     demo,
     doctor,
     enhance,
@@ -88,6 +89,7 @@ for verb in (
     demo,
     doctor,
     inspect,
+    data,
     phantom,
     scanner,
     prepare,

@@ -28,7 +28,7 @@ class ConsoleProgress:
         self._begun = self._said = 0.0
 
     def start(self, what: str, total: float) -> None:
-        """Begin a bar called `what` of `total` units."""
+        """Begin a bar called `what` of `total` units; of 0 where nobody knows how many there will be."""
         self._what, self._total = what, total
         self._begun = self._said = time.monotonic()
         if not sys.stderr.isatty():
@@ -45,7 +45,7 @@ class ConsoleProgress:
             console=Console(stderr=True),
         )
         self._bar.start()
-        self._task = self._bar.add_task(what, total=total, note="")
+        self._task = self._bar.add_task(what, total=total or None, note="")
 
     def update(self, done: float, note: str = "") -> None:
         """Say that `done` of the total is finished."""
@@ -53,10 +53,13 @@ class ConsoleProgress:
             self._bar.update(self._task, completed=done, note=note)
             return
         now = time.monotonic()
-        if now - self._said < PLAIN_SECONDS and done < self._total:
+        if now - self._said < PLAIN_SECONDS and (done < self._total or not self._total):
             return
         self._said = now
-        share = done / self._total if self._total else 1.0
+        if not self._total:
+            print(f"{self._what}: {note or f'{done:g}'} so far", file=sys.stderr, flush=True)
+            return
+        share = done / self._total
         left = (now - self._begun) * (1 - share) / share if share > 0 else float("inf")
         time_left = f", about {left:.0f} s left" if 0 < left < float("inf") else ""
         print(

@@ -52,6 +52,7 @@ def train(
     from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.train.loop import train as run
     from ctloupe.train.request import TrainRequest
+    from ctloupe.train.torchrun import is_first
 
     request = TrainRequest(
         bank=bank,
@@ -77,6 +78,8 @@ def train(
     )
     settings = request.settings()
     model = run(settings, ConsoleProgress(), resume=resume is not None)
+    if not is_first():
+        return
     if not model.is_dir():
         say(f"trained stage {settings.stage}; train the next one with --from {settings.out}")
         show(str(settings.out))

@@ -14,7 +14,7 @@ class Progress(Protocol):
     """A bar or a line of text; must survive pickling until `start` is called."""
 
     def start(self, what: str, total: float) -> None:
-        """Begin a bar of `total` units."""
+        """Begin a bar of `total` units; of 0 where nobody knows how many there will be."""
 
     def update(self, done: float, note: str = "") -> None:
         """Say that `done` units are finished."""

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
 from ctloupe.methods.base import Method
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.train.settings import TrainSettings
+from ctloupe.train.torchrun import devices_asked_for, torchrun
 
 
 def resolve_precision(settings: TrainSettings, accelerator: str) -> Literal["bf16-mixed", "32-true"]:
@@ -25,15 +25,27 @@ def resolve_precision(settings: TrainSettings, accelerator: str) -> Literal["bf1
 
 
 def make_fabric(settings: TrainSettings) -> Fabric:
-    """Build the Fabric of a run: several devices are processes of their own, started here or by torchrun."""
+    """Build the Fabric of a run: several devices are processes of their own, started here or by torchrun.
+
+    Raises
+    ------
+    OptionError
+        If torchrun has started another number of processes.
+    """
     accelerator = resolve_accelerator(settings.accelerator)
     precision = resolve_precision(settings, accelerator)
     # Fabric announces its precision on every start; the manifest of the run says it once.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    strategy = "auto"
-    if settings.devices > 1:
-        strategy = "ddp" if TorchElasticEnvironment.detect() else "ddp_spawn"
-    return Fabric(accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=precision)
+    devices_asked_for(settings.devices)
+    started = torchrun()
+    strategy = "auto" if settings.devices == 1 else "ddp_spawn" if started is None else "ddp"
+    return Fabric(
+        accelerator=accelerator,
+        devices=settings.devices if started is None else started.here,
+        num_nodes=1 if started is None else started.machines,
+        strategy=strategy,
+        precision=precision,
+    )
 
 
 class FabricBackend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from ctloupe.train.run_folder import MetricsLog, RunFolder
 from ctloupe.train.sampler import UnpairedSampler
 from ctloupe.train.settings import TrainSettings, method_config_of
 from ctloupe.train.stages import StagePlan, plan_of, start_with
+from ctloupe.train.torchrun import ending_at_once, is_first, torchrun
 
 _WEIGHTS_AND_WHAT_TRAINS_THEM = 4
 """Weights, their gradients, and the two averages of Adam."""
@@ -77,8 +79,9 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
         require_hu(banks, settings.method)
     make_fabric(settings)
     try:
-        with locked(run.path, inside=True):
-            if not resume:
+        # Of the processes that torchrun has started, the first makes the folder; the others meet it when all begin.
+        with locked(run.path, inside=True) if is_first() else nullcontext():
+            if not resume and is_first():
                 run.create(settings)
             for one in planned:
                 # A last stage that has reached its end may be given a later one; others must stay what was built upon.
@@ -90,10 +93,15 @@ def train(settings: TrainSettings, progress: Progress | None = None, resume: boo
 
 
 def _launch(settings: TrainSettings, plan: StagePlan, progress: Progress, resume: bool) -> None:
-    """Train one stage, in this process or in one for each device."""
+    """Train one stage: in this process, in one for each device, or in this one of those that torchrun has started."""
     fabric = make_fabric(settings)
-    RunFolder(plan.folder).make()
-    if settings.devices > 1:
+    if is_first():
+        RunFolder(plan.folder).make()
+    if torchrun() is not None:
+        with ending_at_once():
+            fabric.launch()
+        result = _rank(fabric, settings, plan, progress, resume)
+    elif settings.devices > 1:
         result = launched(fabric, settings.out, _rank, settings, plan, progress, resume)
     else:
         fabric.launch()

@@ -22,7 +22,7 @@ def launched(fabric: Fabric, out: Path, rank: Callable[..., Any], *arguments: An
     Parameters
     ----------
     fabric
-        Starts the processes; under torchrun they are there already, and this is one of them.
+        Starts the processes.
     out
         Run folder, for the messages.
     rank, arguments

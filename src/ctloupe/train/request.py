@@ -12,6 +12,7 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings, read_mapping, settings_of
+from ctloupe.train.torchrun import devices_asked_for
 
 _OF_EVERY_RUN: Final = (
     "epochs",
@@ -85,7 +86,8 @@ class TrainRequest:
         return self._fresh() if self.resume is None else self._continued(RunFolder(self.resume))
 
     def _given(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _OF_EVERY_RUN if getattr(self, name) is not None}
+        asked = {name: getattr(self, name) for name in _OF_EVERY_RUN} | {"devices": devices_asked_for(self.devices)}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def _fresh(self) -> TrainSettings:
         if self.bank is None or self.out is None:
