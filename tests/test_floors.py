@@ -27,6 +27,7 @@ FLOORS = {
     "studies": 8,
     "rate": 8,
     "viewer": 8,
+    "napari_plugin": 8,
     "demo": 8,
     "doctor": 8,
     "cli": 9,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -69,6 +70,11 @@ class LazyArray:
     def ndim(self) -> int:
         """Number of axes, which is always 3."""
         return 3
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return math.prod(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
