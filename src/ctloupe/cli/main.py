@@ -15,6 +15,7 @@ from ctloupe.cli import (
     doctor,
     enhance,
     evaluate,
+    export,
     inspect,
     models,
     pairs,
@@ -99,6 +100,7 @@ for verb in (
     suite,
     compare,
     models,
+    export,
     study,
     rate,
 ):
