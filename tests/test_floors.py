@@ -24,6 +24,7 @@ FLOORS = {
     "train": 6,
     "enhance": 6,
     "evaluate": 7,
+    "export": 7,
     "studies": 8,
     "rate": 8,
     "viewer": 8,

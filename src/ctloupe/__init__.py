@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
     from ctloupe.evaluate.suite.compare import CompareRequest, compare_records
     from ctloupe.evaluate.suite.request import SuiteRequest, run_suite
+    from ctloupe.export.request import ExportRequest, export_model
     from ctloupe.foundation.errors import CtLoupeError
     from ctloupe.images.windows import IntensityWindow
     from ctloupe.prepare.banks import BankRequest, prepare_banks
@@ -36,6 +37,7 @@ _WHERE = {
     "CtLoupeError": "ctloupe.foundation.errors",
     "EnhanceRequest": "ctloupe.enhance.request",
     "EvaluateRequest": "ctloupe.evaluate.request",
+    "ExportRequest": "ctloupe.export.request",
     "IntensityWindow": "ctloupe.images.windows",
     "PatchBank": "ctloupe.prepare.patches",
     "ScannerRequest": "ctloupe.prepare.scanner_request",
@@ -49,6 +51,7 @@ _WHERE = {
     "compare_without_truth": "ctloupe.evaluate.protocols.no_truth",
     "enhance_files": "ctloupe.enhance.request",
     "evaluate_files": "ctloupe.evaluate.request",
+    "export_model": "ctloupe.export.request",
     "find_scanner": "ctloupe.prepare.scanner_request",
     "load_model": "ctloupe.enhance.resolver",
     "prepare_banks": "ctloupe.prepare.banks",
@@ -65,6 +68,7 @@ __all__ = [
     "CtLoupeError",
     "EnhanceRequest",
     "EvaluateRequest",
+    "ExportRequest",
     "IntensityWindow",
     "PatchBank",
     "ScannerRequest",
@@ -79,6 +83,7 @@ __all__ = [
     "compare_without_truth",
     "enhance_files",
     "evaluate_files",
+    "export_model",
     "find_scanner",
     "load_model",
     "prepare_banks",

@@ -16,6 +16,7 @@ from ctloupe.cli import (
     doctor,
     enhance,
     evaluate,
+    export,
     inspect,
     models,
     pairs,
@@ -101,6 +102,7 @@ for verb in (
     suite,
     compare,
     models,
+    export,
     study,
     rate,
 ):

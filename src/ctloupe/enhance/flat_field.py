@@ -56,10 +56,20 @@ class FlatField:
         return cls(torch.stack(rows), scale)
 
     def mesh(self, image: Tensor) -> Tensor:
-        """Return what the network is taken to have added to an image ``(h, w)`` in [−1, 1], as ``(s·h, s·w)``."""
+        """Return what the network is taken to have added to images in [−1, 1].
+
+        Parameters
+        ----------
+        image : (..., h, w)
+
+        Returns
+        -------
+        Tensor of shape (..., s·h, s·w)
+        """
         place = (image.clamp(-1, 1) + 1) * ((LEVELS - 1) / 2)
         below = place.floor().clamp_max(LEVELS - 2)
         share = (place - below)[..., None]
         index = below.long()
         by_place = torch.lerp(self.table[index], self.table[index + 1], share)
-        return F.pixel_shuffle(by_place.permute(2, 0, 1)[None], self.scale)[0, 0]
+        last = by_place.ndim - 1  # Places counted from the end are lost where this is exported.
+        return F.pixel_shuffle(by_place.movedim(last, last - 2), self.scale)[..., 0, :, :]

@@ -94,12 +94,7 @@ def prepared(
         return _consistent(bicubic, bicubic, model, options, scan, patches, tell)
     if options.stitch != "calibrated":
         return PatchwiseSliceEnhancer(model, options, spacing)
-    patches = calibration_patches(model, scan, mask, options.seed)
-    if model.trained_on is not None:
-        tell(_unlikeness(model, model.trained_on, patches, scan).in_words())
-    network = _calibrated(model.network, patches, options)
-    if isinstance(network, FlowEnhancer):
-        network = told_the_scanner(network, patches, scan, model.window, options.seed, tell)
+    network, patches = _network_for(model, model.network, options, scan, mask, tell)
     dtype = options.dtype(model.device)
     tiling = choose_tiling(network, model.scale, scan.shape, dtype, options)
     ready, plain = replace(model, network=network), options.model_copy(update={"consistent": blocks})
@@ -120,6 +115,45 @@ def prepared(
     side = patches.shape[-1]
     probe = type(enhancer)(ready, alone, spacing, Tiling(tile=(side, side), copies=tiling.copies))
     return _consistent(enhancer, probe, ready, options, scan, patches, tell)
+
+
+def network_for_scan(
+    model: LoadedModel,
+    options: EnhanceOptions,
+    scan: Volume,
+    mask: Mask | None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> nn.Module:
+    """Return a model's network with everything that it is to know of a scan: its statistics, and its scanner.
+
+    Parameters
+    ----------
+    model
+        A model with a network, and the window that it has on `scan`; see `LoadedModel.for_scan`.
+    options, scan, mask, tell
+        See `prepared`.
+    """
+    if model.network is None:
+        raise ValueError("an interpolation has no network")
+    return _network_for(model, model.network, options, scan, mask, tell)[0]
+
+
+def _network_for(
+    model: LoadedModel,
+    network: nn.Module,
+    options: EnhanceOptions,
+    scan: Volume,
+    mask: Mask | None,
+    tell: Callable[[str], None],
+) -> tuple[nn.Module, Tensor]:
+    """The network for a scan, and the patches that its statistics are of."""
+    patches = calibration_patches(model, scan, mask, options.seed)
+    if model.trained_on is not None:
+        tell(_unlikeness(model, model.trained_on, patches, scan).in_words())
+    made = _calibrated(network, patches, options)
+    if isinstance(made, FlowEnhancer):
+        made = told_the_scanner(made, patches, scan, model.window, options.seed, tell)
+    return made, patches
 
 
 def _consistent(

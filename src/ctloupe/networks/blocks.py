@@ -37,6 +37,23 @@ def full_precision(image: Tensor) -> Tensor:
     return image.float() if image.dtype in (torch.bfloat16, torch.float16) else image
 
 
+def reflected_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Make an image larger by reflection at its far ends, until both sides are whole multiples.
+
+    Parameters
+    ----------
+    image : (n, c, h, w)
+        What is to be halved several times.
+    multiple
+        Power of two that the sides are brought to.
+    """
+    below, right = -image.shape[-2] % multiple, -image.shape[-1] % multiple
+    # A traced graph is used for images of every size, so that the padding must be part of it even where it is none.
+    if not torch.jit.is_tracing() and not (below or right):  # type: ignore[attr-defined]
+        return image
+    return F.pad(image, (0, right, 0, below), mode="reflect")
+
+
 class Activation(nn.PReLU):
     """PReLU whose weight follows the type of the features: enhancing may keep these in half precision."""
 

@@ -6,11 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.bicubic import enlarge_bicubic
-from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, upblock
+from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, reflected_to_multiple, upblock
 from ctloupe.networks.split import SplitNetwork
 
 NARROWEST = 8
@@ -76,10 +75,7 @@ class TranslationGenerator(SplitNetwork):
 
         A size that the downblocks cannot halve is made larger by reflection at the far ends, and so h' ≥ h, w' ≥ w.
         """
-        height, width = image.shape[-2:]
-        below, right = -height % self._multiple, -width % self._multiple
-        padded = F.pad(image, (0, right, 0, below), mode="reflect") if below or right else image
-        return self.layers[: self._further_at](padded)
+        return self.layers[: self._further_at](reflected_to_multiple(image, self._multiple))
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Map the features and their image to ``(n, 1, f·h, f·w)`` in [−1, 1], f = ``2^further``."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.bicubic import enlarge_bicubic
-from ctloupe.networks.blocks import convolution, full_precision, norm
+from ctloupe.networks.blocks import convolution, full_precision, norm, reflected_to_multiple
 
 
 class DoubleConvolution(nn.Sequential):
@@ -56,8 +56,7 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, 1, H, W)`` to the same shape; other multiples than of ``2^levels`` are padded by reflection."""
         height, width = image.shape[-2:]
-        below, right = -height % self._multiple, -width % self._multiple
-        features = self.first(F.pad(image, (0, right, 0, below), mode="reflect") if below or right else image)
+        features = self.first(reflected_to_multiple(image, self._multiple))
         kept = []
         for down in self.down:
             kept.append(features)
