@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location, Remote
 
 COMPRESSION: Final = 1.5
 """Taken for granted when the disk is checked; enhanced chest CT compresses better than this."""
@@ -87,8 +87,10 @@ def make_plan(
     return Plan(slices, fine, slab, enhancer.tile, needed, disk, seconds)
 
 
-def require_disk(plan: Plan, path: Path) -> None:
-    """Raise `FileError` when the disk of `path` has less free than the plan asks for."""
+def require_disk(plan: Plan, path: Location) -> None:
+    """Raise `FileError` when the disk of `path` has less free than the plan asks for; a server's room is not known."""
+    if isinstance(path, Remote):
+        return
     folder = next(one for one in path.absolute().parents if one.is_dir())
     free = shutil.disk_usage(folder).free
     if free < plan.disk:

@@ -67,7 +67,9 @@ def _require_apart_remotely(read: Sequence[Remote], written: Sequence[Remote]) -
     for at, made in enumerate(written):
         for other in written[:at]:
             if made.is_relative_to(other) or other.is_relative_to(made):
-                raise FileError(f"{made}: is another output as well, or lies inside of it: {other}; give different names")
+                raise FileError(
+                    f"{made}: is another output as well, or lies inside of it: {other}; give different names"
+                )
 
 
 def _require_distinct(seen: _Seen, written: Sequence[Path]) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.object_store import answered, opened
@@ -195,6 +195,9 @@ class Remote:
 
 Location: TypeAlias = Path | Remote
 """Where something lies: on a disk, or on a server."""
+
+Place = TypeVar("Place", Path, Remote, Location)
+"""Any of these, where what is returned is of the kind that was given."""
 
 
 def location(given: Location | str) -> Location:

@@ -20,7 +20,7 @@ from ctloupe.foundation.errors import FileError, MissingExtraError, OptionError
 PATIENCE: Final = "CTLOUPE_REMOTE_PATIENCE"
 """Environment variable: seconds for which a server that does not answer is asked again."""
 
-_DEFAULT_PATIENCE: Final = 60.0
+_DEFAULT_PATIENCE: Final = 30.0
 _MOST_TRIES: Final = 1000
 _REQUEST_SECONDS: Final = 600
 _CONNECT_SECONDS: Final = 10

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import CLINICAL, MICRO, IntensityWindow
 from ctloupe.prepare.masks import kind_of, mask_file, mask_of
@@ -92,9 +93,9 @@ MIN_MAX = WindowRequest(0.0, 0.0, "min-max")
 class BankRequest:
     """What `prepare_banks` is asked for."""
 
-    clinical: tuple[Path, ...]
+    clinical: tuple[Location, ...]
     """Clinical CTs: files, or folders of them."""
-    micro: tuple[Path, ...]
+    micro: tuple[Location, ...]
     """µCT volumes of other specimens, likewise."""
     scale: int = 8
     """In-plane enlargement: 2, 4, 8 or 16."""
@@ -283,7 +284,7 @@ def _cases(
         yield path.name, volume, mask
 
 
-def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
+def _read(request: BankRequest, path: Location, clinical: bool) -> Volume:
     volume = read(path, **_options(request, path, clinical))
     target = request.clinical_spacing if clinical else request.micro_spacing
     if target is None:
@@ -293,7 +294,7 @@ def _read(request: BankRequest, path: Path, clinical: bool) -> Volume:
     return resample_in_plane(volume, target, lazily=large)
 
 
-def _options(request: BankRequest, path: Path, clinical: bool) -> dict[str, Any]:
+def _options(request: BankRequest, path: Location, clinical: bool) -> dict[str, Any]:
     """What of the request the format of a file has a use for."""
     takes = format_of(path).takes
     return {

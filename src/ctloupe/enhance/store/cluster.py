@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import RootModel
@@ -14,6 +13,7 @@ from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.errors import MissingExtraError, OptionError
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.records import validated
 
 RETRIES: Final = 5
@@ -28,13 +28,14 @@ def fill_on_cluster(
     enhancer: SliceEnhancer,
     part: ScanPart,
     slabs: list[tuple[int, int]],
-    folder: Path,
+    folder: Location,
     record: Callable[[FinishedSlab], None],
 ) -> None:
     """Enhance slabs on the workers of a Dask scheduler.
 
     The slice enhancer, its statistics taken already, and the scan travel to each worker once; workers write the store
-    themselves, so it must lie on a disk that all of them see under the same name. A slab whose worker is lost is
+    themselves, so it must lie on a disk that all of them see under the same name, or on a
+    server that all may write to. A slab whose worker is lost is
     begun again on another, and gives the same bytes.
 
     Parameters
@@ -65,7 +66,7 @@ def fill_on_cluster(
     except (OSError, TimeoutError, ValueError) as error:
         raise OptionError(f"`scheduler` {address}: no scheduler with workers answers there ({error})") from error
     with client:
-        token = str(folder.absolute())
+        token = str(folder if isinstance(folder, Remote) else folder.absolute())
         sent = client.scatter((enhancer, part.in_memory()), broadcast=True)
         futures = {client.submit(_one, token, sent, run, pure=False, retries=RETRIES): run for run in slabs}
         for future, answer in as_completed(futures, with_results=True):
@@ -104,7 +105,7 @@ def _one(token: str, sent: tuple[SliceEnhancer, ScanPart], run: tuple[int, int])
     """Enhance one slab in a worker process."""
     if token not in _READY:
         _READY.clear()
-        _READY[token] = *sent, Stores.reopen(Path(token))
+        _READY[token] = *sent, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
     fill(enhancer, part, [run], stores, made.append)
