@@ -126,8 +126,11 @@ def _in_words(error: Exception) -> str:
         )
     if kind == "NotSupportedError":
         return "the server does not give parts of a file (HTTP ranges); use one that does, or copy the store"
+    if status and status[1] == "404":
+        return "there is no such bucket; make it, or name another"
     if status:
-        return f"the server answered with status {status[1]}; try again later"
+        advice = "try again later" if status[1] == "429" or status[1][0] == "5" else "check the address"
+        return f"the server answered with status {status[1]}; {advice}"
     if "credential" in str(error).lower() or "169.254.169.254" in str(error):
         return "no credentials in the environment; set them, or AWS_SKIP_SIGNATURE=true for a public bucket"
     return "the server does not answer, or broke off; check the address and the network, then try again"
