@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_quantiles, as_voxel_size
+from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_location, as_quantiles, as_voxel_size
 from ctloupe.models.names import DEFAULT
 
 
@@ -17,12 +16,16 @@ def register(app: typer.Typer) -> None:
 
 
 def enhance(
-    scan: Annotated[Path, typer.Argument(metavar="INPUT", help="Clinical CT in HU, or a folder of several.")],
+    scan: Annotated[
+        str,
+        typer.Argument(metavar="INPUT", path_type=str, help="Clinical CT in HU, or a folder of several; or s3://… ."),
+    ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             "-o",
             "--out",
+            path_type=str,
             help="Output; the suffix says the format (.ome.zarr, .nii.gz, .mha, .dicom …). Of a folder: a folder.",
         ),
     ],
@@ -58,12 +61,15 @@ def enhance(
         typer.Option(help="Steps in which a flow goes to a sample (4), where its texture is not drawn at once."),
     ] = None,
     uncertainty: Annotated[
-        Path | None,
-        typer.Option(help="Where σ in HU goes: of --samples, or without them the one that physics-flow has learnt."),
+        str | None,
+        typer.Option(
+            path_type=str,
+            help="Where σ in HU goes: of --samples, or without them the one that physics-flow has learnt.",
+        ),
     ] = None,
     invented: Annotated[
-        Path | None,
-        typer.Option(help="Where the map of what the prior invents goes, 0 to 1 (physics-flow)."),
+        str | None,
+        typer.Option(path_type=str, help="Where the map of what the prior invents goes, 0 to 1 (physics-flow)."),
     ] = None,
     quantiles: Annotated[
         str | None,
@@ -103,15 +109,17 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
     from ctloupe.enhance.early import refuse_early
+    from ctloupe.foundation.location import location
 
-    refuse_early(scan, [path for path in (out, uncertainty, invented) if path is not None], model, resume, overwrite)
+    outputs = [location(path) for path in (out, uncertainty, invented) if path is not None]
+    refuse_early(location(scan), outputs, model, resume, overwrite)
 
     from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
     request = EnhanceRequest(
-        scan=scan,
-        out=out,
+        scan=location(scan),
+        out=location(out),
         model=model,
         scale=scale,
         mask=mask,
@@ -127,8 +135,8 @@ def enhance(
         samples=samples,
         output=output,
         steps=steps,
-        uncertainty=uncertainty,
-        invented=invented,
+        uncertainty=as_location(uncertainty),
+        invented=as_location(invented),
         quantiles=as_quantiles(quantiles),
         flat_field=flat_field,
         consistent=consistent,

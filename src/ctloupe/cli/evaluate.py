@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctloupe.cli.flags import as_flags
-from ctloupe.cli.options import AsJson, Overwrite, Series, as_voxel_size, named_paths, numbers
+from ctloupe.cli.options import (
+    AsJson,
+    Overwrite,
+    Series,
+    as_location,
+    as_voxel_size,
+    named_locations,
+    named_paths,
+    numbers,
+)
 from ctloupe.cli.progress import show
 
 if TYPE_CHECKING:
@@ -22,25 +31,29 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    input_: Annotated[Path | None, typer.Option("--input", help="The clinical CT that was enhanced.")] = None,
+    input_: Annotated[
+        str | None, typer.Option("--input", path_type=str, help="The clinical CT that was enhanced.")
+    ] = None,
     output: Annotated[
         list[str] | None, typer.Option(help="An enhanced volume, or NAME=volume; several may be given.")
     ] = None,
     other_input: Annotated[
-        Path | None, typer.Option(help="Another reconstruction of the same acquisition, for --protocol kernel-pair.")
+        str | None,
+        typer.Option(path_type=str, help="Another reconstruction of the same acquisition, for --protocol kernel-pair."),
     ] = None,
     other_output: Annotated[
         list[str] | None, typer.Option(help="What was made of --other-input, under the NAME of its --output.")
     ] = None,
-    truth: Annotated[Path | None, typer.Option(help="The truth on the fine grid, when known.")] = None,
+    truth: Annotated[str | None, typer.Option(path_type=str, help="The truth on the fine grid, when known.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Labels on the grid of the truth: errors by tissue, and structures.")
+        str | None,
+        typer.Option(path_type=str, help="Labels on the grid of the truth: errors by tissue, and structures."),
     ] = None,
     uncertainty: Annotated[
-        Path | None, typer.Option(help="Standard deviation that 'enhance' wrote with the last --output.")
+        str | None, typer.Option(path_type=str, help="Standard deviation that 'enhance' wrote with the last --output.")
     ] = None,
     invented: Annotated[
-        Path | None, typer.Option(help="Map that 'enhance --invented' wrote with the last --output.")
+        str | None, typer.Option(path_type=str, help="Map that 'enhance --invented' wrote with the last --output.")
     ] = None,
     recalibration: Annotated[
         Path | None, typer.Option(help="metrics.json of another case whose factors correct the uncertainty.")
@@ -67,7 +80,7 @@ def evaluate(
         Path | None, typer.Option(help="paired-micro.json beside the scan, for --protocol paired-micro.")
     ] = None,
     micro: Annotated[
-        Path | None, typer.Option(help="Unpaired µCT: for realism, --protocol jmi, synth and isbi.")
+        str | None, typer.Option(path_type=str, help="Unpaired µCT: for realism, --protocol jmi, synth and isbi.")
     ] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="Model package, or NAME=package: for warnings, --protocol jmi and synth.")
@@ -104,14 +117,14 @@ def evaluate(
         low, high = numbers(micro_window, "--micro-window", 2, "0,15000")
         window = low, high
     request = EvaluateRequest(
-        input=input_,
-        output=tuple(named_paths(output or [], "--output", "enhanced")),
-        other_input=other_input,
-        other_output=tuple(named_paths(other_output or [], "--other-output", "enhanced")),
-        truth=truth,
-        labels=labels,
-        uncertainty=uncertainty,
-        invented=invented,
+        input=as_location(input_),
+        output=tuple(named_locations(output or [], "--output", "enhanced")),
+        other_input=as_location(other_input),
+        other_output=tuple(named_locations(other_output or [], "--other-output", "enhanced")),
+        truth=as_location(truth),
+        labels=as_location(labels),
+        uncertainty=as_location(uncertainty),
+        invented=as_location(invented),
         recalibration=recalibration,
         mask=mask,
         slices=slices,
@@ -119,7 +132,7 @@ def evaluate(
         resample=resample,
         protocol=protocol,
         scanner=scanner,
-        micro=micro,
+        micro=as_location(micro),
         model=tuple(named_paths(model or [], "--model")),
         pairs_from=pairs_from,
         patches=patches,

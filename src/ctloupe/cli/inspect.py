@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Volume: NIfTI, MHA, NRRD, DICOM, TIFF or OME-Zarr.")],
+    path: Annotated[
+        str, typer.Argument(path_type=str, help="Volume: NIfTI, MHA, NRRD, DICOM, TIFF or OME-Zarr; or s3://… of it.")
+    ],
     series: Series = None,
     voxel_size: VoxelSize = None,
     as_json: AsJson = False,
@@ -28,18 +29,20 @@ def inspect(
     Example: ctloupe inspect scan.nii.gz --json
     """
     from ctloupe.cli.progress import ConsoleProgress
+    from ctloupe.foundation.location import location
     from ctloupe.foundation.progress import shown_on
     from ctloupe.volume.formats import detect, read
     from ctloupe.volume.summary import summarise
 
-    kind = detect(path)
+    place = location(path)
+    kind = detect(place)
     with shown_on(ConsoleProgress()):
-        summary = summarise(read(path, series=series, voxel_size=as_voxel_size(voxel_size)), path)
+        summary = summarise(read(place, series=series, voxel_size=as_voxel_size(voxel_size)), place)
     facts = summary.as_dict() | {"format": kind}
     if as_json:
         print(json.dumps(facts, indent=2))
         return
-    show(f"{path}: {kind}")
+    show(f"{place}: {kind}")
     show(f"  shape        {' × '.join(map(str, summary.shape))} (z, y, x), {summary.dtype}")
     show(f"  spacing      {' × '.join(f'{value:.6g}' for value in summary.spacing)} mm")
     show(f"  extent       {' × '.join(f'{value:.4g}' for value in summary.extent_mm)} mm")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.location import Location, is_url, location
 
 Series = Annotated[
     str | None,
@@ -79,8 +80,13 @@ def as_bytes(text: str | None, option: str) -> int | None:
     return amount
 
 
-def named_paths(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Path]]:
-    """Read ``PATH`` or ``NAME=PATH`` several times.
+def as_location(text: str | None) -> Location | None:
+    """Read the path or address of a volume that may be left out."""
+    return None if text is None else location(text)
+
+
+def named_locations(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Location]]:
+    """Read ``PATH`` or ``NAME=PATH`` several times, where a path may be an address on a server.
 
     Without a name it is that of the file without suffix, or of the run folder of a model package; a single one is
     called `alone` where that is given.
@@ -92,15 +98,31 @@ def named_paths(texts: list[str], option: str, alone: str | None = None) -> list
     """
     from ctloupe.volume.collection import name_of
 
-    found = []
+    found: list[tuple[str, Location]] = []
     for text in texts:
         name, mark, rest = text.partition("=")
-        if mark and not Path(text).exists():
+        if mark and not is_url(text) and not Path(text).exists():
             if not name.strip() or not rest:
                 raise OptionError(f"{option} {text}: expected NAME=PATH")
-            found.append((name.strip(), Path(rest)))
+            found.append((name.strip(), location(rest)))
             continue
-        path = Path(text)
-        own = path.absolute().parent.name if path.name == "model" else name_of(path)
+        path = location(text)
+        own = path.absolute().parent.name if isinstance(path, Path) and path.name == "model" else name_of(path)
         found.append((alone if alone is not None and len(texts) == 1 else own, path))
+    return found
+
+
+def named_paths(texts: list[str], option: str, alone: str | None = None) -> list[tuple[str, Path]]:
+    """Read the same where only local paths will do.
+
+    Raises
+    ------
+    OptionError
+        If a name is empty, or something is on a server.
+    """
+    found = []
+    for name, path in named_locations(texts, option, alone):
+        if not isinstance(path, Path):
+            raise OptionError(f"{option} {path}: is read from this disk only; copy it here")
+        found.append((name, path))
     return found

@@ -17,8 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    clinical: Annotated[list[Path], typer.Option(help="Clinical CTs: files, or folders of them; may be repeated.")],
-    micro: Annotated[list[Path], typer.Option(help="µCT volumes, likewise.")],
+    clinical: Annotated[
+        list[str], typer.Option(path_type=str, help="Clinical CTs: files, or folders of them; may be repeated.")
+    ],
+    micro: Annotated[list[str], typer.Option(path_type=str, help="µCT volumes, likewise.")],
     out: Annotated[Path, typer.Option(help="Bank folder to make.")],
     scale: Annotated[int, typer.Option(help="In-plane enlargement: 2, 4, 8 or 16.")] = 8,
     patch_size: Annotated[
@@ -68,11 +70,12 @@ def prepare(
     Example: ctloupe prepare --clinical clinical/ --micro micro/ --out bank
     """
     from ctloupe.cli.progress import ConsoleProgress, say, show
+    from ctloupe.foundation.location import location
     from ctloupe.prepare.banks import BankRequest, prepare_banks, window_request
 
     request = BankRequest(
-        clinical=tuple(clinical),
-        micro=tuple(micro),
+        clinical=tuple(location(one) for one in clinical),
+        micro=tuple(location(one) for one in micro),
         scale=scale,
         patch_size=patch_size,
         per_case=per_case,

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_voxel_size, as_window, named_paths
+from ctloupe.cli.options import (
+    Overwrite,
+    Series,
+    VoxelSize,
+    as_location,
+    as_voxel_size,
+    as_window,
+    named_locations,
+)
+from ctloupe.foundation.location import Location, is_url
 
 
 def register(app: typer.Typer) -> None:
@@ -20,9 +29,13 @@ def view(
         list[str],
         typer.Argument(metavar="SCAN [MORE ...]", help="The scan, and what lies on it; NAME=PATH names a volume."),
     ],
-    uncertainty: Annotated[Path | None, typer.Option(help="Map of standard deviations to lay over the images.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Mask whose edge is drawn over the images.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Labels to lay over the images, a colour for each.")] = None,
+    uncertainty: Annotated[
+        str | None, typer.Option(path_type=str, help="Map of standard deviations to lay over the images.")
+    ] = None,
+    mask: Annotated[str | None, typer.Option(path_type=str, help="Mask whose edge is drawn over the images.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(path_type=str, help="Labels to lay over the images, a colour for each.")
+    ] = None,
     case: Annotated[str | None, typer.Option(help="Case of a suite whose folder is given; default: its first.")] = None,
     export: Annotated[
         Path | None, typer.Option(help="Write one page that works offline (.html), of --roi, and leave.")
@@ -56,9 +69,9 @@ def view(
 
     request = ViewRequest(
         volumes=tuple(_named(volumes)),
-        uncertainty=uncertainty,
-        mask=mask,
-        labels=labels,
+        uncertainty=as_location(uncertainty),
+        mask=as_location(mask),
+        labels=as_location(labels),
         series=series,
         voxel_size=as_voxel_size(voxel_size),
         case=case,
@@ -82,8 +95,8 @@ def view(
     look(request, say, lambda link: print(link, flush=True), ConsoleProgress())
 
 
-def _named(texts: list[str]) -> list[tuple[str, Path]]:
+def _named(texts: list[str]) -> list[tuple[str, Location]]:
     """Names and paths; the first volume is the scan, and its file's name is not shown."""
-    found = named_paths(texts, "SCAN")
-    alone = "=" not in texts[0] or Path(texts[0]).exists()
+    found = named_locations(texts, "SCAN")
+    alone = "=" not in texts[0] or is_url(texts[0]) or Path(texts[0]).exists()
     return [("scan", found[0][1]), *found[1:]] if alone else found

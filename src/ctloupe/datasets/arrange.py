@@ -83,7 +83,7 @@ def arrange(volumes: Mapping[str, Sequence[Path]], out: Path, progress: Progress
                 inside = sorted(one for one in volume.rglob("*") if one.is_file())
                 placed += [(f"{folder}/{name}/{one.relative_to(volume).as_posix()}", one) for one in inside]
                 continue
-            parts = [one for one in parts_read([volume]) if one.is_file()]
+            parts = [one for one in parts_read([volume]) if isinstance(one, Path) and one.is_file()]
             if len(parts) > 1 and name != volume.name:
                 raise FileError(f"{volume}: has the name of another and files beside it; rename it with them first")
             placed += [(f"{folder}/{name if one == volume else one.name}", one) for one in parts]

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location
 from ctloupe.models.names import INTERPOLATIONS, model_path
 from ctloupe.volume.collection import holds_several
 from ctloupe.volume.formats import format_of_output, require_writable
 
 
-def refuse_early(scan: Path, outputs: Sequence[Path], model: str | Path, goes_on: bool, overwrite: bool) -> None:
+def refuse_early(
+    scan: Location, outputs: Sequence[Location], model: str | Path, goes_on: bool, overwrite: bool
+) -> None:
     """Refuse an input that is not there, and outputs that could not be written in the end.
 
     Parameters

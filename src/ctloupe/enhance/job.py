@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,8 @@ from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
-from ctloupe.foundation.lock import locked
+from ctloupe.foundation.location import Location, Remote
+from ctloupe.foundation.remote_lock import locked_anywhere
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.volume import Volume
 
@@ -57,7 +58,7 @@ class Job:
     volume: Volume
     mask: Mask | None
     region: Region | None
-    outputs: dict[str, Path]
+    outputs: dict[str, Location]
     overwrite: bool
     resume: bool
     slab: int
@@ -78,7 +79,7 @@ class Job:
         return self.model.for_scan(self.volume, self.tell)
 
     @property
-    def output(self) -> Path:
+    def output(self) -> Location:
         """Path of the enhanced volume."""
         return self.outputs["values"]
 
@@ -94,8 +95,8 @@ class Job:
         """
         self._check()
         with ExitStack() as stack:
-            for output in sorted(self.outputs.values()):
-                stack.enter_context(locked(output))
+            for output in sorted(self.outputs.values(), key=str):
+                stack.enter_context(locked_anywhere(output))
             if format_of_output(self.output).resumable:
                 return self._run_streamed()
             try:
@@ -108,6 +109,12 @@ class Job:
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
         shape, kind = self.part.scan.shape, format_of_output(self.output)
+        for other in self.outputs.values():
+            if _bucket(other) != _bucket(self.output):
+                raise OptionError(
+                    f"{other}: lies elsewhere than {self.output}, and what is made together is published together; "
+                    "put all of it on this disk, or into one bucket"
+                )
         if self.slab < 1:
             raise OptionError(f"`slab` {self.slab}: expected at least one slice")
         if (self.resume or self.scheduler) and not kind.resumable:
@@ -222,15 +229,15 @@ class Job:
     def _write_at_once(self) -> EnhancementSummary:
         """Write a format that cannot be continued; the maps beside the values wait in temporary files."""
         self._require_writable()
-        self.output.parent.mkdir(parents=True, exist_ok=True)
+        files = {name: one for name, one in self.outputs.items() if not isinstance(one, Remote)}
+        output = files["values"]
+        output.parent.mkdir(parents=True, exist_ok=True)
         enhancer, summary, done = self._prepare(), EnhancementSummary(), 0
         self._plan(enhancer, self.part.scan.shape[0])
         beside = described_beside(self.fitted, self.options, self.part.scan)
         with ExitStack() as stack:
             spools = {
-                name: Spool(stack.enter_context(TemporaryFile(dir=self.output.parent)))
-                for name in beside
-                if name in self.outputs
+                name: Spool(stack.enter_context(TemporaryFile(dir=output.parent))) for name in beside if name in files
             }
 
             def keep(z: int, made: EnhancedSlice) -> None:
@@ -242,11 +249,16 @@ class Job:
                 self.progress(done)
 
             lazy = lazily(self.fitted, self.options, enhancer, self.part, keep)
-            write(lazy, self.output, overwrite=self.overwrite, source=self.source)
+            write(lazy, output, overwrite=self.overwrite, source=self.source)
             for name, spool in spools.items():
                 filled = beside[name].with_data(spool.data(lazy.shape))
-                write(filled, self.outputs[name], overwrite=self.overwrite)
+                write(filled, files[name], overwrite=self.overwrite)
         return summary
+
+
+def _bucket(path: Location) -> str:
+    """Bucket of a place; nothing of one on a disk."""
+    return path.root if isinstance(path, Remote) else ""
 
 
 def _stopped(journal: Journal, count: int, error: BaseException) -> CtLoupeError:
@@ -254,7 +266,9 @@ def _stopped(journal: Journal, count: int, error: BaseException) -> CtLoupeError
     done = len(journal.finished())
     kept = f"{done} of {count} slices are kept, and the same command with `resume` goes on"
     if not done:
-        journal.close()
+        # A server that is gone cannot be cleaned either; what began over cleans it.
+        with suppress(CtLoupeError):
+            journal.close()
         kept = "nothing was finished"
     if isinstance(error, CtLoupeError):
         return type(error)(f"{error}; {kept}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
 from ctloupe.foundation.durations import in_words
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.volume.formats.base import Format
 
 COMPRESSION: Final = 1.5
@@ -101,8 +101,10 @@ def make_plan(
     return Plan(slices, fine, slab, enhancer.tile, needed, disk, seconds)
 
 
-def require_disk(plan: Plan, path: Path) -> None:
-    """Raise `FileError` when the disk of `path` has less free than the plan asks for."""
+def require_disk(plan: Plan, path: Location) -> None:
+    """Raise `FileError` when the disk of `path` has less free than the plan asks for; a server's room is not known."""
+    if isinstance(path, Remote):
+        return
     folder = next(one for one in path.absolute().parents if one.is_dir())
     free = shutil.disk_usage(folder).free
     if free < plan.disk:

@@ -11,12 +11,13 @@ from ctloupe.display.scene import Layer, Scene, with_agreement
 from ctloupe.display.shot import write_shot
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.scan_part import Mask
+from ctloupe.foundation.location import Location
 from ctloupe.phantom.anatomies.registry import of_value
-from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.formats import coarser, read
 from ctloupe.volume.volume import Volume
 
 
-def write_preview(scan: Volume, out: Path, mask: Mask | None, region: Region, path: Path) -> None:
+def write_preview(scan: Volume, out: Location, mask: Mask | None, region: Region, path: Path) -> None:
     """Write a PNG of scan, enhanced volume and how they agree, at the square of the mask that varies most.
 
     Parameters
@@ -44,6 +45,6 @@ def write_preview(scan: Volume, out: Path, mask: Mask | None, region: Region, pa
         kept = np.asarray(scan.data[z])[mask[z]]
         inside = kept if kept.size else inside
     window = of_value(float(np.median(inside))).display
-    layers = [Layer("scan", "image", scan), Layer("enhanced", "image", enhanced, format_of(out).coarser(out, enhanced))]
+    layers = [Layer("scan", "image", scan), Layer("enhanced", "image", enhanced, coarser(out, enhanced))]
     scene = Scene(with_agreement(layers))
     write_shot(scene, box_of(scene, telling_region(scan, window, region, mask)), window, path, overwrite=True)

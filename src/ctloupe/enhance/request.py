@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 from ctloupe.enhance.blending import BLEND_MM
@@ -21,12 +22,13 @@ from ctloupe.enhance.where import AS_TRAINED, blends_outside, mask_to_enhance, r
 from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.leftovers import full_suffix
+from ctloupe.foundation.location import Location, Place, Remote
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.models.names import DEFAULT
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
-from ctloupe.volume.formats import parts_read, parts_written, read, require_writable, source_files
+from ctloupe.volume.formats import format_of, parts_read, parts_written, read, require_writable, source_files
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
@@ -41,9 +43,9 @@ class EnhanceRequest:
     Attributes
     ----------
     scan
-        Clinical CT in HU, or a folder of several.
+        Clinical CT in HU, or a folder of several; or OME-Zarr on a server.
     out
-        Output, whose suffix says the format; of a folder of scans: a folder.
+        Output, whose suffix says the format; of a folder of scans: a folder. OME-Zarr may go to an object store.
     model, scale
         Folder of a model package, packed file, or name of a model or of an interpolation; and the enlargement that is
         required of it.
@@ -78,8 +80,8 @@ class EnhanceRequest:
         Whether a picture of a telling place is written beside the output, under its name with ``-preview.png``.
     """
 
-    scan: Path
-    out: Path
+    scan: Location
+    out: Location
     model: str | Path = DEFAULT
     scale: int | None = None
     mask: str = AS_TRAINED
@@ -95,8 +97,8 @@ class EnhanceRequest:
     samples: int = 0
     output: str = "mean"
     steps: int | None = None
-    uncertainty: Path | None = None
-    invented: Path | None = None
+    uncertainty: Location | None = None
+    invented: Location | None = None
     quantiles: tuple[float, ...] = ()
     flat_field: str = "auto"
     consistent: bool = False
@@ -130,7 +132,7 @@ def enhance_files(
     say: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
     finished: Callable[[str], None] = lambda line: None,
-) -> list[Path]:
+) -> list[Location]:
     """Enhance the scan, or every scan of the folder, that `request` names.
 
     What fails in a folder is told at the end and does not stop the others.
@@ -148,7 +150,7 @@ def enhance_files(
 
     Returns
     -------
-    list of Path
+    list of Path or Remote
         The enhanced volumes.
 
     Raises
@@ -159,7 +161,10 @@ def enhance_files(
     """
     options = request.options()
     _check(request)
-    if not request.scan.exists():
+    if isinstance(request.scan, Remote):
+        # That nothing is there is told before a model is loaded.
+        format_of(request.scan)
+    elif not request.scan.exists():
         raise FileError(f"{request.scan}: no such file or folder")
     several = holds_several(request.scan)
     scans = _scans_of_folder(request) if several else [(request.scan, request.out)]
@@ -199,41 +204,41 @@ def _require_writable(request: EnhanceRequest) -> None:
         raise FileError(f"{preview_of(request.out)}: exists already; give `overwrite` or another `out`")
 
 
-def _uncertainty(request: EnhanceRequest, out: Path) -> Path | None:
+def _uncertainty(request: EnhanceRequest, out: Location) -> Location | None:
     """Where a standard deviation goes; None where none was asked for."""
     return request.uncertainty or (_beside(out, "uncertainty") if request.samples else None)
 
 
-def _quantiles(request: EnhanceRequest, out: Path) -> dict[float, Path]:
+def _quantiles(request: EnhanceRequest, out: Location) -> dict[float, Location]:
     """Where quantiles go."""
     return {one: _beside(out, quantile_name(one)) for one in request.quantiles}
 
 
-def preview_of(out: Path) -> Path:
+def preview_of(out: Place) -> Place:
     """Where the picture of an enhanced volume goes."""
     return out.with_name(f"{out.name.removesuffix(full_suffix(out))}-preview.png")
 
 
-def _beside(out: Path, name: str) -> Path:
+def _beside(out: Location, name: str) -> Location:
     suffix = full_suffix(out)
     return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{suffix}")
 
 
-def _outputs(request: EnhanceRequest, out: Path) -> list[Path]:
+def _outputs(request: EnhanceRequest, out: Location) -> list[Location]:
     """Everything that is written for the scan whose enhanced volume goes to `out`."""
     maps = _uncertainty(request, out), request.invented, *_quantiles(request, out).values()
     return [out, *(path for path in maps if path is not None)]
 
 
-def _written(request: EnhanceRequest, out: Path) -> list[Path]:
+def _written(request: EnhanceRequest, out: Location) -> list[Location]:
     """The same, with the picture."""
     return [*_outputs(request, out), *([preview_of(out)] if request.preview else [])]
 
 
-def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) -> None:
+def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Location, Location]]) -> None:
     """Refuse to write over anything that is read, and to write two things to one place."""
     mask = None if request.mask == AS_TRAINED else mask_file(request.mask)
-    taken: dict[str, Path] = {}
+    taken: dict[str, Location] = {}
     for scan, out in scans:
         for made in _written(request, out):
             # Some disks know neither capitals nor how an accent is composed.
@@ -245,7 +250,7 @@ def _require_apart(request: EnhanceRequest, scans: Sequence[tuple[Path, Path]]) 
     require_apart([*inputs, request.model], parts_written(outputs))
 
 
-def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Path, Path]]:
+def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Location, Location]]:
     """Scans of a folder with the paths of their outputs."""
     for name in ("uncertainty", "invented"):
         if getattr(request, name) is not None:
@@ -253,9 +258,11 @@ def _scans_of_folder(request: EnhanceRequest) -> list[tuple[Path, Path]]:
     return [(path, request.out / f"{name_of(path)}{request.format}") for path in volume_paths([request.scan])]
 
 
-def _cohort(work: _Enhancement, scans: Sequence[tuple[Path, Path]], finished: Callable[[str], None]) -> list[Path]:
+def _cohort(
+    work: _Enhancement, scans: Sequence[tuple[Location, Location]], finished: Callable[[str], None]
+) -> list[Location]:
     """Work through the scans of a folder."""
-    request, made, failed = work.request, list[Path](), list[str]()
+    request, made, failed = work.request, list[Location](), list[str]()
     for at, (path, out) in enumerate(scans, 1):
         try:
             work.enhance(path, out, _uncertainty(request, out))
@@ -285,7 +292,7 @@ class _Enhancement:
     say: Callable[[str], None]
     progress: Progress
 
-    def enhance(self, path: Path, out: Path, uncertainty: Path | None) -> None:
+    def enhance(self, path: Location, out: Location, uncertainty: Location | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
         require_survivable(path, request.series, request.voxel_size)
@@ -324,7 +331,7 @@ class _Enhancement:
         if request.preview:
             self._picture(scan, out, mask, region)
 
-    def _file(self, path: Path) -> ScanFile | None:
+    def _file(self, path: Location) -> ScanFile | None:
         """Where workers read the scan; None where there are none."""
         request = self.request
         if request.scheduler is None:
@@ -332,16 +339,26 @@ class _Enhancement:
         spacing = self.resolver.trained_spacing if request.resample else None
         return ScanFile.of(path, request.series, request.voxel_size, spacing)
 
-    def _picture(self, scan: Volume, out: Path, mask: Mask | None, region: Region) -> None:
+    def _picture(self, scan: Volume, out: Location, mask: Mask | None, region: Region) -> None:
         """Write the picture; that it cannot be written does not spoil what has been."""
-        from ctloupe.enhance.preview import write_preview
-
         try:
-            write_preview(scan, out, mask, region, preview_of(out))
+            self._write_picture(scan, out, mask, region)
         except CtLoupeError as error:
             self.say(f"warning: no picture of it: {error}")
         else:
             self.say(f"picture: {preview_of(out)}")
+
+    def _write_picture(self, scan: Volume, out: Location, mask: Mask | None, region: Region) -> None:
+        from ctloupe.enhance.preview import write_preview
+
+        picture = preview_of(out)
+        if not isinstance(picture, Remote):
+            write_preview(scan, out, mask, region, picture)
+            return
+        with TemporaryDirectory(prefix="ctloupe-") as folder:
+            made = Path(folder) / picture.name
+            write_preview(scan, out, mask, region, made)
+            picture.write_bytes(made.read_bytes())
 
     def _mask(self, scan: Volume) -> Mask | None:
         """Where the scan is enhanced; None: everywhere."""

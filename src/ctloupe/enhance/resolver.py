@@ -22,6 +22,7 @@ from ctloupe.enhance.slice_enhancer import EnhancedSlice
 from ctloupe.enhance.store.scan_file import ScanFile
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.location import Location, location
 from ctloupe.images.likeness import Unlikeness
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.dropout import is_stochastic
@@ -190,15 +191,15 @@ class SuperResolver:
     def enhance_to(
         self,
         volume: Volume,
-        path: Path | str,
+        path: Location | str,
         mask: Mask | None = None,
         region: Region | None = None,
         progress: Callable[[int], None] | None = None,
         overwrite: bool = False,
-        uncertainty: Path | str | None = None,
-        invented: Path | str | None = None,
+        uncertainty: Location | str | None = None,
+        invented: Location | str | None = None,
         *,
-        quantiles: Mapping[float, Path | str] | None = None,
+        quantiles: Mapping[float, Location | str] | None = None,
         resume: bool = False,
         slab: int = SLAB,
         scheduler: str | None = None,
@@ -216,7 +217,7 @@ class SuperResolver:
         volume, mask, region, progress
             See `enhanced_lazily`.
         path
-            The output.
+            The output; an address such as ``s3://bucket/name.ome.zarr`` is one too.
         overwrite
             Whether what is there may be replaced.
         uncertainty
@@ -257,7 +258,7 @@ class SuperResolver:
             volume,
             mask,
             region,
-            {name: Path(one) for name, one in paths.items() if one},
+            {name: location(one) for name, one in paths.items() if one},
             overwrite=overwrite,
             resume=resume,
             slab=slab,

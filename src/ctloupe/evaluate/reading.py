@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ctloupe.foundation.errors import GeometryError
+from ctloupe.foundation.location import Location
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
 
-def read_micro(path: Path, voxel_size: Triple | None) -> Volume:
+def read_micro(path: Location, voxel_size: Triple | None) -> Volume:
     """Read a µCT, whose voxel size is given under a name of its own.
 
     Raises
@@ -24,7 +23,7 @@ def read_micro(path: Path, voxel_size: Triple | None) -> Volume:
         raise GeometryError(str(error).replace("`voxel_size`", "`micro_voxel_size`")) from error
 
 
-def read_stated(path: Path) -> Volume:
+def read_stated(path: Location) -> Volume:
     """Read a volume whose file has to state its voxel size, since no option gives it.
 
     Raises

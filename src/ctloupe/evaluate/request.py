@@ -31,6 +31,7 @@ from ctloupe.evaluate.warnings import warnings_for
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.progress import Progress, shown_on
 from ctloupe.foundation.records import validated
 from ctloupe.foundation.workers import Share, Workers
@@ -109,14 +110,14 @@ class EvaluateRequest:
         Address of a Dask scheduler, one of whose workers reads the files and measures; None: this process does.
     """
 
-    input: Path | None = None
-    output: tuple[tuple[str, Path], ...] = ()
-    other_input: Path | None = None
-    other_output: tuple[tuple[str, Path], ...] = ()
-    truth: Path | None = None
-    labels: Path | None = None
-    uncertainty: Path | None = None
-    invented: Path | None = None
+    input: Location | None = None
+    output: tuple[tuple[str, Location], ...] = ()
+    other_input: Location | None = None
+    other_output: tuple[tuple[str, Location], ...] = ()
+    truth: Location | None = None
+    labels: Location | None = None
+    uncertainty: Location | None = None
+    invented: Location | None = None
     recalibration: Path | None = None
     mask: str | Path | None = None
     slices: str | None = None
@@ -124,7 +125,7 @@ class EvaluateRequest:
     resample: bool = False
     protocol: str = "auto"
     scanner: Path | None = None
-    micro: Path | None = None
+    micro: Location | None = None
     model: tuple[tuple[str, Path], ...] = ()
     pairs_from: Path | None = None
     patches: int | None = None
@@ -251,12 +252,13 @@ def _require_sense(request: EvaluateRequest) -> None:
         raise OptionError(f"`output` {BASELINE}=…: this row is always there; choose another name")
 
 
-def _inputs(request: EvaluateRequest) -> list[Path | None]:
+def _inputs(request: EvaluateRequest) -> list[Location | None]:
     """Everything that the request reads."""
     volumes = [request.input, request.other_input, request.truth, request.labels, request.micro]
-    maps = [request.uncertainty, request.invented, request.recalibration, request.scanner, request.pairs_from]
-    named = [path for _, path in (*request.output, *request.other_output, *request.model)]
-    return [*volumes, *maps, *named, None if request.mask is None else mask_file(str(request.mask))]
+    maps = [request.uncertainty, request.invented]
+    records = [request.recalibration, request.scanner, request.pairs_from, *(path for _, path in request.model)]
+    outputs = [path for _, path in (*request.output, *request.other_output)]
+    return [*volumes, *maps, *records, *outputs, None if request.mask is None else mask_file(str(request.mask))]
 
 
 def _require_pair(request: EvaluateRequest) -> None:

@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 
 from ctloupe.foundation.errors import CtLoupeError, FileError
 from ctloupe.foundation.leftovers import hidden_name, remove, remove_leftovers
+from ctloupe.foundation.location import refuse_mangled
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -56,6 +57,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
         If `path` exists without `overwrite`, is a folder that must not go (home, working folder, mount
         point), or cannot be written; for a full disk the message says how much is free.
     """
+    refuse_mangled(Path(path))
     path = _through_link(Path(path))
     with explained(path):
         _refuse(path, overwrite)
@@ -136,6 +138,7 @@ def require_place(path: Path) -> None:
     FileError
         If the name is too long, a part of its folder is a file, or the folder takes no new files.
     """
+    refuse_mangled(path)
     with explained(path):
         with suppress(FileNotFoundError):
             path.lstat()

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location, Remote, location
 
 Key = Path | tuple[int, int]
 """A resolved path, or device and inode: two names of one thing share one of them."""
 
 
-def require_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
+def require_apart(inputs: Iterable[Location | str | None], outputs: Iterable[Location | str | None]) -> None:
     """Refuse outputs that would touch what is read, whatever may be overwritten.
 
     An output may neither be an input, nor lie inside of one, nor hold one; nor may two outputs be one. Names are
@@ -32,8 +33,14 @@ def require_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | 
         If an output touches an input or another output; the message names both.
     """
     seen = _Seen()
-    read = [Path(one) for one in inputs if one is not None and os.path.lexists(one)]
-    written = [Path(one) for one in outputs if one is not None]
+    sources_anywhere = [location(one) for one in inputs if one is not None]
+    targets_anywhere = [location(one) for one in outputs if one is not None]
+    _require_apart_remotely(
+        [one for one in sources_anywhere if isinstance(one, Remote)],
+        [one for one in targets_anywhere if isinstance(one, Remote)],
+    )
+    read = [one for one in sources_anywhere if not isinstance(one, Remote) and os.path.lexists(one)]
+    written = [one for one in targets_anywhere if not isinstance(one, Remote)]
     sources = {key: path for path in reversed(read) for key in seen.keys(path)}
     if any(os.path.lexists(path) for path in written):
         sources = {key: path for path in read for key in seen.linked(path)} | sources
@@ -47,6 +54,22 @@ def require_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | 
         if holder is not None:
             raise FileError(f"{holder}: holds the input {path}; {_ADVICE}")
     _require_distinct(seen, written)
+
+
+def _require_apart_remotely(read: Sequence[Remote], written: Sequence[Remote]) -> None:
+    """The same on servers, where a place has one name."""
+    for made in written:
+        for source in read:
+            if made.is_relative_to(source):
+                raise FileError(f"{made}: {'is' if made == source else 'lies inside'} the input {source}; {_ADVICE}")
+            if source.is_relative_to(made):
+                raise FileError(f"{made}: holds the input {source}; {_ADVICE}")
+    for at, made in enumerate(written):
+        for other in written[:at]:
+            if made.is_relative_to(other) or other.is_relative_to(made):
+                raise FileError(
+                    f"{made}: is another output as well, or lies inside of it: {other}; give different names"
+                )
 
 
 def _require_distinct(seen: _Seen, written: Sequence[Path]) -> None:

@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 import psutil
 
+from ctloupe.foundation.location import Location
+
 _TWO_PART_SUFFIXES: Final = (".nii.gz", ".ome.zarr", ".ome.tiff", ".ome.tif")
 _NAME: Final = re.compile(r"\.(?P<stem>.+)\.(?P<kind>partial|replaced)-(?P<pid>\d+)(-(?P<machine>[0-9a-f]{8}))?\b")
 _LONGEST_NAME: Final = 255
@@ -22,7 +24,7 @@ _REMOVAL_TRIES: Final = 20
 _REMOVAL_SECONDS: Final = 0.1
 
 
-def full_suffix(path: Path) -> str:
+def full_suffix(path: Location) -> str:
     """Return the suffix of `path`, its case kept, where ``.nii.gz``, ``.ome.zarr`` and ``.ome.tif`` count as one."""
     lower = path.name.lower()
     for suffix in _TWO_PART_SUFFIXES:

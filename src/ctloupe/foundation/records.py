@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.foundation.inputs import require_plain_file
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.yaml_text import parse_yaml
 
 _MOST_SAID = 500
@@ -83,7 +84,7 @@ def load_record(path: Path, kind: type[Model], what: str, advice: str) -> Model:
     return validated(kind, read_plain(path, what, advice), f"{path}: not a valid {what}", FileError, advice)
 
 
-def read_plain(path: Path, what: str, advice: str) -> Any:
+def read_plain(path: Location, what: str, advice: str) -> Any:
     """Read a JSON or YAML file as plain data.
 
     Parameters
@@ -96,7 +97,8 @@ def read_plain(path: Path, what: str, advice: str) -> Any:
     FileError
         If the file is missing, unreadable, or not JSON or YAML.
     """
-    require_plain_file(path)
+    if not isinstance(path, Remote):
+        require_plain_file(path)
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix in (".json", "") else parse_yaml(text)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.memory import memory
 from ctloupe.foundation.progress import Progress, Tell, underway
 from ctloupe.foundation.workers import Workers
@@ -99,9 +100,9 @@ MIN_MAX = WindowRequest(0.0, 0.0, "min-max")
 class BankRequest:
     """What `prepare_banks` is asked for."""
 
-    clinical: tuple[Path, ...]
+    clinical: tuple[Location, ...]
     """Clinical CTs: files, or folders of them."""
-    micro: tuple[Path, ...]
+    micro: tuple[Location, ...]
     """µCT volumes of other specimens, likewise."""
     scale: int = 8
     """In-plane enlargement: 2, 4, 8 or 16."""
@@ -317,6 +318,9 @@ def _processes(request: BankRequest) -> int:
     return max(1, min(cores, int(fitting.sum())))
 
 
-def _bytes(path: Path) -> int:
+def _bytes(path: Location) -> int:
+    if isinstance(path, Remote):
+        # What is on a server is read as its parts are needed; only its size in voxels could say more.
+        return 0
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(one.stat().st_size for one in files if one.is_file())

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import MICRO, IntensityWindow
 from ctloupe.prepare.cutting import Kept, Places, VolumePatches, cut_volume
@@ -58,7 +59,7 @@ class BankVolume:
     number: int
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Location:
         """File or folder of the volume."""
         return self._paths[self.number]
 
@@ -73,7 +74,7 @@ class BankVolume:
         return self.modality == "clinical"
 
     @property
-    def _paths(self) -> tuple[Path, ...]:
+    def _paths(self) -> tuple[Location, ...]:
         return self.request.clinical if self.clinical else self.request.micro
 
     def read(self) -> tuple[Volume, tuple[str, ...]]:
@@ -191,7 +192,7 @@ def window_of_case(volume: BankVolume, share: Callable[[float], None]) -> Intens
     return volume.request.clinical_window.of(found, volume.mask(found))
 
 
-def options_of(request: BankRequest, path: Path, clinical: bool) -> dict[str, Any]:
+def options_of(request: BankRequest, path: Location, clinical: bool) -> dict[str, Any]:
     """Return what of the request the format of a file has a use for."""
     takes = format_of(path).takes
     return {
@@ -216,10 +217,12 @@ class _Passes:
         self._share(self._begun)
 
 
-def _level(path: Path, volume: Volume, target: tuple[float, float]) -> Volume:
+def _level(path: Location, volume: Volume, target: tuple[float, float]) -> Volume:
     """Return the coarsest stored copy that is no coarser than the wanted spacing; across slices no coarser either."""
     wanted = max(volume.spacing[0], min(target)), *target
     best = volume
+    if isinstance(path, Remote):
+        return best
     for level in format_of(path).coarser(path, volume):
         steps = zip(level.spacing, wanted, strict=True)
         if all(step <= most * (1 + GRID_SPACING_TOLERANCE) for step, most in steps):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.location import Location, is_url, location
 from ctloupe.volume.masks import read_mask
 from ctloupe.volume.volume import Volume
 
@@ -24,9 +24,9 @@ def kind_of(asked: str) -> MaskKind:
     return kinds.get(asked, "file")
 
 
-def mask_file(asked: str) -> Path | None:
+def mask_file(asked: str) -> Location | None:
     """Return the file that `asked` means; None where it is a kind of mask."""
-    return Path(asked) if kind_of(asked) == "file" else None
+    return location(asked) if kind_of(asked) == "file" else None
 
 
 def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
@@ -72,7 +72,7 @@ def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
         case "none":
             return None
         case "file":
-            if not Path(asked).exists():
+            if not location(asked).exists() and not is_url(asked):
                 raise OptionError(
                     f"`{option}` {asked}: neither a kind of mask ({', '.join(NAMED)}) nor a file that exists"
                 )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.inputs import require_apart, require_plain_file
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.names import Name
 from ctloupe.foundation.records import read_plain, save_record, validated
 
@@ -178,7 +179,7 @@ def write_study(
     design: Design,
     folder: Path,
     overwrite: bool = False,
-    inputs: Iterable[Path | None] = (),
+    inputs: Iterable[Location | None] = (),
     draw: Callable[[list[Row], Path], None] | None = None,
 ) -> list[Path]:
     """Write design and key, which no rater may see, and for each rater an empty sheet and, if asked for, pictures.

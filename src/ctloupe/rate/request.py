@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ctloupe.foundation.atomic import require_new
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.records import validated
 from ctloupe.prepare.masks import mask_file, mask_of
 from ctloupe.rate.design import DESIGN, KEY, SIDES, Design, Pictures, read_design, write_study
@@ -148,7 +149,7 @@ def _require_sense(request: DesignRequest) -> None:
         raise OptionError("`output`: give the volumes of at least two methods, each as NAME=volume")
 
 
-def _inputs(request: DesignRequest) -> list[Path | None]:
+def _inputs(request: DesignRequest) -> list[Location | None]:
     """Everything that the request reads."""
     mask = None if request.mask is None else mask_file(str(request.mask))
     # An experiment of one's own is a file; the name of another leads nowhere, whatever is called like it.

@@ -25,6 +25,7 @@ from ctloupe.enhance.region import Region, parse_region
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.inputs import require_apart
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.viewer.pages import page_files
 from ctloupe.viewer.request import ViewRequest, open_scene, told_of
@@ -55,7 +56,7 @@ def write_files(
     for path, suffix, name in ((request.export, ".html", "export"), (request.shot, ".png", "shot")):
         if path is not None and path.suffix.lower() != suffix:
             raise OptionError(f"`{name}` {path}: expected a name that ends in {suffix}")
-    maps = [request.uncertainty, request.mask, request.labels]
+    maps: list[Location | None] = [request.uncertainty, request.mask, request.labels]
     require_apart(parts_read([*(path for _, path in request.volumes), *maps]), outputs)
     scene = open_scene(request, say, progress or Silent())
     window = request.window or _window(scene)

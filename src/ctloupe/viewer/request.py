@@ -9,10 +9,11 @@ from typing import Any
 
 from ctloupe.display.scene import Layer, Role, Scene, with_agreement
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.viewer.growing import open_growing, unfinished_store
 from ctloupe.viewer.inflated import inflated
-from ctloupe.volume.formats import format_of, read
+from ctloupe.volume.formats import coarser, read
 from ctloupe.volume.geometry import Triple
 
 
@@ -45,10 +46,10 @@ class ViewRequest:
         Whether files are replaced.
     """
 
-    volumes: tuple[tuple[str, Path], ...]
-    uncertainty: Path | None = None
-    mask: Path | None = None
-    labels: Path | None = None
+    volumes: tuple[tuple[str, Location], ...]
+    uncertainty: Location | None = None
+    mask: Location | None = None
+    labels: Location | None = None
     series: str | None = None
     voxel_size: Triple | None = None
     case: str | None = None
@@ -81,13 +82,13 @@ def open_scene(
         raise OptionError("`volumes`: expected at least one volume to look at")
     progress = progress or Silent()
     first, *others = request.volumes
-    if not others and holds_rows(first[1]):
+    if not others and not isinstance(first[1], Remote) and holds_rows(first[1]):
         return _scene_of_rows(request, first[1])
     if request.case is not None:
         raise OptionError("`case` is for the folder of a suite")
     layers = [layer_of(*first, "image", say, progress, request.series, request.voxel_size)]
     layers += [layer_of(name, path, "image", say, progress) for name, path in others]
-    maps: Sequence[tuple[Role, Path | None]] = (
+    maps: Sequence[tuple[Role, Location | None]] = (
         ("uncertainty", request.uncertainty),
         ("mask", request.mask),
         ("labels", request.labels),
@@ -115,7 +116,7 @@ def _scene_of_rows(request: ViewRequest, folder: Path) -> Scene:
 
 def layer_of(
     name: str,
-    path: Path,
+    path: Location,
     role: Role,
     say: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
@@ -129,6 +130,8 @@ def layer_of(
     CtLoupeError
         If it cannot be read, or is not there and not being written.
     """
+    if isinstance(path, Remote):
+        return _opened(name, path, role, say, series, voxel_size)
     if not path.exists():
         if unfinished_store(path) is None:
             raise FileError(f"{path}: no such file or folder, and nothing is being written there")
@@ -137,7 +140,13 @@ def layer_of(
         return Layer(name, role, volume, growth=growth)
     folder = inflated(path, progress or Silent())
     source = path if folder is None else next(Path(folder.name).iterdir())
-    volume = read(source, series=series, voxel_size=voxel_size)
+    return replace(_opened(name, source, role, say, series, voxel_size), kept=folder)
+
+
+def _opened(
+    name: str, path: Location, role: Role, say: Callable[[str], None], series: str | None, voxel_size: Triple | None
+) -> Layer:
+    volume = read(path, series=series, voxel_size=voxel_size)
     for note in volume.notes:
         say(f"warning: {path.name}: {note}")
-    return Layer(name, role, volume, format_of(source).coarser(source, volume), kept=folder)
+    return Layer(name, role, volume, coarser(path, volume))

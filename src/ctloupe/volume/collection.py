@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.foundation.leftovers import full_suffix
+from ctloupe.foundation.location import Location, Place, Remote
 from ctloupe.volume.formats import READABLE, detect
 
 
-def volume_paths(paths: list[Path]) -> list[Path]:
+def volume_paths(paths: Sequence[Place]) -> list[Place]:
     """Expand folders that hold several volumes; a DICOM, TIFF or OME-Zarr folder is one volume itself.
+
+    A place on a server is always one volume.
 
     Raises
     ------
     OptionError
         If a folder holds nothing readable.
     """
-    found: list[Path] = []
+    found: list[Place] = []
     for path in paths:
-        if not holds_several(path):
+        if isinstance(path, Remote) or not holds_several(path):
             detect(path)
             found.append(path)
             continue
@@ -30,14 +34,15 @@ def volume_paths(paths: list[Path]) -> list[Path]:
     return found
 
 
-def holds_several(path: Path) -> bool:
+def holds_several(path: Location) -> bool:
     """Whether `path` is a folder that is not itself a volume."""
-    return path.is_dir() and not _is_readable(path)
+    return not isinstance(path, Remote) and path.is_dir() and not _is_readable(path)
 
 
-def name_of(path: Path) -> str:
+def name_of(path: Location) -> str:
     """Name of a volume without the suffix of its format."""
-    return path.name if path.is_dir() and path.suffix != ".zarr" else path.name.removesuffix(full_suffix(path))
+    whole = not isinstance(path, Remote) and path.is_dir()
+    return path.name if whole and path.suffix != ".zarr" else path.name.removesuffix(full_suffix(path))
 
 
 def _is_volume(path: Path) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
+from ctloupe.foundation.location import Location
 from ctloupe.volume.formats import read
 from ctloupe.volume.geometry import orientation_code, same_direction, same_spacing
 from ctloupe.volume.orientation import turned_onto
@@ -21,7 +21,7 @@ DIRECTION_TOLERANCE: Final = 1e-3
 """Largest difference of a direction cosine; other programs round more coarsely than this package does."""
 
 
-def read_mask(path: Path | str, scan: Volume, option: str) -> NDArray[np.bool_]:
+def read_mask(path: Location | str, scan: Volume, option: str) -> NDArray[np.bool_]:
     """Read a mask that lies on the grid of a scan.
 
     Parameters

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.progress import stretch
 from ctloupe.volume import geometry
 from ctloupe.volume.formats import detect
@@ -87,7 +87,7 @@ class _Statistics:
     share_minimum: float
 
 
-def summarise(volume: Volume, path: Path | None = None) -> VolumeSummary:
+def summarise(volume: Volume, path: Location | None = None) -> VolumeSummary:
     """Look once at every voxel of `volume`, slab by slab, in memory that does not grow with the slices.
 
     Minimum and maximum are exact. Percentiles and shares are exact for integers of at most 16 bits (from

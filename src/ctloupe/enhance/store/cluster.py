@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.cluster import RETRIES, connected
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.records import validated
 
 _READY: dict[str, tuple[SliceEnhancer, ScanPart, Stores]] = {}
@@ -28,7 +28,7 @@ def fill_on_cluster(
     enhancer: SliceEnhancer,
     part: ScanPart,
     slabs: list[tuple[int, int]],
-    folder: Path,
+    folder: Location,
     record: Callable[[FinishedSlab], None],
     file: PartOfFile | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -37,8 +37,8 @@ def fill_on_cluster(
 
     The slice enhancer, its statistics taken already, travels to each worker once. Workers read the scan themselves
     where all of them see its file as it is here; otherwise it travels too. They write the store themselves, so it must
-    lie on a disk that all of them see under the same name. A slab whose worker is lost is begun again on another, and
-    gives the same bytes.
+    lie on a disk that all of them see under the same name, or on a
+    server that all may write to. A slab whose worker is lost is begun again on another, and gives the same bytes.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def fill_on_cluster(
     with connected(address) as client:
         from distributed import as_completed
 
-        token = str(folder.absolute())
+        token = str(folder if isinstance(folder, Remote) else folder.absolute())
         sent = client.scatter((enhancer, _as_sent(client, part, file, tell)), broadcast=True)
         futures = {client.submit(_one, token, sent, run, pure=False, retries=RETRIES): run for run in slabs}
         for future, answer in as_completed(futures, with_results=True):
@@ -123,7 +123,7 @@ def _one(token: str, sent: tuple[SliceEnhancer, ScanPart | PartOfFile], run: tup
     if token not in _READY:
         _READY.clear()
         loaded, scan = sent
-        _READY[token] = loaded, scan.read() if isinstance(scan, PartOfFile) else scan, Stores.reopen(Path(token))
+        _READY[token] = loaded, scan.read() if isinstance(scan, PartOfFile) else scan, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
     fill(enhancer, part, [run], stores, made.append)

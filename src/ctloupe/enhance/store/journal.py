@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctloupe.enhance.identity import Identity
+from ctloupe.enhance.store.lines import lines_in
 from ctloupe.enhance.store.stores import Mark
 from ctloupe.enhance.store.unfinished import JOURNAL, unfinished_folder
 from ctloupe.enhance.tiling import Tiling
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.records import validated
 
 _ADVICE: Final = "start over without `resume`"
@@ -95,10 +93,10 @@ class Journal:
         Final name of the first store; the folder's name is made from it.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Location) -> None:
         self.output = output
-        self.folder = unfinished_folder(output)
-        self._path = self.folder / JOURNAL
+        self.folder: Location = unfinished_folder(output)
+        self._lines = lines_in(self.folder)
         self._work: BegunWork | None = None
         self._seal = ""
         self.done: list[FinishedSlab] = []
@@ -106,12 +104,11 @@ class Journal:
     @property
     def exists(self) -> bool:
         """Whether something unfinished is there."""
-        return self._path.is_file()
+        return self._lines.exist()
 
     def begin(self) -> None:
         """Start over with an empty folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self._lines.begin()
         self._work, self._seal, self.done = None, "", []
 
     def opened(self, work: BegunWork) -> None:
@@ -129,13 +126,9 @@ class Journal:
         FileError
             If the journal cannot be read, or was changed.
         """
-        where = f"{self._path}: not a valid journal"
+        where = f"{self.folder / JOURNAL}: not a valid journal"
         try:
-            text = self._path.read_bytes()
-            whole = text.rfind(b"\n") + 1
-            if whole < len(text):
-                os.truncate(self._path, whole)
-            first, *lines = [json.loads(line) for line in text[:whole].splitlines()]
+            first, *lines = [json.loads(line) for line in self._lines.read().splitlines()]
         except (OSError, ValueError, RecursionError) as error:
             raise FileError(f"{where}: {error}; {_ADVICE}") from error
         self._seal = ""
@@ -192,9 +185,7 @@ class Journal:
                 lost.append(slab.slices[0])
         if lost:
             self.done, self._seal = kept, ""
-            lines = [self._sealed(one) for one in (self.work, *kept)]
-            with replacing(self._path, overwrite=True) as temporary:
-                temporary.write_text("".join(lines), encoding="utf-8")
+            self._lines.replace("".join([self._sealed(one) for one in (self.work, *kept)]))
         return lost
 
     @property
@@ -221,13 +212,10 @@ class Journal:
 
     def close(self) -> None:
         """Remove the folder; the stores have left it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._lines.close()
 
     def _append(self, line: BaseModel) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(self._sealed(line))
-            file.flush()
-            os.fsync(file.fileno())
+        self._lines.append(self._sealed(line))
 
     def _sealed(self, line: BaseModel) -> str:
         """The line as it is written after those before."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.scan_part import Mask, ScanPart
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.memory import memory
 from ctloupe.volume.formats import parts_read, read
 from ctloupe.volume.geometry import Triple
@@ -35,7 +36,7 @@ class ScanFile:
         Digest of names, sizes and times of its files, by which another machine knows that it sees the same.
     """
 
-    path: Path
+    path: Location
     series: str | int | None
     voxel_size: Triple | None
     spacing: tuple[float, float] | None
@@ -44,7 +45,7 @@ class ScanFile:
     @classmethod
     def of(
         cls,
-        path: Path,
+        path: Location,
         series: str | int | None = None,
         voxel_size: Triple | None = None,
         spacing: tuple[float, float] | None = None,
@@ -88,9 +89,13 @@ class PartOfFile:
         return replace(ScanPart.of(self.file.read(), None, self.region), mask=self.mask)
 
 
-def _marks(path: Path) -> str:
+def _marks(path: Location) -> str:
     digest = hashlib.sha256()
-    for part in parts_read([path]):
+    if isinstance(path, Remote):
+        for place, (size, tag) in sorted([(path, path.e_tag() or (0, "")), *(path.inside() if path.writable else ())]):
+            digest.update(f"{place} {size} {tag}\n".encode())
+        return digest.hexdigest()
+    for part in (one for one in parts_read([path]) if isinstance(one, Path)):
         files = sorted(part.rglob("*")) if part.is_dir() else [part]
         for file in files:
             if file.is_dir():

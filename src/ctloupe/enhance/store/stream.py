@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from ctloupe.enhance.store.journal import FinishedSlab, Journal
 from ctloupe.enhance.store.stores import SUFFIX, Mark, Stores
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
+from ctloupe.foundation.location import Location, Remote
+from ctloupe.volume.formats.ome_zarr.remote import publish
 
 AHEAD: Final = 2
 """Slabs that are read before they are needed, and slices that may wait to be written."""
@@ -55,7 +57,7 @@ def fill(
     finished
         Called, in the order of the slabs, with what is to be noted of each after it is on the disk.
     """
-    with ThreadPoolExecutor(1) as pen:
+    with _pen() as pen:
         waiting: list[tuple[tuple[int, int], list[_Write], EnhancementSummary]] = []
         unwritten: deque[_Write] = deque()
         for (begin, end), block in _read_ahead(part, slabs, enhancer.neighbours):
@@ -72,6 +74,17 @@ def fill(
                 _settle(*waiting.pop(0), finished)
         for one in waiting:
             _settle(*one, finished)
+
+
+@contextmanager
+def _pen() -> Iterator[ThreadPoolExecutor]:
+    """A thread that writes; after a failure, which a server that is gone takes long to have, it writes no more."""
+    with ThreadPoolExecutor(1) as pen:
+        try:
+            yield pen
+        except BaseException:
+            pen.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _settle(
@@ -128,17 +141,25 @@ def summarised(journal: Journal) -> EnhancementSummary:
     return summary
 
 
-def place(journal: Journal, outputs: dict[str, Path], overwrite: bool) -> None:
+def place(journal: Journal, outputs: dict[str, Location], overwrite: bool) -> None:
     """Give the finished stores their final names, the volume last, and remove the folder.
 
-    After a crash in between, what has its name already is left in place.
+    After a crash in between, what has its name already is left in place; on a server it is copied there again.
     """
-    with explained(journal.output):
-        for name in sorted(outputs, key=lambda name: name == "values"):
-            made = journal.folder / f"{name}{SUFFIX}"
+    order = sorted(outputs, key=lambda name: name == "values")
+    if isinstance(journal.folder, Remote):
+        made_there = [(journal.folder / f"{name}{SUFFIX}", outputs[name]) for name in order]
+        publish([(made, final) for made, final in made_there if isinstance(final, Remote)], overwrite)
+        journal.close()
+        return
+    for name in order:
+        made, final = journal.folder / f"{name}{SUFFIX}", outputs[name]
+        if isinstance(final, Remote):
+            continue
+        with explained(final):
             if made.is_dir():
                 for torn in made.rglob("*.partial"):
                     # Of a write that a kill interrupted; zarr gives a shard its name only when it is whole.
                     torn.unlink()
-                move_into_place(made, outputs[name], overwrite)
-        journal.close()
+                move_into_place(made, final, overwrite)
+    journal.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctloupe.volume.formats.detection import detect, format_of
 from ctloupe.volume.formats.parts import parts_read, parts_written
-from ctloupe.volume.formats.reading import read
+from ctloupe.volume.formats.reading import coarser, read
 from ctloupe.volume.formats.registry import formats, readable_suffixes, writable_suffixes
 from ctloupe.volume.formats.writing import format_of_output, require_writable, source_files, write
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "READABLE",
     "WRITABLE",
+    "coarser",
     "detect",
     "format_of",
     "format_of_output",

@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ctloupe.foundation.errors import CtLoupeError, FileError
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.volume.formats.detection import format_of
 from ctloupe.volume.formats.reading import read
 from ctloupe.volume.geometry import Triple
 
 
-def require_survivable(path: Path, series: str | int | None = None, voxel_size: Triple | None = None) -> None:
+def require_survivable(path: Location, series: str | int | None = None, voxel_size: Triple | None = None) -> None:
     """Refuse a file that a library dies of, where one of other languages decodes it; others pass without a look.
 
     What our own checks know of never reaches such a library; this is for what they do not know. The volume is read
@@ -34,7 +34,7 @@ def require_survivable(path: Path, series: str | int | None = None, voxel_size: 
     FileError
         If the process that reads it is ended by a signal.
     """
-    if not format_of(path).decodes_natively(path):
+    if isinstance(path, Remote) or not format_of(path).decodes_natively(path):
         return
     asked = json.dumps({"path": str(path), "series": series, "voxel_size": voxel_size})
     # Without -P a module in the working folder, which may hold anything, would be imported in place of ours.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Remote
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -123,6 +125,18 @@ class Format(ABC):
 
     def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
         """Coarser copies of `volume`, which was read from `path`, that are stored with it; finer ones first."""
+        return ()
+
+    def recognises_remote(self, path: Remote) -> bool:
+        """Whether a place on a server is of this format; one that only files have is nowhere."""
+        return False
+
+    def read_remote(self, path: Remote) -> Volume:
+        """Return the volume at a place on a server, with its voxels read on demand; see `read`."""
+        raise FileError(f"{path}: {self.title} is not read from a server; copy it to this disk")
+
+    def coarser_remote(self, path: Remote, volume: Volume) -> tuple[Volume, ...]:
+        """The same as `coarser` of a volume on a server."""
         return ()
 
     def files(self, path: Path) -> tuple[Path, ...]:

@@ -7,24 +7,27 @@ from pathlib import Path
 
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.leftovers import full_suffix
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.volume.formats.base import HEAD_BYTES, Format
 from ctloupe.volume.formats.registry import format_of_suffix, formats, readable_suffixes
 
 
-def detect(path: Path | str) -> str:
+def detect(path: Location | str) -> str:
     """Name of the format of a file or folder; see `format_of`."""
     return format_of(path).name
 
 
-def format_of(path: Path | str) -> Format:
-    """Return the format of a file or folder, by content.
+def format_of(path: Location | str) -> Format:
+    """Return the format of a file or folder, or of a place on a server, by content.
 
     Raises
     ------
     FileError
         If nothing is there, or it is empty or in no readable format.
     """
-    path = Path(path)
+    path = location(path)
+    if isinstance(path, Remote):
+        return _of_remote(path)
     try:
         if path.is_dir():
             return _of_folder(path)
@@ -42,6 +45,16 @@ def format_of(path: Path | str) -> Format:
     named = format_of_suffix(full_suffix(path).lower())
     fault = "in no readable format" if named is None else f"named as {named.name}, but damaged or something else"
     raise FileError(f"{path}: {fault}; {_readable()}")
+
+
+def _of_remote(path: Remote) -> Format:
+    for one in formats():
+        if one.recognises_remote(path):
+            return one
+    raise FileError(
+        f"{path}: nothing readable is there; expected an OME-Zarr store (*.ome.zarr), or one inside of it such as "
+        f"{path.name}/0, that is whole; other formats are read from a disk only"
+    )
 
 
 def unreadable(path: Path) -> FileError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ctloupe.foundation.atomic import replacing, replacing_together, require_place
 from ctloupe.foundation.errors import CtLoupeError, FileError, OptionError
 from ctloupe.foundation.leftovers import full_suffix
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.volume.formats.base import Format
 from ctloupe.volume.formats.detection import format_of
 from ctloupe.volume.formats.registry import format_of_suffix, writable_suffixes
@@ -48,7 +49,7 @@ def write(volume: Volume, path: Path | str, overwrite: bool = False, source: Seq
     GeometryError, IntensityError
         If the format cannot hold the orientation, or the values are not finite or do not fit.
     """
-    path = Path(path)
+    path = _on_disk(path)
     kind = require_writable(path, overwrite)
     stored = replace(volume, data=storable(volume.data, path))
     used = tuple(source) if "source" in kind.takes else ()
@@ -69,7 +70,7 @@ def _write(kind: Format, volume: Volume, temporary: Path, path: Path, source: Se
         raise type(error)(str(error).replace(str(temporary), str(path))) from error
 
 
-def format_of_output(path: Path | str) -> Format:
+def format_of_output(path: Location | str) -> Format:
     """Return the format that `write` uses for `path`, by its suffix.
 
     Raises
@@ -77,16 +78,33 @@ def format_of_output(path: Path | str) -> Format:
     OptionError
         If the suffix is unknown.
     """
-    suffix = full_suffix(Path(path)).lower()
+    path = location(path)
+    suffix = full_suffix(path).lower()
     kind = format_of_suffix(suffix)
     if kind is None or suffix not in kind.writable_suffixes:
         raise OptionError(
             f"{path}: unknown output format '{suffix}'; name it with one of {' '.join(writable_suffixes())}"
         )
+    if isinstance(path, Remote):
+        _require_remote_output(path, kind)
     return kind
 
 
-def require_writable(path: Path | str, overwrite: bool = False) -> Format:
+def _require_remote_output(path: Remote, kind: Format) -> None:
+    if not path.writable:
+        raise OptionError(f"{path}: web servers are only read; write to s3:// or gs://, or to a local path")
+    if not kind.resumable:
+        raise OptionError(f"{path}: only OME-Zarr is written to a server; name it *.ome.zarr")
+
+
+def _on_disk(path: Location | str) -> Path:
+    found = location(path)
+    if isinstance(found, Remote):
+        raise OptionError(f"{found}: only what enhance makes is written to a server; give a local path, and copy it")
+    return found
+
+
+def require_writable(path: Location | str, overwrite: bool = False) -> Format:
     """Return the format that `write` uses for `path`; raise now what `write` would raise after the work is done.
 
     Raises
@@ -96,8 +114,12 @@ def require_writable(path: Path | str, overwrite: bool = False) -> Format:
     FileError
         If `path` exists without `overwrite`, is a folder where a file is to be written, or its folder takes no files.
     """
-    path = Path(path)
+    path = location(path)
     kind = format_of_output(path)
+    if isinstance(path, Remote):
+        if not overwrite and path.exists():
+            raise FileError(f"{path}: exists already; give `overwrite` to replace it, or another name")
+        return kind
     require_place(path)
     if path.is_dir() and not kind.is_folder:
         raise FileError(f"{path}: is a folder, and a file cannot take its place; give another name")
@@ -106,7 +128,7 @@ def require_writable(path: Path | str, overwrite: bool = False) -> Format:
     return kind
 
 
-def source_files(scan: Path | str, output: Path | str, series: str | int | None = None) -> list[Path]:
+def source_files(scan: Location | str, output: Location | str, series: str | int | None = None) -> list[Path]:
     """Files of `scan` that an output made from it refers to, for `write`; none where its format does not refer.
 
     Parameters
@@ -120,4 +142,5 @@ def source_files(scan: Path | str, output: Path | str, series: str | int | None 
     """
     if "source" not in format_of_output(output).takes:
         return []
-    return format_of(scan).source_files(Path(scan), series)
+    scan = location(scan)
+    return [] if isinstance(scan, Remote) else format_of(scan).source_files(scan, series)

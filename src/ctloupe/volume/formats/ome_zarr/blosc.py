@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
+from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from ctloupe.volume.formats.ome_zarr.codecs import METADATA
@@ -27,11 +28,15 @@ class BloscStore(LocalStore):
         """
         found = await super().get(key, prototype, byte_range)
         if found is not None and byte_range is None and Path(key).name not in METADATA:
-            values = found.as_numpy_array()
-            told = _HEAD.unpack(values[: _HEAD.size].tobytes())[-1] if values.nbytes >= _HEAD.size else None
-            if told != values.nbytes:
-                raise ValueError(f"{key} holds {values.nbytes} bytes, expected {told}")
+            require_whole(found.as_numpy_array(), key)
         return found
+
+
+def require_whole(values: NDArray[Any], key: str) -> None:
+    """Raise `ValueError` where a chunk, given as bytes, is longer or shorter than it says."""
+    told = _HEAD.unpack(values[: _HEAD.size].tobytes())[-1] if values.nbytes >= _HEAD.size else None
+    if told != values.nbytes:
+        raise ValueError(f"{key} holds {values.nbytes} bytes, expected {told}")
 
 
 def is_outermost(array: Any) -> bool:

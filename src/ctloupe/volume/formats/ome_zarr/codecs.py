@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.records import read_plain
 
 METADATA: Final = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
@@ -23,14 +23,15 @@ _PLAIN: Final = frozenset(
 )
 
 
-def require_plain_codecs(folder: Path) -> None:
+def require_plain_codecs(folder: Location) -> None:
     """Raise `FileError` where the array in `folder` names a codec that is not one of these, before it is opened.
 
     Metadata that are no plain file are refused too: what the library would wait for, or read, nobody has looked at.
     """
-    for name in METADATA:
-        if os.path.lexists(folder / name) and not (folder / name).is_file():
-            raise FileError(f"{folder / name}: not a plain file; copy or write the store again")
+    if not isinstance(folder, Remote):
+        for name in METADATA:
+            if os.path.lexists(folder / name) and not (folder / name).is_file():
+                raise FileError(f"{folder / name}: not a plain file; copy or write the store again")
     for name in ("zarr.json", ".zarray"):
         if (folder / name).is_file():
             content = read_plain(folder / name, "Zarr metadata file", "copy the store again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ctloupe.foundation.location import Remote
 from ctloupe.volume.formats.base import Format
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
@@ -33,6 +34,24 @@ class OmeZarr(Format):
         return read_ome_zarr(path)
 
     def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
+        """The pyramid of the store."""
+        from ctloupe.volume.formats.ome_zarr.reader import read_coarser
+
+        return read_coarser(path, volume)
+
+    def recognises_remote(self, path: Remote) -> bool:
+        """Whether the place holds the metadata of a Zarr group."""
+        from ctloupe.volume.formats.ome_zarr.remote import is_store
+
+        return is_store(path)
+
+    def read_remote(self, path: Remote) -> Volume:
+        """Return the volume of the finest level, read on demand."""
+        from ctloupe.volume.formats.ome_zarr.reader import read_ome_zarr
+
+        return read_ome_zarr(path)
+
+    def coarser_remote(self, path: Remote, volume: Volume) -> tuple[Volume, ...]:
         """The pyramid of the store."""
         from ctloupe.volume.formats.ome_zarr.reader import read_coarser
 

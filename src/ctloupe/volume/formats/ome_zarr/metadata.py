@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ctloupe.foundation.errors import FileError, GeometryError
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.records import read_plain, validated
 
 Transformations = tuple[dict[str, Any], ...]
@@ -41,7 +41,7 @@ class Multiscale(BaseModel):
         return self.levels[0].path
 
 
-def attributes_of(path: Path) -> dict[str, Any]:
+def attributes_of(path: Location) -> dict[str, Any]:
     """Return the user attributes of the group at `path`.
 
     Raises
@@ -59,7 +59,7 @@ def attributes_of(path: Path) -> dict[str, Any]:
     raise FileError(f"{path}: no zarr.json or .zattrs, so not OME-Zarr or not whole; copy it again")
 
 
-def multiscale_of(path: Path, attributes: dict[str, Any]) -> Multiscale:
+def multiscale_of(path: Location, attributes: dict[str, Any]) -> Multiscale:
     """Return the first image that the attributes of the group at `path` describe.
 
     Raises

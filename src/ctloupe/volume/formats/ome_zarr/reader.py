@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
 from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Level, Multiscale, attributes_of, multiscale_of
+from ctloupe.volume.formats.ome_zarr.remote import store_at
 from ctloupe.volume.volume import LazyArray, Volume
 
 _MM_PER_UNIT = {
@@ -41,7 +42,7 @@ DAMAGE = (
 )
 
 
-def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
+def plain_type(path: Location, dtype: Any) -> np.dtype[Any]:
     """Return the voxel type in native byte order; raise `IntensityError` unless it is integer or floating."""
     plain = np.dtype(dtype).newbyteorder("=")
     if plain.kind not in "iuf":
@@ -49,12 +50,13 @@ def plain_type(path: Path, dtype: Any) -> np.dtype[Any]:
     return plain
 
 
-def read_ome_zarr(path: Path) -> Volume:
+def read_ome_zarr(path: Location) -> Volume:
     """Return the volume of the finest level of an OME-Zarr store (NGFF 0.4 or 0.5), read when sliced.
 
     Origin and direction come from our own exact matrix where it agrees with the NGFF scale and translation;
     otherwise the origin is the translation and the direction the identity. A chunk that is not there is an error in a
-    store that was written here. In others, where it is legal, it holds the fill value, and a note tells of it.
+    store that was written here. In others, where it is legal, it holds the fill value, and a note tells of it. On a
+    server nobody looks for absent chunks before they are read.
 
     Raises
     ------
@@ -66,15 +68,15 @@ def read_ome_zarr(path: Path) -> Volume:
     IntensityError
         If voxels are neither integers nor floats.
     """
-    return _read_finest(Path(path), whole=True)
+    return _read_finest(location(path), whole=True)
 
 
-def read_unfinished(path: Path) -> Volume:
+def read_unfinished(path: Location) -> Volume:
     """Return the volume of a store that is still being written; slices that are not there yet hold the fill value."""
-    return _read_finest(Path(path), whole=False)
+    return _read_finest(location(path), whole=False)
 
 
-def read_coarser(path: Path, finest: Volume) -> tuple[Volume, ...]:
+def read_coarser(path: Location, finest: Volume) -> tuple[Volume, ...]:
     """Return the coarser levels of a store, finer ones first, at their places in space.
 
     A level that cannot be read, or of which a chunk is missing, is left out: the finest one holds all there is to know.
@@ -86,14 +88,15 @@ def read_coarser(path: Path, finest: Volume) -> tuple[Volume, ...]:
     finest
         What `read_ome_zarr` returned of it.
     """
-    path = Path(path)
-    image = multiscale_of(path, attributes_of(path))
+    path = location(path)
+    attributes = attributes_of(path)
+    image = multiscale_of(path, attributes)
     _, first = _spacing_and_translation(path, image, image.levels[0])
     found = []
     for level in image.levels[1:]:
         try:
-            array, read = _open_array(path, image, level.path)
-            if absent_chunks(path / level.path, array, path) is not None:
+            array, read = _open_array(path, image, level.path, _promises_every_chunk(attributes))
+            if not isinstance(path, Remote) and absent_chunks(path / level.path, array, path) is not None:
                 continue
             layout = _layout(path, image.axes, array.shape)
             spacing, translation = _spacing_and_translation(path, image, level)
@@ -105,24 +108,29 @@ def read_coarser(path: Path, finest: Volume) -> tuple[Volume, ...]:
     return tuple(found)
 
 
+def _promises_every_chunk(attributes: dict[str, Any]) -> bool:
+    ours = attributes.get("ctloupe")
+    return isinstance(ours, dict) and ours.get(EVERY_CHUNK) is True
+
+
 def _lazy(
-    path: Path, layout: _Layout, array: Any, read: Callable[[tuple[slice | int, ...]], NDArray[Any]]
+    path: Location, layout: _Layout, array: Any, read: Callable[[tuple[slice | int, ...]], NDArray[Any]]
 ) -> LazyArray:
     dtype = plain_type(path, array.dtype)
     layers = int(array.chunks[layout.zyx[0]])
     return LazyArray(layout.shape, dtype, lambda block: layout.select(read, block), str(path), layers)
 
 
-def _read_finest(path: Path, whole: bool) -> Volume:
+def _read_finest(path: Location, whole: bool) -> Volume:
     attributes = attributes_of(path)
     image = multiscale_of(path, attributes)
-    array, read = _open_array(path, image, image.finest)
+    array, read = _open_array(path, image, image.finest, whole and _promises_every_chunk(attributes))
     layout = _layout(path, image.axes, array.shape)
     spacing, translation = _spacing_and_translation(path, image, image.levels[0])
     origin, direction, told = _place(attributes.get("ctloupe"), spacing, translation)
     ours = attributes.get("ctloupe")
     ours = ours if isinstance(ours, dict) else {}
-    if whole:
+    if whole and not isinstance(path, Remote):
         told += _of_absent(path, path / image.finest, array, ours)
     history = ours.get("history")
     return Volume(
@@ -181,17 +189,18 @@ def first_line(error: Exception) -> str:
 
 
 def _open_array(
-    path: Path, image: Multiscale, name: str
+    path: Location, image: Multiscale, name: str, every_chunk: bool = False
 ) -> tuple[Any, Callable[[tuple[slice | int, ...]], NDArray[Any]]]:
-    folder = path / name
+    folder: Location = path / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise FileError(f"{path}: the path of its array, {name[:60]}, leads out of the store; write it again")
-    require_inside(folder, path)
+    if not isinstance(path, Remote) and not isinstance(folder, Remote):
+        require_inside(folder, path)
     require_plain_codecs(folder)
     try:
-        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        array: Any = zarr.open_array(store_at(folder, read_only=True, every_chunk=every_chunk), mode="r")
         if is_outermost(array):
-            array = zarr.open_array(BloscStore(folder, read_only=True), mode="r")
+            array = zarr.open_array(_checking_blosc(folder, every_chunk), mode="r")
     except DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
     if len(image.axes) != array.ndim:
@@ -208,7 +217,13 @@ def _open_array(
     return array, read
 
 
-def _layout(path: Path, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
+def _checking_blosc(folder: Location, every_chunk: bool) -> Any:
+    if isinstance(folder, Remote):
+        return store_at(folder, read_only=True, every_chunk=every_chunk, blosc=True)
+    return BloscStore(folder, read_only=True)
+
+
+def _layout(path: Location, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
     names = [axis.name for axis in axes]
     listed = ", ".join(f"{name} {length}" for name, length in zip(names, stored, strict=True))
     missing = [name for name in "zyx" if names.count(name) != 1]
@@ -222,7 +237,9 @@ def _layout(path: Path, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
     return _Layout(tuple(stored), (names.index("z"), names.index("y"), names.index("x")))
 
 
-def _spacing_and_translation(path: Path, image: Multiscale, level: Level) -> tuple[geometry.Triple, geometry.Triple]:
+def _spacing_and_translation(
+    path: Location, image: Multiscale, level: Level
+) -> tuple[geometry.Triple, geometry.Triple]:
     count = len(image.axes)
     scale, translation, scaled = np.ones(count), np.zeros(count), False
     for step in (*level.transformations, *image.transformations):
@@ -256,7 +273,7 @@ def _numbers(stated: Any) -> NDArray[np.float64] | None:
         return None
 
 
-def _mm_per_unit(path: Path, axis: Axis) -> float:
+def _mm_per_unit(path: Location, axis: Axis) -> float:
     if axis.unit in _MM_PER_UNIT:
         return _MM_PER_UNIT[axis.unit]
     found = f"unit {axis.unit!r}" if axis.unit else "no unit"

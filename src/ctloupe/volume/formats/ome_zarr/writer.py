@@ -8,7 +8,6 @@ that any writer here owns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,13 +15,14 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import LocalStore
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.metadata import attributes_of
 from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, EVERY_CHUNK, first_line, plain_type
+from ctloupe.volume.formats.ome_zarr.remote import store_at
 from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
@@ -41,7 +41,7 @@ class OmeZarrWriter:
     Parameters
     ----------
     path
-        Folder to create; it must not hold a store.
+        Folder to create, or place on a server; it must not hold a store.
     shape, dtype
         Number of voxels (z, y, x), and an integer or floating type.
     spacing, origin, direction
@@ -61,7 +61,7 @@ class OmeZarrWriter:
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         shape: tuple[int, int, int],
         dtype: np.dtype[Any] | type | str,
         spacing: geometry.Triple,
@@ -75,7 +75,7 @@ class OmeZarrWriter:
     ) -> None:
         if shape[1] % (1 << levels) or shape[2] % (1 << levels):
             raise ValueError(f"{shape} cannot be halved {levels} times in y and x")
-        self.path = Path(path)
+        self.path = location(path)
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.dtype = plain_type(self.path, dtype)
         block = {
@@ -90,7 +90,7 @@ class OmeZarrWriter:
         places = [_level(level, spacing, origin) for level in range(levels + 1)]
         try:
             group = zarr.create_group(
-                LocalStore(self.path),
+                store_at(self.path),
                 zarr_format=3,
                 attributes={"ome": _ngff(places), "ctloupe": block},
             )
@@ -107,7 +107,7 @@ class OmeZarrWriter:
             raise FileError(f"{self.path}: cannot be created ({first_line(error)}); name a new folder") from error
 
     @classmethod
-    def like(cls, volume: Volume, path: Path, dtype: Any, levels: int = 0) -> OmeZarrWriter:
+    def like(cls, volume: Volume, path: Location, dtype: Any, levels: int = 0) -> OmeZarrWriter:
         """Make an empty store at `path` for the grid, units and history of `volume`."""
         return cls(
             path,
@@ -123,7 +123,7 @@ class OmeZarrWriter:
         )
 
     @classmethod
-    def reopen(cls, path: Path) -> OmeZarrWriter:
+    def reopen(cls, path: Location) -> OmeZarrWriter:
         """Go on writing to the store that another writer made.
 
         Raises
@@ -132,10 +132,10 @@ class OmeZarrWriter:
             If the store is not there or damaged.
         """
         writer = cls.__new__(cls)
-        writer.path = Path(path)
+        writer.path = location(path)
         try:
             datasets = attributes_of(writer.path)["ome"]["multiscales"][0]["datasets"]
-            store = LocalStore(writer.path)
+            store = store_at(writer.path)
             writer._arrays = [zarr.open_array(store, path=str(one["path"]), mode="r+") for one in datasets]
         except DAMAGE as error:
             raise FileError(f"{path}: cannot be opened for writing ({first_line(error)})") from error
@@ -143,12 +143,12 @@ class OmeZarrWriter:
         writer.shape, writer.dtype = (depth, height, width), np.dtype(writer._arrays[0].dtype)
         return writer
 
-    def files(self, z: int) -> list[Path]:
-        """Return the files that hold slice `z`, one a level."""
+    def files(self, z: int) -> list[Location]:
+        """Return the files that hold slice `z`, one a level; on a server also those that are not there."""
         names = [self.path / str(level) / "c" / str(z) / "0" / "0" for level in range(len(self._arrays))]
-        return [name for name in names if name.is_file()]
+        return [name for name in names if isinstance(name, Remote) or name.is_file()]
 
-    def metadata_files(self) -> list[Path]:
+    def metadata_files(self) -> list[Location]:
         """Return the files that describe the group and its levels."""
         folders = [self.path, *(self.path / str(level) for level in range(len(self._arrays)))]
         return [folder / "zarr.json" for folder in folders]
@@ -202,7 +202,7 @@ def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
     return total
 
 
-def write_ome_zarr(volume: Volume, path: Path) -> None:
+def write_ome_zarr(volume: Volume, path: Location) -> None:
     """Write `volume` to a new OME-Zarr store at `path`, slab by slab, with direction; see `OmeZarrWriter`."""
     with OmeZarrWriter.like(volume, path, volume.data.dtype) as writer:
         for z0, slab in slabs_of(volume.data):
