@@ -18,6 +18,7 @@ _EXTRAS = (
     ("distributed", "cluster", "enhancing on several machines through Dask"),
     ("cryptography", "sign", "signatures of packed models"),
     ("tensorboard", "tensorboard", "curves of a training in TensorBoard"),
+    ("magicgui", "napari", "the panel inside napari"),
 )
 _LIBRARIES = (
     "numpy",

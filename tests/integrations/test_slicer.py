@@ -1,6 +1,7 @@
 """The module for 3D Slicer as far as it goes without Slicer: its command runs on files such as Slicer writes."""
 
 import ast
+import gzip
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
+
+from ctloupe.volume.formats import read
 
 MODULE = Path(__file__).resolve().parents[2] / "integrations" / "slicer" / "CTLoupe"
 LIBRARY = sorted((MODULE / "CTLoupeLib").glob("*.py"))
@@ -169,6 +172,24 @@ def test_the_grid_of_a_file_is_that_of_simpleitk(tmp_path):
         x, y, z = image.TransformContinuousIndexToPhysicalPoint(index)
         assert grid.point(index) == pytest.approx((-x, -y, z), abs=1e-6)
         assert grid.index(grid.point(index)) == pytest.approx(index, abs=1e-6)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+def test_a_header_as_slicer_writes_it_is_read_alike_by_all(tmp_path, encoding):
+    values = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+    voxels = values.tobytes() if encoding == "raw" else gzip.compress(values.tobytes())
+    head = "NRRD0004\n# Complete NRRD file format specification at:\n# http://teem.sourceforge.net/nrrd/format.html\n"
+    head += "type: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\n"
+    head += "space directions: (0.7,0,0) (0,0.48,0.64) (0,-1.6,1.2)\nkinds: domain domain domain\n"
+    head += f"endian: little\nencoding: {encoding}\nspace origin: (10,-20.5,30)\n\n"
+    path = tmp_path / "scan.nrrd"
+    path.write_bytes(head.encode() + voxels)
+    volume, image, grid = read(path), sitk.ReadImage(str(path)), grid_of(path)
+    assert np.array_equal(volume.array(), values)
+    for index in ((0, 0, 0), (3, 2, 1)):
+        x, y, z = image.TransformContinuousIndexToPhysicalPoint(index)
+        assert volume.physical(index[::-1]) == pytest.approx((x, y, z), abs=1e-6)
+        assert grid.point(index) == pytest.approx((-x, -y, z), abs=1e-6)
 
 
 def test_a_result_elsewhere_or_turned_is_refused(tmp_path):

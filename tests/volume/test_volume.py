@@ -15,6 +15,7 @@ def test_a_lazily_read_volume_is_cropped_without_reading_it():
     whole = Volume(LazyArray((4, 5, 6), np.int64, read, "test"), (1.0, 1.0, 1.0))
     part = whole.crop(slice(1, 3), slice(2, 5), slice(0, 4)).crop(slice(1, 2), slice(0, 2))
     assert not seen and part.shape == (1, 2, 4)
+    assert (whole.data.size, part.data.size, part.data.ndim) == (120, 8, 3)
     assert np.array_equal(part.array(), np.arange(120).reshape(4, 5, 6)[2:3, 2:4, 0:4])
     assert seen == [(slice(2, 3), slice(2, 4), slice(0, 4))]
     assert np.allclose(part.origin, (0, 2, 2))

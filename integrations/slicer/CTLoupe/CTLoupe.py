@@ -203,10 +203,12 @@ class CTLoupeWidget(ScriptedLoadableModuleWidget):
 
     def look(self):
         """Show how far the command is; load the result when it has ended."""
+        # Asked first, so that the last lines are not missed.
+        running = self.logic.running
         for line in self.logic.lines():
             self.told.appendPlainText(line)
         self.bar.value = round(1000 * self.logic.share)
-        if self.logic.running:
+        if running:
             return
         self.timer.stop()
         self.set_running(False)
@@ -395,6 +397,7 @@ class CTLoupeTest(ScriptedLoadableModuleTest):
         logic.begin(scan, None, Enhancement(model="bicubic", scale=2, mask="none"), str(setting("Command")))
         while logic.running:
             slicer.app.processEvents()
+        logic.lines()
         [made] = logic.finish()
         expected, found = [0.0] * 6, [0.0] * 6
         scan.GetRASBounds(expected)

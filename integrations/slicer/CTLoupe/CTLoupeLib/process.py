@@ -42,9 +42,7 @@ class EnhanceProcess:
         self.cancelled = False
         self.last = ""
         self._lines: queue.Queue[str] = queue.Queue()
-        # No console window beside Slicer on Windows.
-        flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
-        self._process = subprocess.Popen(
+        self._process: subprocess.Popen[str] = subprocess.Popen(
             list(command),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -53,7 +51,8 @@ class EnhanceProcess:
             encoding="utf-8",
             errors="replace",
             bufsize=1,
-            **flags,
+            # No console window beside Slicer on Windows.
+            creationflags=0x08000000 if sys.platform == "win32" else 0,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -70,7 +69,7 @@ class EnhanceProcess:
 
     def lines(self) -> list[str]:
         """Return what it has said since the last call."""
-        found = []
+        found: list[str] = []
         while True:
             try:
                 line = self._lines.get_nowait()
