@@ -169,7 +169,7 @@ class Remote:
         import obstore
 
         with answered(str(self)):
-            for batch in obstore.list(store, prefix=f"{self.key}/"):
+            for batch in obstore.list(store, prefix=f"{self.key}/" if self.key else None):
                 for one in batch:
                     place = Remote(self.scheme, self.host, str(one["path"]))
                     yield place, (int(one["size"]), _plain(one["e_tag"]))
