@@ -16,6 +16,7 @@ _EXTRAS = (
     ("python-gdcm", "dicom", "DICOM files with compressed pixel data"),
     ("imagecodecs", "tiff", "TIFF files compressed with LZW, Zstandard and others"),
     ("distributed", "cluster", "enhancing on several machines through Dask"),
+    ("obstore", "remote", "OME-Zarr on object stores and web servers"),
 )
 _LIBRARIES = (
     "numpy",

@@ -46,9 +46,8 @@ def test_every_verb_makes_of_a_store_on_a_server_what_it_makes_of_one_on_a_disk(
     assert np.array_equal(read(OUT).array(), read(local).array())
     picture = location(OUT).with_name("fine-preview.png").read_bytes()
     assert picture == (tmp_path / "fine-preview.png").read_bytes()
-    there = ctloupe("evaluate", "--input", SCAN, "--output", f"bicubic-4={OUT}", "-o", tmp_path / "page")
-    here = ctloupe("evaluate", "--input", volumes / "scan.ome.zarr", "--output", f"bicubic-4={local}")
-    assert there == here and (tmp_path / "page" / "report.html").is_file()
+    rows = json.loads(ctloupe("evaluate", "--input", SCAN, "--output", f"same={OUT}", "--json"))["rows"]
+    assert rows["same"] == rows["bicubic"]
     ctloupe("view", SCAN, OUT, "--shot", tmp_path / "there.png", "--roi", "1:2,4:20,4:20")
     ctloupe("view", volumes / "scan.ome.zarr", local, "--shot", tmp_path / "here.png", "--roi", "1:2,4:20,4:20")
     assert (tmp_path / "there.png").read_bytes() == (tmp_path / "here.png").read_bytes()
