@@ -113,6 +113,15 @@ def test_stopped_work_is_no_store_and_goes_on_where_it_was(server, whole):
     assert files(server.bucket / "fine.ome.zarr") == whole and there(server) == ["fine.ome.zarr"]
 
 
+def test_what_somebody_else_put_there_meanwhile_is_not_taken_away(server):
+    stopped()
+    other = location(f"{OUT}/.zgroup")
+    other.write_bytes(b"{}")
+    with pytest.raises(FileError, match="exists already; give `overwrite`"):
+        interpolate(OUT, resume=True)
+    assert other.is_file() and len(there(server)) == 2
+
+
 @pytest.mark.parametrize("damage", [lambda chunk: chunk.unlink(), lambda chunk: chunk.write_bytes(b"changed")])
 def test_slices_that_are_gone_or_changed_on_the_server_are_made_again(server, whole, damage):
     stopped()
