@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,6 @@ from ctloupe.volume.formats.ome_zarr.remote import clear
 from ctloupe.volume.volume import Volume
 from remote_servers import SECRET, can_serve_s3, s3_server, upload
 from small_enhancers import small_enhancer
-from warm_process import run_python
 
 pytestmark = pytest.mark.skipif(not can_serve_s3(), reason="the extras 'remote' and 'dev' are not installed")
 
@@ -178,7 +179,9 @@ def test_after_a_kill_in_the_middle_the_same_bytes_come_out(server, tmp_path, mo
         clear(location(OUT))
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    ended = run_python(script, moment, asked.scan, asked.out, path=[ROOT / "src", ROOT / "tests"])
+    command = [sys.executable, str(script), moment, str(asked.scan), str(asked.out)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not (server.bucket / "fine.ome.zarr" / "zarr.json").exists()
     assert there(server)[:2] == [".fine.ome.zarr.lock", ".fine.ome.zarr.unfinished"]
