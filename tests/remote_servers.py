@@ -29,6 +29,8 @@ def can_serve_s3():
 class S3Server:
     """Rclone, which serves the folders of `root` as buckets.
 
+    It remembers what folders hold: they may be looked into, and are changed through the server only.
+
     Parameters
     ----------
     root
@@ -57,7 +59,7 @@ class S3Server:
 
     def start(self):
         """Serve until `kill`."""
-        served = ["serve", "s3", "--config", os.devnull, "--addr", f"127.0.0.1:{self.port}", "--dir-cache-time", "0"]
+        served = ["serve", "s3", "--config", os.devnull, "--addr", f"127.0.0.1:{self.port}"]
         self._process = subprocess.Popen(
             [_RCLONE, *served, "--auth-key", f"tester,{SECRET}", str(self.root)],
             stdout=subprocess.DEVNULL,
@@ -74,6 +76,13 @@ class S3Server:
         """End the server as a crash does."""
         self._process.kill()
         self._process.wait()
+
+
+def upload(folder, place):
+    """Put the files of a folder below a place on a server."""
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            (place / path.relative_to(folder).as_posix()).write_bytes(path.read_bytes())
 
 
 @contextmanager

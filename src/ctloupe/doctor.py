@@ -19,6 +19,7 @@ _EXTRAS = (
     ("cryptography", "sign", "signatures of packed models"),
     ("tensorboard", "tensorboard", "curves of a training in TensorBoard"),
     ("magicgui", "napari", "the panel inside napari"),
+    ("obstore", "remote", "OME-Zarr on object stores and web servers"),
 )
 _LIBRARIES = (
     "numpy",

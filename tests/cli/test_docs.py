@@ -11,12 +11,16 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ctloupe.cli.main import main
+from ctloupe.foundation.location import location
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.formats import write
+from ctloupe.volume.volume import Volume
+from remote_servers import can_serve_s3, s3_server, upload
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ROOT / "docs" / "methods"
@@ -52,6 +56,7 @@ SMALLER = {
     "study report table3": "study report study-table3",
     "suite lung-v1": "suite small.yaml",
     "suite lung-kernels-v1": "suite small.yaml",
+    "--roi 30:31,200:264,180:244": "--roi 1:2,4:20,4:20",
     "--scale paper --data mydata.yaml": "--scale  tiny --data mydata.yaml --only A --steps 1 --per-case 4 --seeds 1",
     "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",
 }
@@ -67,6 +72,9 @@ cases:
 
 KEPT = ("phantom", "evaluation", "plain.nii.gz", "enhanced.ome.zarr", "leaderboard")
 """Outputs that several pages make."""
+
+REMOTE = "remote.md"
+"""Page whose commands need a server."""
 
 
 def commands(page):
@@ -98,6 +106,18 @@ def workplace(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def bucket(tmp_path):
+    """A server with the bucket that a page writes to, which holds a scan."""
+    if not can_serve_s3():
+        pytest.skip("the extras 'remote' and 'dev' are not installed")
+    with s3_server(tmp_path / "served"):
+        values = np.random.default_rng(0).normal(-700, 150, (3, 24, 24)).round().astype(np.int16)
+        write(Volume(values, (2.0, 0.8, 0.8), modality="clinical", units="HU"), tmp_path / "scan.ome.zarr")
+        upload(tmp_path / "scan.ome.zarr", location("s3://bucket/scan.ome.zarr"))
+        yield
+
+
 def run(command, monkeypatch):
     for long, short in SMALLER.items():
         command = command.replace(long, short)
@@ -116,7 +136,7 @@ def test_every_page_has_been_thought_of():
 @pytest.mark.slow
 def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
-    for page in PAGES:
+    for page in [page for page in PAGES if page.name != REMOTE]:
         for command in own(page):
             kept = [one for one in KEPT if one in command]
             overwrite = " --overwrite" if kept and page != PAGES[0] and re.search(r"(-o|--out) ", command) else ""
@@ -132,6 +152,14 @@ def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, 
     for code in example:
         exec(compile(code, str(PAGES[0]), "exec"), {})
     assert (workplace / "enhanced.nii.gz").is_file()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_servers_run_as_written(bucket, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for command in own(ROOT / "docs" / REMOTE):
+        run(command, monkeypatch)
+    assert (tmp_path / "remote-evaluation" / "report.html").is_file() and (tmp_path / "remote.png").is_file()
 
 
 def test_links_between_pages_lead_somewhere():

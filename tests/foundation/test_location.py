@@ -1,6 +1,7 @@
 """A place on a disk or on a server: what texts mean it, and what never becomes a folder on this disk."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ctloupe.foundation.atomic import replacing, require_place
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.errors import FileError, MissingExtraError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.location import Remote, is_url, location
@@ -74,6 +75,15 @@ def test_a_path_made_of_an_address_is_refused_before_a_folder_is_made(text, tmp_
     with pytest.raises(OptionError), replacing(mangled):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_without_the_library_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore.exceptions", None)
+    # Another environment, another connection: one that is open already is not taken.
+    monkeypatch.setenv("CTLOUPE_REMOTE_PATIENCE", "0.125")
+    for asked in (Remote.exists, Remote.read_bytes, Remote.unlink):
+        with pytest.raises(MissingExtraError, match=r"pip install 'ctloupe\[remote\]'"):
+            asked(Remote("s3", "bucket", "scan.ome.zarr"))
 
 
 def test_outputs_on_a_server_touch_no_input_there():

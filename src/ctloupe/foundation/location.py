@@ -91,9 +91,9 @@ class Remote:
 
     def is_file(self) -> bool:
         """Whether an object of exactly this name is there."""
-        return self.e_tag() is not None
+        return self.stamp() is not None
 
-    def e_tag(self) -> tuple[int, str] | None:
+    def stamp(self) -> tuple[int, str] | None:
         """Number of bytes of an object, and the mark that its server gives its content; None where there is none."""
         store = self._store()
         import obstore
@@ -168,12 +168,12 @@ class Remote:
             pass
 
     def inside(self) -> Iterator[tuple[Remote, tuple[int, str]]]:
-        """Yield every object below this place, with what `e_tag` tells of it."""
+        """Yield every object below this place, with what `stamp` tells of it."""
         store = self._store()
         import obstore
 
         with answered(str(self)):
-            for batch in obstore.list(store, prefix=f"{self.key}/"):
+            for batch in obstore.list(store, prefix=f"{self.key}/" if self.key else None):
                 for one in batch:
                     place = Remote(self.scheme, self.host, str(one["path"]))
                     yield place, (int(one["size"]), _plain(one["e_tag"]))

@@ -1,24 +1,29 @@
 """Enhancing to a real S3 server: whole or not there, resumed to the byte after kills of either side."""
 
 import os
-import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ctloupe.enhance.model import LoadedModel
+from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.request import EnhanceRequest, enhance_files
-from ctloupe.enhance.resolver import load_model
+from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.foundation.errors import CtLoupeError, FileError, Interrupted, OptionError
 from ctloupe.foundation.location import location
 from ctloupe.foundation.lock import Holder
+from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read, write
+from ctloupe.volume.formats.ome_zarr.remote import clear
 from ctloupe.volume.volume import Volume
-from remote_servers import SECRET, can_serve_s3, s3_server
-from warm_process import run_python
+from remote_servers import SECRET, can_serve_s3, s3_server, upload
+from small_enhancers import small_enhancer
 
 pytestmark = pytest.mark.skipif(not can_serve_s3(), reason="the extras 'remote' and 'dev' are not installed")
 
@@ -48,8 +53,8 @@ def running(tmp_path_factory):
 @pytest.fixture
 def server(running):
     """The server with an empty bucket."""
-    shutil.rmtree(running.bucket)
-    running.bucket.mkdir()
+    for one, _ in location("s3://bucket/x").parent.inside():
+        one.unlink()
     return running
 
 
@@ -74,7 +79,7 @@ def test_a_store_on_a_server_has_the_bytes_of_one_on_a_disk_and_nothing_else_is_
 
 def test_what_exists_stays_unless_it_may_be_replaced_and_then_nothing_of_it_is_left(server, whole):
     interpolate(OUT)
-    old = server.bucket / "fine.ome.zarr" / "0" / "of-before"
+    old = location(f"{OUT}/0/of-before")
     old.write_bytes(b"old")
     with pytest.raises(FileError, match=r"^s3://bucket/fine\.ome\.zarr: exists already; give `overwrite`"):
         interpolate(OUT)
@@ -109,10 +114,19 @@ def test_stopped_work_is_no_store_and_goes_on_where_it_was(server, whole):
     assert files(server.bucket / "fine.ome.zarr") == whole and there(server) == ["fine.ome.zarr"]
 
 
+def test_what_somebody_else_put_there_meanwhile_is_not_taken_away(server):
+    stopped()
+    other = location(f"{OUT}/.zgroup")
+    other.write_bytes(b"{}")
+    with pytest.raises(FileError, match="exists already; give `overwrite`"):
+        interpolate(OUT, resume=True)
+    assert other.is_file() and len(there(server)) == 2
+
+
 @pytest.mark.parametrize("damage", [lambda chunk: chunk.unlink(), lambda chunk: chunk.write_bytes(b"changed")])
 def test_slices_that_are_gone_or_changed_on_the_server_are_made_again(server, whole, damage):
     stopped()
-    damage(server.bucket / ".fine.ome.zarr.unfinished/values.ome.zarr/1/c/2/0/0")
+    damage(location("s3://bucket/.fine.ome.zarr.unfinished/values.ome.zarr/1/c/2/0/0"))
     said = []
     interpolate(OUT, resume=True, tell=said.append)
     assert any("the first at slice 2, are damaged or gone" in line for line in said)
@@ -152,20 +166,22 @@ enhance_files(EnhanceRequest(
 """
 
 
-@pytest.mark.parametrize("moment", ["working", "publishing"])
+@pytest.mark.parametrize("moment", ["working", pytest.param("publishing", marks=pytest.mark.slow)])
 def test_after_a_kill_in_the_middle_the_same_bytes_come_out(server, tmp_path, moment):
     write(scan(), tmp_path / "scan.ome.zarr")
-    shutil.copytree(tmp_path / "scan.ome.zarr", server.bucket / "scan.ome.zarr")
+    upload(tmp_path / "scan.ome.zarr", location("s3://bucket/scan.ome.zarr"))
     asked = EnhanceRequest(
         location("s3://bucket/scan.ome.zarr"), location(OUT), "bicubic", scale=4, mask="none", slab=2, preview=False
     )
     enhance_files(asked)
     before = files(server.bucket / "fine.ome.zarr")
     if moment == "working":
-        shutil.rmtree(server.bucket / "fine.ome.zarr")
+        clear(location(OUT))
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    ended = run_python(script, moment, asked.scan, asked.out, path=[ROOT / "src", ROOT / "tests"])
+    command = [sys.executable, str(script), moment, str(asked.scan), str(asked.out)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not (server.bucket / "fine.ome.zarr" / "zarr.json").exists()
     assert there(server)[:2] == [".fine.ome.zarr.lock", ".fine.ome.zarr.unfinished"]
@@ -205,23 +221,18 @@ def test_one_process_at_a_time_writes_and_a_lock_of_another_machine_is_never_tak
         interpolate("s3://bucket/other.ome.zarr")
 
 
-def test_maps_and_picture_lie_beside_the_volume_and_all_of_it_in_one_bucket(server, tmp_path, tiny_flow):
-    write(scan(), tmp_path / "scan.nii.gz")
-    asked = {"model": tiny_flow, "mask": "none", "accept_spacing": True, "flat_field": "off"}
-    sigma = location("s3://bucket/sigma.ome.zarr")
-    enhance_files(EnhanceRequest(tmp_path / "scan.nii.gz", location(OUT), uncertainty=sigma, **asked))
-    assert there(server) == ["fine-preview.png", "fine.ome.zarr", "sigma.ome.zarr"]
-    assert (server.bucket / "fine-preview.png").read_bytes().startswith(b"\x89PNG")
+def test_maps_lie_beside_the_volume_and_all_of_it_in_one_bucket(server, tmp_path):
+    network = small_enhancer("bayes-cyclegan", 4, fixed=False)
+    model = LoadedModel("bayes-cyclegan", network, 4, IntensityWindow(-1000, 500), None, 8)
+    resolver = SuperResolver(model, EnhanceOptions(samples=2))
+    resolver.enhance_to(scan(), OUT, uncertainty="s3://bucket/sigma.ome.zarr")
+    assert there(server) == ["fine.ome.zarr", "sigma.ome.zarr"]
     local = tmp_path / "fine.ome.zarr", tmp_path / "sigma.ome.zarr"
-    enhance_files(EnhanceRequest(tmp_path / "scan.nii.gz", local[0], uncertainty=local[1], **asked))
+    resolver.enhance_to(scan(), local[0], uncertainty=local[1])
     assert all(files(server.bucket / one.name) == files(one) for one in local)
-    for out, other in ((OUT, local[1]), (local[0], sigma), (OUT, location("s3://other/sigma.ome.zarr"))):
+    for out, other in ((OUT, local[1]), (local[0], "s3://bucket/sigma.ome.zarr"), (OUT, "s3://other/sigma.ome.zarr")):
         with pytest.raises(OptionError, match="put all of it on this disk, or into one bucket"):
-            enhance_files(
-                EnhanceRequest(
-                    tmp_path / "scan.nii.gz", location(out), uncertainty=other, overwrite=True, resume=True, **asked
-                )
-            )
+            resolver.enhance_to(scan(), out, uncertainty=other, overwrite=True)
 
 
 @pytest.mark.parametrize(

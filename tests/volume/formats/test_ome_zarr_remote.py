@@ -90,6 +90,13 @@ def test_a_damaged_chunk_is_told(damaged):
         read(f"{damaged.address}/scan.ome.zarr").array()
 
 
+def test_a_header_that_promises_more_than_the_memory_holds_is_refused_before_anything_is_read(damaged):
+    header = damaged.folder / "scan.ome.zarr/0/zarr.json"
+    header.write_text(header.read_text().replace("600", "16000000").replace("1100", "16000000"))
+    with pytest.raises(FileError, match="of memory are free"):
+        read(f"{damaged.address}/scan.ome.zarr")
+
+
 def test_a_store_of_another_program_in_zarr_2_is_read_and_absent_chunks_hold_the_fill_value(tmp_path, monkeypatch):
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
     scale = [{"type": "scale", "scale": [3.0, 2.0, 2.0]}]

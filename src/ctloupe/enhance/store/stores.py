@@ -160,7 +160,7 @@ def _mark(root: Location, files: Iterable[Location], listed: Mapping[Remote, tup
     checksum = total = 0
     for file in files:
         if isinstance(file, Remote):
-            size, tag = (file.e_tag() if listed is None else listed.get(file)) or (0, "absent")
+            size, tag = (file.stamp() if listed is None else listed.get(file)) or (0, "absent")
             checksum = crc32(f"{_name_in(root, file)} {size} {tag} ".encode(), checksum)
             total += size
             continue

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.memory import memory
 
 
-def require_room(path: Path, nbytes: int) -> None:
+def require_room(path: Location, nbytes: int) -> None:
     """Raise `FileError` naming `path` unless the memory that is free now holds `nbytes` bytes of voxels."""
     free = memory().available
     if nbytes > free:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctloupe.foundation.errors import FileError
+from ctloupe.foundation.location import Location
 from ctloupe.volume.formats.room import require_room
 
 MOST_ALONG_AXIS: Final = 1 << 24
@@ -45,14 +46,7 @@ def absent_chunks(folder: Path, array: Any, store: Path) -> Absent | None:
         If an axis is empty or absurdly long, a chunk lies beyond the shape, the memory cannot hold a chunk or a slice,
         no chunk is there at all, or a file is empty, no regular one, or a link out of the store.
     """
-    shape = tuple(int(length) for length in array.shape)
-    stored = tuple(array.shards or array.chunks)
-    if min(*shape, *stored) < 1:
-        raise FileError(f"{folder}: a shape of {shape} in chunks of {stored}, expected 1 or more; write it again")
-    if max(shape) > MOST_ALONG_AXIS:
-        raise FileError(f"{folder}: an axis of {max(shape)} voxels, expected at most {MOST_ALONG_AXIS}; write it again")
-    require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
-    require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
+    shape, stored = require_sensible(folder, array)
     grid = tuple(-(-length // step) for length, step in zip(shape, stored, strict=True))
     present = _present(folder, store, array.metadata, grid)
     total = math.prod(grid)
@@ -63,6 +57,25 @@ def absent_chunks(folder: Path, array: Any, store: Path) -> Absent | None:
     # Among so many and one more there is one that is not there.
     first = next(at for at in _in_order(grid, len(present) + 1) if at not in present)
     return Absent(total - len(present), total, array.metadata.encode_chunk_key(first))
+
+
+def require_sensible(folder: Location, array: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shape of an array and of the pieces that it is stored in.
+
+    Raises
+    ------
+    FileError
+        If an axis is empty or absurdly long, or the memory cannot hold a chunk or a slice.
+    """
+    shape = tuple(int(length) for length in array.shape)
+    stored = tuple(array.shards or array.chunks)
+    if min(*shape, *stored) < 1:
+        raise FileError(f"{folder}: a shape of {shape} in chunks of {stored}, expected 1 or more; write it again")
+    if max(shape) > MOST_ALONG_AXIS:
+        raise FileError(f"{folder}: an axis of {max(shape)} voxels, expected at most {MOST_ALONG_AXIS}; write it again")
+    require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
+    require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
+    return shape, stored
 
 
 def _present(folder: Path, store: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int, ...]]:

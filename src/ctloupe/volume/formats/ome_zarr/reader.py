@@ -19,7 +19,7 @@ from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, In
 from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
-from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside
+from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside, require_sensible
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Level, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.formats.ome_zarr.remote import store_at
@@ -203,6 +203,8 @@ def _open_array(
             array = zarr.open_array(_checking_blosc(folder, every_chunk), mode="r")
     except DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
+    if isinstance(path, Remote):
+        require_sensible(folder, array)
     if len(image.axes) != array.ndim:
         raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
 

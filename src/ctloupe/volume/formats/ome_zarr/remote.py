@@ -141,8 +141,7 @@ def publish(made: Sequence[tuple[Remote, Remote]], overwrite: bool) -> None:
         If another store has one of the names without `overwrite`, or the server refuses.
     """
     for source, final in made:
-        marker = final / MARKER
-        if not overwrite and marker.is_file() and marker.read_bytes() != (source / MARKER).read_bytes():
+        if not overwrite and not _is_ours(source, final):
             raise FileError(f"{final}: exists already; give `overwrite` to replace it, or another name")
     for source, final in made:
         clear(final)
@@ -160,6 +159,15 @@ def clear(path: Remote) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as removing:
         for done in [removing.submit(one.unlink) for one, _ in path.inside()]:
             done.result()
+
+
+def _is_ours(source: Remote, final: Remote) -> bool:
+    """Whether nothing has the final name but what an earlier try to publish `source` may have left there."""
+    copied = {_moved(one, source, final) for one, _ in source.inside()}
+    if any(one not in copied for one, _ in final.inside()):
+        return False
+    marker = final / MARKER
+    return not marker.is_file() or marker.read_bytes() == (source / MARKER).read_bytes()
 
 
 def _moved(one: Remote, source: Remote, final: Remote) -> Remote:
