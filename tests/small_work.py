@@ -21,3 +21,9 @@ def refused(item, share):
 def killed(item, share):
     """A process that is ended from outside."""
     os.kill(os.getpid(), 9)
+
+
+def slow(item, share):
+    """So many seconds, in which the process can be stopped at any time."""
+    time.sleep(item)
+    return item

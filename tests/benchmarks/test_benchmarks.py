@@ -81,6 +81,9 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/one_model.py": [*one_step, "--size", "8", "96", "96", "--kernels", "sharp"],
         "benchmarks/other_scanners.py": ["--out", tmp_path / "scanners", "--size", "8", "64", "64", "--repeats", "1"],
         "benchmarks/paired_micro.py": ["--micro", tmp_path / "micro.nii.gz", "--steps", "1", "--per-case", "8"],
+        "benchmarks/prepare.py": [
+            *("--size", "24", "96", "96", "--cubes", "16", "--repeats", "1", "--per-case", "4", "--patch", "8"),
+        ],
         "benchmarks/real_volumes.py": [
             *("--micro", tmp_path / "wide.nii.gz", "--out", tmp_path / "real", "--study", tmp_path / "plain.yaml"),
             *("--per-case", "4", "--seeds", "1"),

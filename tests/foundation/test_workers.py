@@ -1,5 +1,9 @@
 """Pieces of work by one process and by several."""
 
+import multiprocessing
+import sys
+import time
+
 import pytest
 
 import small_work
@@ -32,7 +36,17 @@ def test_a_process_that_is_ended_from_outside_is_told_in_one_line():
         list(Workers(2).each(small_work.killed, [1, 2]))
 
 
+def test_who_has_enough_stops_the_others_at_once_and_silently(capfd):
+    results = Workers(2).each(small_work.slow, [0, 60, 60, 60])
+    begun = time.monotonic()
+    assert next(results) == 0
+    results.close()
+    assert time.monotonic() - begun < 30
+    assert multiprocessing.active_children() == []
+    assert capfd.readouterr().err == ""
+
+
 def test_without_dask_the_line_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'ctloupe\[cluster\]'"):
         list(Workers(scheduler="tcp://127.0.0.1:9").each(small_work.squared, [1]))

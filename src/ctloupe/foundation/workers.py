@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 from ctloupe.foundation.cluster import RETRIES, connected
@@ -25,6 +26,8 @@ _TOLD_SECONDS: Final = 0.5
 
 _shares: Any = None
 """What this process, one of several, has done of each piece of work."""
+_stopped, _working = threading.Event(), threading.Event()
+"""Whether this process, one of several, is to do nothing more, and whether it does anything."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _in_processes(
 ) -> Iterator[Result]:
     # Forked processes would inherit the locks of threads that they do not have.
     context = get_context("spawn")
-    shares: Any = context.Array("d", len(items))
+    shares: Any = context.RawArray("d", len(items))
     before = set(active_children())
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(shares,))
     try:
@@ -93,15 +96,14 @@ def _in_processes(
         for future in futures:
             yield _awaited(future, lambda: tell(sum(shares)))
         tell(len(items))
-        pool.shutdown()
     except BrokenProcessPool as error:
         raise OptionError(
             f"`processes` {count}: one of them was ended from outside, as happens when memory is short; give fewer"
         ) from error
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in set(active_children()) - before:
             child.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _awaited(future: Future[Result], look: Callable[[], None]) -> Result:
@@ -114,7 +116,16 @@ def _begin(shares: Any) -> None:
     """Prepare a process: it is stopped by the one that began it, and does not outlive that."""
     global _shares
     _shares = shares
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # The pool takes what is raised for the end of a piece of work; the process then ends as it does without work,
+        # and gives back what libraries have opened.
+        _stopped.set()
+        if _working.is_set():
+            raise KeyboardInterrupt
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stop)
     parent = parent_process()
 
     def end_with() -> None:
@@ -129,7 +140,13 @@ def _one(work: Callable[[Item, Share], Result], number: int, item: Item) -> Resu
     def tell(share: float) -> None:
         _shares[number] = share
 
-    result = work(item, tell)
+    _working.set()
+    try:
+        if _stopped.is_set():
+            raise KeyboardInterrupt
+        result = work(item, tell)
+    finally:
+        _working.clear()
     tell(1.0)
     return result
 

@@ -1,10 +1,7 @@
 """Slabs on a Dask cluster: two real worker processes, one of them killed half-way."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +11,12 @@ from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
 from ctloupe.enhance.store.cluster import finished_slabs
 from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
+from ctloupe.volume.formats import read, write
 from ctloupe.volume.volume import Volume
+from small_cluster import small_cluster
 from small_enhancers import small_enhancer
 
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
@@ -39,28 +39,8 @@ def files(store):
 @pytest.fixture
 def cluster(tmp_path):
     """Address of a scheduler, and its two worker processes without a nanny to bring them back."""
-    address = tmp_path / "scheduler.json"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path, "env": environment}
-    python = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    scheduler = subprocess.Popen(
-        [*python, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(address)], **quiet
-    )
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(address)]
-    workers = [
-        subprocess.Popen([*worker, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", str(one)], **quiet)
-        for one in range(2)
-    ]
-    for _ in range(300):
-        if address.exists():
-            break
-        time.sleep(0.1)
-    import json
-
-    yield json.loads(address.read_text())["address"], workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
+    with small_cluster(tmp_path) as found:
+        yield found
 
 
 @pytest.mark.slow
@@ -68,7 +48,8 @@ def test_with_a_worker_lost_half_way_the_store_is_the_same_to_the_byte(tmp_path,
     from distributed import Client
 
     address, workers = cluster
-    resolver().enhance_to(scan(), tmp_path / "here.ome.zarr")
+    path = write(scan(), tmp_path / "scan.nii.gz")
+    resolver().enhance_to(read(path), tmp_path / "here.ome.zarr")
     with Client(address) as client:
         client.wait_for_workers(2, timeout=60)
     told = []
@@ -79,10 +60,20 @@ def test_with_a_worker_lost_half_way_the_store_is_the_same_to_the_byte(tmp_path,
             workers[0].send_signal(signal.SIGKILL)
             workers[0].wait()
 
-    resolver().enhance_to(scan(), tmp_path / "there.ome.zarr", slab=2, scheduler=address, progress=kill_one)
+    lines = []
+    asked = {"slab": 2, "scheduler": address, "progress": kill_one, "tell": lines.append}
+    resolver().enhance_to(read(path), tmp_path / "there.ome.zarr", file=ScanFile.of(path), **asked)
     assert workers[0].poll() is not None and workers[1].poll() is None
     assert told[-1] == 40
+    assert "plan: the workers read the scan themselves (2 of 2 see it)" in lines
     assert files(tmp_path / "there.ome.zarr") == files(tmp_path / "here.ome.zarr")
+    # Of the worker that is left nothing is known but that it does not see such a file.
+    elsewhere = replace(ScanFile.of(path), path=tmp_path / "elsewhere.nii.gz")
+    asked = {"region": (slice(0, 2), slice(0, 64), slice(0, 64)), "scheduler": address, "tell": lines.append}
+    resolver().enhance_to(read(path), tmp_path / "sent.ome.zarr", file=elsewhere, **asked)
+    assert lines[-1] == f"plan: the scan (0 MB) is sent to the workers (0 of 1 see {elsewhere.path} as it is here)"
+    here = read(tmp_path / "here.ome.zarr").data[:2]
+    np.testing.assert_array_equal(read(tmp_path / "sent.ome.zarr").array(), here)
 
 
 @pytest.mark.slow
@@ -90,6 +81,26 @@ def test_no_scheduler_at_the_address_is_an_error_that_names_it(tmp_path, monkeyp
     with pytest.raises(OptionError, match=r"`scheduler` tcp://127\.0\.0\.1:9"):
         resolver().enhance_to(scan(), tmp_path / "there.ome.zarr", scheduler="tcp://127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scan_is_seen_as_long_as_its_files_stay_what_they_were(tmp_path):
+    path = write(scan(), tmp_path / "scan.ome.zarr")
+    file = ScanFile.of(path)
+    assert file.is_seen()
+    assert not replace(file, path=tmp_path / "other.ome.zarr").is_seen()
+    chunk = max((one for one in path.rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)
+    chunk.write_bytes(chunk.read_bytes() + b"more")
+    assert not file.is_seen()
+
+
+def test_a_part_is_read_from_its_file_as_it_was_read_here(tmp_path):
+    path = write(scan(), tmp_path / "scan.ome.zarr")
+    region = slice(3, 9), slice(0, 64), slice(8, 40)
+    mask = np.zeros((6, 64, 32), bool)
+    found = PartOfFile(ScanFile.of(path, spacing=(0.8, 0.6)), region, mask).read()
+    np.testing.assert_array_equal(found.scan.data, scan().array()[region])
+    assert found.first == 3 and found.mask is mask
+    np.testing.assert_array_equal(found.around[0].data, scan().array()[2:3, :, 8:40])
 
 
 def test_an_answer_of_other_slices_or_of_another_version_is_refused_in_a_line():

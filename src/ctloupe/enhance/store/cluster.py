@@ -100,17 +100,16 @@ def _as_sent(
     client: Any, part: ScanPart, file: PartOfFile | None, tell: Callable[[str], None]
 ) -> ScanPart | PartOfFile:
     """Return what the workers get: where to read the scan, if all of them can; otherwise the scan."""
-    workers = len(client.nthreads())
     size = np.prod(part.scan.shape) * part.scan.data.dtype.itemsize / 1e6
-    sending = f"plan: the scan ({size:.0f} MB) is sent to {workers} workers"
+    sending = f"plan: the scan ({size:.0f} MB) is sent to the workers"
     if file is None:
         tell(sending)
         return part.in_memory()
     seen = [found is True for found in client.run(file.file.is_seen, on_error="return").values()]
     if all(seen):
-        tell(f"plan: {workers} workers read the scan themselves")
+        tell(f"plan: the workers read the scan themselves ({len(seen)} of {len(seen)} see it)")
         return file
-    tell(f"{sending}: {seen.count(False)} of them do not see {file.file.path} as it is here")
+    tell(f"{sending} ({seen.count(True)} of {len(seen)} see {file.file.path} as it is here)")
     return part.in_memory()
 
 
