@@ -239,7 +239,7 @@ class Job:
             write(lazy, self.output, overwrite=self.overwrite, source=self.source)
             for name, spool in spools.items():
                 filled = beside[name].with_data(spool.data(lazy.shape))
-                write(filled, self.outputs[name], overwrite=self.overwrite)
+                write(filled, self.outputs[name], overwrite=self.overwrite, source=self.source)
         return summary
 
 
