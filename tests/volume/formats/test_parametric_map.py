@@ -116,6 +116,12 @@ def test_patient_and_study_are_the_sources_and_nothing_else_that_names_a_person(
     assert "PatientComments" not in image
 
 
+def test_reading_one_is_refused_with_what_to_give_instead(series, tmp_path):
+    written(series, tmp_path)
+    with pytest.raises(IntensityError, match="as of a Parametric Map, are not read; give the map as"):
+        read(tmp_path / "sigma.parametric-map.dicom")
+
+
 def test_a_large_map_lies_in_several_files_of_one_series(series, tmp_path, monkeypatch):
     monkeypatch.setattr(parametric_map, "LARGEST_FILE", 2 * 4 * 24 * 32)
     volume, paths = written(series, tmp_path)
