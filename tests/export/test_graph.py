@@ -50,6 +50,9 @@ def test_a_followed_network_serves_other_scans_and_sizes(name):
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(graph, (torch.zeros(1, 1, 24, 20), *told), check_trace=False)
         found = traced(torch.from_numpy(second.data.astype(np.float32))[:, None], *told).numpy()
+        # Nothing in it is bound to the device that it was followed on.
+        moved = traced.to("meta")(torch.zeros(1, 1, 24, 20, device="meta"), *(one.to("meta") for one in told))
+    assert moved.device.type == "meta"
     engine = prepared(model, OPTIONS, second, None)
     for z in range(2):
         assert np.abs(found[z, 0] - engine.enhance(second.data[z], None, z).values).max() <= 1

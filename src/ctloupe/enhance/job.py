@@ -252,7 +252,7 @@ class Job:
             write(lazy, output, overwrite=self.overwrite, source=self.source)
             for name, spool in spools.items():
                 filled = beside[name].with_data(spool.data(lazy.shape))
-                write(filled, files[name], overwrite=self.overwrite)
+                write(filled, files[name], overwrite=self.overwrite, source=self.source)
         return summary
 
 

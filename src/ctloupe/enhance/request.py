@@ -28,8 +28,17 @@ from ctloupe.models.names import DEFAULT
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
-from ctloupe.volume.formats import format_of, parts_read, parts_written, read, require_writable, source_files
+from ctloupe.volume.formats import (
+    format_of,
+    format_of_output,
+    parts_read,
+    parts_written,
+    read,
+    require_writable,
+    source_files,
+)
 from ctloupe.volume.formats.apart import require_survivable
+from ctloupe.volume.formats.dicom.parametric_map import PARAMETRIC_MAP, is_named_as_map, require_map
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.resampling import resample_in_plane
@@ -171,6 +180,8 @@ def enhance_files(
     _require_apart(request, scans)
     if not several:
         _require_writable(request)
+    for path, out in scans:
+        _require_maps(request, path, out)
     device = resolve_accelerator(request.accelerator)
     model = loaded_model(request.model, request.scale, device)
     mask = resolved_mask(request.mask, model.trained_mask)
@@ -204,6 +215,25 @@ def _require_writable(request: EnhanceRequest) -> None:
         raise FileError(f"{preview_of(request.out)}: exists already; give `overwrite` or another `out`")
 
 
+def _require_maps(request: EnhanceRequest, scan: Location, out: Location) -> None:
+    """Refuse names of maps that could not be written beside the volume."""
+    if is_named_as_map(out):
+        raise OptionError(f"{out}: a Parametric Map holds no enhanced volume; name it *.dicom")
+    streamed = format_of_output(out).resumable
+    for path in _outputs(request, out)[1:]:
+        kind = format_of_output(path)
+        if streamed != kind.resumable:
+            ends = "*.ome.zarr" if streamed else "other than *.ome.zarr"
+            raise OptionError(f"{path}: is written together with {out}; name it {ends}, as that is")
+        if kind.name != "dicom":
+            continue
+        if not is_named_as_map(path):
+            name = path.name.removesuffix(full_suffix(path))
+            raise OptionError(f"{path}: a CT series holds whole HU; name it {name}{PARAMETRIC_MAP}")
+        if isinstance(path, Path) and isinstance(scan, Path):
+            require_map(path, scan)
+
+
 def _uncertainty(request: EnhanceRequest, out: Location) -> Location | None:
     """Where a standard deviation goes; None where none was asked for."""
     return request.uncertainty or (_beside(out, "uncertainty") if request.samples else None)
@@ -221,7 +251,8 @@ def preview_of(out: Place) -> Place:
 
 def _beside(out: Location, name: str) -> Location:
     suffix = full_suffix(out)
-    return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{suffix}")
+    ending = PARAMETRIC_MAP if format_of_output(out).name == "dicom" else suffix
+    return out.with_name(f"{out.name.removesuffix(suffix)}-{name}{ending}")
 
 
 def _outputs(request: EnhanceRequest, out: Location) -> list[Location]:
@@ -318,7 +349,7 @@ class _Enhancement:
                 resume=request.resume,
                 slab=request.slab,
                 scheduler=request.scheduler,
-                source=source_files(path, out, request.series),
+                source=self._source(path, out),
                 file=self._file(path),
                 tell=self.say,
             )
@@ -338,6 +369,11 @@ class _Enhancement:
             return None
         spacing = self.resolver.trained_spacing if request.resample else None
         return ScanFile.of(path, request.series, request.voxel_size, spacing)
+
+    def _source(self, path: Location, out: Location) -> list[Path]:
+        """Files of the scan, where any output refers to them."""
+        found = (source_files(path, made, self.request.series) for made in _outputs(self.request, out))
+        return next((files for files in found if files), [])
 
     def _picture(self, scan: Volume, out: Location, mask: Mask | None, region: Region) -> None:
         """Write the picture; that it cannot be written does not spoil what has been."""

@@ -92,7 +92,7 @@ class PartOfFile:
 def _marks(path: Location) -> str:
     digest = hashlib.sha256()
     if isinstance(path, Remote):
-        for place, (size, tag) in sorted([(path, path.e_tag() or (0, "")), *(path.inside() if path.writable else ())]):
+        for place, (size, tag) in sorted([(path, path.stamp() or (0, "")), *(path.inside() if path.writable else ())]):
             digest.update(f"{place} {size} {tag}\n".encode())
         return digest.hexdigest()
     for part in (one for one in parts_read([path]) if isinstance(one, Path)):

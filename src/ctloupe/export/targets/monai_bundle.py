@@ -114,7 +114,7 @@ def inference(record: ExportRecord) -> dict[str, Any]:
 def _load(path: Path, record: ExportRecord) -> Run:
     if find_spec("monai") is None:
         return torchscript.TARGET.load(path / "models" / "model.ts", record)
-    from monai.bundle import ConfigParser
+    from monai.bundle.config_parser import ConfigParser
 
     parser = ConfigParser()
     parser.read_config(str(path / "configs" / "inference.json"))

@@ -185,4 +185,4 @@ class FlowEnhancer(SplitNetwork):
         return torch.cat([self.scanner, self.slice_spacing[None]]) if self.neighbours else self.scanner
 
     def _condition(self, time: float) -> Tensor:
-        return self.flow.condition(self.scanner.new_full((1,), time), self.told()[None])
+        return self.flow.condition(torch.zeros_like(self.scanner[:1]) + time, self.told()[None])

@@ -82,6 +82,9 @@ class FlowNetwork(nn.Module):
         number of the scanner.
     """
 
+    waves: Tensor
+    units: Tensor
+
     def __init__(
         self,
         scale: int,
@@ -95,6 +98,10 @@ class FlowNetwork(nn.Module):
         super().__init__()
         self.scale, self.step, self.neighbours = scale, scale // 2, neighbours
         numbers = 1 + 2 * _WAVES + len(SCANNER_NUMBERS) + neighbours
+        # Buffers, so that an exported network takes them to whatever device it runs on; no state of the network.
+        units = [1.0, 1 / _NOISE_UNIT, 1.0, 1.0, 1 / _SPACING_UNIT]
+        self.register_buffer("waves", torch.arange(1.0, _WAVES + 1), persistent=False)
+        self.register_buffer("units", torch.tensor(units[: len(SCANNER_NUMBERS) + neighbours]), persistent=False)
         self.conditioning = nn.Sequential(
             nn.Linear(numbers, condition), nn.SiLU(), nn.Linear(condition, condition), nn.SiLU()
         )
@@ -145,9 +152,9 @@ class FlowNetwork(nn.Module):
     def condition(self, time: Tensor, scanner: Tensor) -> Tensor:
         """Turn times ``(n,)`` and scanners, as in `forward`, into conditions ``(n, k)``."""
         at = time[:, None]
-        angle = at * torch.pi * torch.arange(1, _WAVES + 1, device=at.device, dtype=at.dtype)
-        unit = scanner.new_tensor([1.0, 1 / _NOISE_UNIT, 1.0, 1.0, 1 / _SPACING_UNIT][: scanner.shape[1]])
-        found: Tensor = self.conditioning(torch.cat([at, angle.sin(), angle.cos(), scanner * unit], 1))
+        angle = at * torch.pi * self.waves.to(at.dtype)
+        scaled = scanner * self.units.to(scanner.dtype)
+        found: Tensor = self.conditioning(torch.cat([at, angle.sin(), angle.cos(), scaled], 1))
         return found
 
     def entered(self, guess: Tensor, condition: Tensor) -> Tensor:

@@ -11,7 +11,10 @@ from ctloupe.volume.volume import Volume
 
 
 class Dicom(Format):
-    """CT series: a folder of files, or one file; a derived series is written as a folder named ``*.dicom``."""
+    """CT series: a folder of files, or one file; a derived series is written as a folder named ``*.dicom``.
+
+    Maps in floating point are written to folders named ``*.parametric-map.dicom``, and not read.
+    """
 
     name = "dicom"
     title = "DICOM"
@@ -40,10 +43,11 @@ class Dicom(Format):
         return read_dicom(path, series=series)
 
     def write(self, volume: Volume, path: Path, source: Sequence[Path] = ()) -> None:
-        """Write a derived series, one file a slice."""
+        """Write a derived series, one file a slice, or a Parametric Map to a folder that is named so."""
+        from ctloupe.volume.formats.dicom.parametric_map import is_named_as_map, write_parametric_map
         from ctloupe.volume.formats.dicom.writer import write_dicom
 
-        write_dicom(volume, path, source)
+        (write_parametric_map if is_named_as_map(path) else write_dicom)(volume, path, source)
 
     def source_files(self, path: Path, series: str | int | None = None) -> list[Path]:
         """Files of the series, ordered as its slices."""

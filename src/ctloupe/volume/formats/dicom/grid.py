@@ -103,6 +103,11 @@ def check_pixels(slices: Sequence[Slice]) -> None:
 def _check_layout(headers: Sequence[Header]) -> None:
     for one in headers:
         allocated, stored, high, representation = one.bits
+        if allocated in (32, 64) and stored is None and representation is None:
+            raise IntensityError(
+                f"{one.label}: voxels in floating point, as of a Parametric Map, are not read; give the map as "
+                "*.nii.gz or *.ome.zarr"
+            )
         whole = allocated in (8, 16, 32) and stored is not None and 1 <= stored <= allocated
         if not whole or representation not in (0, 1) or (high is not None and high != (stored or 0) - 1):
             raise IntensityError(

@@ -20,13 +20,13 @@ from ctloupe.volume.volume import Volume
 SERIES_NUMBER_OFFSET: Final = 9000
 """Added to the source's series number, so that the derived series stands behind the acquired ones."""
 
-_PATIENT = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDs")
-_STUDY = (
+PATIENT = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDs")
+STUDY = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
     *("StudyDescription", "PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved"),
     *("DeidentificationMethod", "DeidentificationMethodCodeSequence"),
 )
-_IMAGE = (
+IMAGE = (
     *("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition", "KVP", "ConvolutionKernel", "Laterality"),
     *("BodyPartExamined", "SpecificCharacterSet"),
 )
@@ -61,7 +61,8 @@ def write_dicom(volume: Volume, folder: Path, source: Sequence[Path] = ()) -> No
     """
     if volume.units != "HU" or np.dtype(volume.data.dtype).kind not in "iu":
         raise IntensityError(
-            f"{folder}: a CT series holds whole HU; this volume has {volume.data.dtype} {volume.units}"
+            f"{folder}: a CT series holds whole HU; this volume has {volume.data.dtype} {volume.units}; name a map "
+            "of an enhanced volume *.parametric-map.dicom"
         )
     folder.mkdir(parents=True)
     template, sources = _template(volume, source)
@@ -94,11 +95,11 @@ def _template(volume: Volume, source: Sequence[Path]) -> tuple[Dataset, _Source 
     shared = Dataset()
     for keyword in _EMPTY:
         setattr(shared, keyword, "" if keyword not in ("KVP", "AcquisitionNumber") else None)
-    headers = [_header(path) for path in source]
+    headers = [source_header(path) for path in source]
     number = 0
     if headers:
         first = headers[0]
-        for keyword in (*_PATIENT, *_STUDY, *_IMAGE):
+        for keyword in (*PATIENT, *STUDY, *IMAGE):
             if keyword in first:
                 shared[keyword] = first[keyword]
         number = int(first.get("SeriesNumber") or 0)
@@ -136,7 +137,14 @@ def _say_as_sources(shared: Dataset, headers: Sequence[Dataset]) -> None:
             setattr(shared, keyword, told[0])
 
 
-def _header(path: Path) -> Dataset:
+def source_header(path: Path) -> Dataset:
+    """Read what a source file says of itself, without its pixels.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
     try:
         return dcmread(path, stop_before_pixels=True)
     except Exception as error:
