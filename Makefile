@@ -46,7 +46,7 @@ SEED ?= 0
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams tutorial clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -57,8 +57,8 @@ demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
 lint: $(STAMP) audit
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs/site
+	$(BIN)/ruff format --check src tests benchmarks docs/site
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -133,6 +133,10 @@ docs: $(STAMP)
 # Draws the diagrams of the pages that have no picture yet; needs Chromium, and npm for the program that draws them.
 diagrams: $(STAMP)
 	$(BIN)/python docs/site/diagrams.py
+
+# Runs the tutorial and keeps what its cells show.
+tutorial: $(STAMP)
+	$(BIN)/python docs/site/tutorial.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-* demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
