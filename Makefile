@@ -43,10 +43,14 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 CASES ?= 10000
 SEED ?= 0
 
+# Tools of a release; they are in an environment of their own, which nothing else needs.
+RELEASE := $(VENV)-release
+RELEASE_TOOLS := build cyclonedx-bom uv
+
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams tutorial clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams tutorial wheel sbom clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -125,6 +129,26 @@ leaderboard: $(STAMP)
 # Runs every study of the papers on phantoms, where it stopped before, and writes docs/results.md: two hours on two cores.
 papers: $(STAMP)
 	$(BIN)/python benchmarks/papers.py --out $(PAPERS) --page docs/results.md $(SEEDS:%=--seeds %)
+
+$(RELEASE)/.installed:
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install $(QUIETLY) $(RELEASE_TOOLS)
+	touch $@
+
+# The source distribution, and the wheel that is built from it.
+wheel: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m build --outdir dist .
+
+# What an installation brings, in the versions and with the hashes of constraints.txt, in the form of CycloneDX; what
+# only the CUDA builds of torch bring is left out. cyclonedx-py holds it against the schema before it is written.
+sbom: $(RELEASE)/.installed
+	mkdir -p dist
+	$(RELEASE)/bin/uv pip compile --quiet --no-config --no-header --no-annotate --generate-hashes \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraint constraints.txt \
+		$(filter-out --no-emit-package=torch,$(UNLOCKED:%=--no-emit-package=%)) pyproject.toml \
+		> $(RELEASE)/runtime.txt
+	$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+		--output-file dist/ctloupe.cdx.json $(RELEASE)/runtime.txt
 
 # The pages as a site that loads nothing from elsewhere; a warning is an error.
 docs: $(STAMP)
