@@ -68,7 +68,12 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
 
 
 def test_the_source_distribution_is_the_whole_checkout(tmp_path):
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     if listed.returncode:
         pytest.skip("this is no checkout: nothing says which files belong to it")
     tracked = {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
