@@ -50,7 +50,7 @@ RELEASE_TOOLS := build cyclonedx-bom uv
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams tutorial wheel sbom clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers docs diagrams pictures tutorial wheel sbom clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -157,6 +157,10 @@ docs: $(STAMP)
 # Draws the diagrams of the pages that have no picture yet; needs Chromium, and npm for the program that draws them.
 diagrams: $(STAMP)
 	$(BIN)/python docs/site/diagrams.py
+
+# Makes the pictures of docs/pictures.md by the commands above them, from what `make demo` left.
+pictures: $(STAMP)
+	$(BIN)/python docs/site/pictures.py --demo demo
 
 # Runs the tutorial and keeps what its cells show.
 tutorial: $(STAMP)
