@@ -43,6 +43,10 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 CASES ?= 10000
 SEED ?= 0
 
+# Tools of a release; they are in an environment of their own, which nothing else needs.
+RELEASE := $(VENV)-release
+RELEASE_TOOLS := build cyclonedx-bom uv
+
 # Asked by pip-audit.
 KNOWN_WEAKNESSES := https://pypi.org/pypi/pip/json
 
@@ -51,7 +55,7 @@ MODEL_MINUTES ?= 75
 MODEL_ABOUT := "Physics-Flow for chest CT: the posterior mean and samples of lung, trained on simulated specimens and scanners."
 MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes on simulated lungs; look at what it draws, do not measure it"
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams clean
+.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams pictures tutorial wheel sbom clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -62,8 +66,8 @@ demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
 lint: $(STAMP) audit
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs/site
+	$(BIN)/ruff format --check src tests benchmarks docs/site
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -154,6 +158,26 @@ pack-model: $(STAMP)
 	$(BIN)/ctloupe models pack $(MODEL)/run -o src/ctloupe/models/installed/lung-demo --half --spacing 0.5,1.0 \
 		--metrics $(MODEL)/evaluation/metrics.json --about $(MODEL_ABOUT) --demonstration $(MODEL_DEMONSTRATION) --overwrite
 
+$(RELEASE)/.installed:
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install $(QUIETLY) $(RELEASE_TOOLS)
+	touch $@
+
+# The source distribution, and the wheel that is built from it.
+wheel: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m build --outdir dist .
+
+# What an installation brings, in the versions and with the hashes of constraints.txt, in the form of CycloneDX; what
+# only the CUDA builds of torch bring is left out. cyclonedx-py holds it against the schema before it is written.
+sbom: $(RELEASE)/.installed
+	mkdir -p dist
+	$(RELEASE)/bin/uv pip compile --quiet --no-config --no-header --no-annotate --generate-hashes \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraint constraints.txt \
+		$(filter-out --no-emit-package=torch,$(UNLOCKED:%=--no-emit-package=%)) pyproject.toml \
+		> $(RELEASE)/runtime.txt
+	$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+		--output-file dist/ctloupe.cdx.json $(RELEASE)/runtime.txt
+
 # The pages as a site that loads nothing from elsewhere; a warning is an error.
 docs: $(STAMP)
 	$(BIN)/python docs/site/build.py --out $(SITE)
@@ -161,6 +185,14 @@ docs: $(STAMP)
 # Draws the diagrams of the pages that have no picture yet; needs Chromium, and npm for the program that draws them.
 diagrams: $(STAMP)
 	$(BIN)/python docs/site/diagrams.py
+
+# Makes the pictures of docs/pictures.md by the commands above them, from what `make demo` left.
+pictures: $(STAMP)
+	$(BIN)/python docs/site/pictures.py --demo demo
+
+# Runs the tutorial and keeps what its cells show.
+tutorial: $(STAMP)
+	$(BIN)/python docs/site/tutorial.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-* demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

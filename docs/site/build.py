@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import command_line
 import python_names
 from diagrams import with_pictures
+from notebook import notebook_markdown
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -36,7 +37,8 @@ _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", flags=re.S | re.M)
 def place_of(path: Path) -> Path:
     """Return where a file of the repository stands on the site: what is in ``docs/`` at the top, all else below it."""
     if path.is_relative_to(DOCS):
-        return path.relative_to(DOCS)
+        place = path.relative_to(DOCS)
+        return place.with_suffix(".md") if path.suffix == ".ipynb" else place
     if path.parent == ROOT and path.name in OTHERS:
         return Path(path.name.lower())
     return Path("files") / path.relative_to(ROOT)
@@ -50,12 +52,11 @@ def stage(folder: Path) -> None:
     FileNotFoundError
         If a page links to what is not there.
     """
-    pages = [ROOT / name for name in OTHERS] + sorted(DOCS.rglob("*.md"))
-    for page in pages:
-        text = with_pictures(page.read_text(encoding="utf-8"), _up(place_of(page)) + "images/diagrams")
+    for page in [ROOT / name for name in OTHERS] + sorted([*DOCS.rglob("*.md"), *DOCS.glob("*.ipynb")]):
+        text = page.read_text(encoding="utf-8")
+        text = notebook_markdown(text) if page.suffix == ".ipynb" else text
+        text = with_pictures(text, _up(place_of(page)) + "images/diagrams")
         _write(folder / place_of(page), _links(text, page, folder))
-    for notebook in sorted(DOCS.glob("*.ipynb")):
-        shutil.copy(notebook, folder / notebook.name)
     for picture in sorted((DOCS / "images").rglob("*.*")):
         _copy(picture, folder / place_of(picture))
     _references(folder)
@@ -115,7 +116,7 @@ def _contents(index: str) -> str:
                 "Python, other verbs <front-doors>",
                 *entries,
             ]
-        trees.append(_tree([entry.replace(".md>", ">").replace(".ipynb>", ">") for entry in entries], caption))
+        trees.append(_tree([entry.replace(".md>", ">") for entry in entries], caption))
     return "\n\n" + "\n\n".join(trees) + "\n"
 
 

@@ -1,17 +1,13 @@
 """What Sphinx is told of the site: nothing in it is loaded from anywhere else."""
 
-import sys
 from importlib.metadata import version as version_of
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 project = "CT Loupe"
 author = "The CT Loupe contributors"
 copyright = "The CT Loupe contributors, Apache-2.0. Research use only. Not for diagnosis or treatment"
 version = release = version_of("ctloupe")
 
-extensions = ["myst_parser", "notebook", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 
 # Anchors of headings are those of GitHub, so that a link leads to the same place on both.

@@ -42,8 +42,20 @@ def with_pictures(page: str, place: str) -> str:
         Text of the page in Markdown.
     place
         Address of the folder of pictures, relative to the page.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a diagram has no picture yet.
     """
-    return _FENCE.sub(lambda found: f"![{_in_words(found[1])}]({place}/{picture_of(found[1]).name})", page)
+
+    def shown(found: re.Match[str]) -> str:
+        picture = picture_of(found[1])
+        if not picture.is_file():
+            raise FileNotFoundError(f"a diagram has no picture yet, `make diagrams` draws it:\n{found[1]}")
+        return f"![{_in_words(found[1])}]({place}/{picture.name})"
+
+    return _FENCE.sub(shown, page)
 
 
 def _in_words(source: str) -> str:

@@ -1,22 +1,9 @@
-"""Notebooks as pages: their cells and small outputs become Markdown, which MyST parses as it does the other pages."""
+"""Notebooks as pages: their cells and small outputs become Markdown, as the other pages are."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-
-from myst_parser.parsers.sphinx_ import MystParser
-from sphinx.application import Sphinx
-
-
-class NotebookParser(MystParser):
-    """Parses a notebook of format 4 as the Markdown that it stands for."""
-
-    supported = ("ipynb",)
-
-    def parse(self, inputstring: str, document: Any) -> None:
-        """Parse the text of a notebook into a document."""
-        super().parse(notebook_markdown(inputstring), document)
 
 
 def notebook_markdown(text: str) -> str:
@@ -44,7 +31,7 @@ def _output(output: dict[str, Any]) -> str:
 
 
 def _shown(text: str) -> str:
-    return f"::::{{container}} notebook-output\n{_fence(text.rstrip(), 'text')}\n::::" if text.strip() else ""
+    return _fence(text.rstrip(), "text") if text.strip() else ""
 
 
 def _fence(text: str, language: str) -> str:
@@ -53,10 +40,3 @@ def _fence(text: str, language: str) -> str:
 
 def _joined(text: str | list[str]) -> str:
     return text if isinstance(text, str) else "".join(text)
-
-
-def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the parser with Sphinx."""
-    app.add_source_suffix(".ipynb", "ipynb")
-    app.add_source_parser(NotebookParser)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -87,7 +87,14 @@ def commands(command, words=()):
 def test_every_page_of_the_docs_is_on_the_site(pages):
     for page in (ROOT / "docs").rglob("*.md"):
         assert page.relative_to(ROOT / "docs").with_suffix(".html").as_posix() in pages
-    assert {"index.html", "readme.html", "security.html", "changelog.html", "search.html"} <= pages.keys()
+    assert {
+        "index.html",
+        "tutorial.html",
+        "readme.html",
+        "security.html",
+        "changelog.html",
+        "search.html",
+    } <= pages.keys()
 
 
 def test_every_verb_and_each_of_its_options_stand_in_the_reference(pages):

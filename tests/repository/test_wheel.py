@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {path.relative_to(source).as_posix() for path in files} <= held
     assert not [name for name in held if name.startswith("tests/")]
+
+
+def test_the_source_distribution_is_the_whole_checkout(tmp_path):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout: nothing says which files belong to it")
+    tracked = {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
+    source = tmp_path / "source"
+    for name in tracked:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    # What a build leaves behind does not belong to it.
+    (source / "src" / "ctloupe" / "__pycache__").mkdir()
+    (source / "src" / "ctloupe" / "__pycache__" / "left.pyc").touch()
+    build = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    done(sys.executable, "-c", build, tmp_path, cwd=source)
+    with tarfile.open(next(tmp_path.glob("ctloupe-*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert tracked <= held
+    assert not [name for name in held if name.endswith(".pyc")]
 
 
 def test_the_installed_package_is_the_one_that_runs(installed, tmp_path):
