@@ -34,6 +34,8 @@ Run = tuple[int, int]
 _GIVEN: Final = AHEAD + 2
 """Slabs that a process has at a time: those that it reads ahead, the one in work, and the one being written."""
 
+_SECONDS_TO_END: Final = 10.0
+
 _COPIED: Final = 16
 """Slices that are copied together."""
 
@@ -162,7 +164,7 @@ class _Worker:
 
 @contextmanager
 def _started(count: int, name: str) -> Iterator[list[_Worker]]:
-    """Start processes; whatever happens, none of them is left."""
+    """Start processes, and wait in the end for those that have all their slabs; whatever happens, none is left."""
     context = _context()
     workers: list[_Worker] = []
     try:
@@ -173,6 +175,8 @@ def _started(count: int, name: str) -> Iterator[list[_Worker]]:
             theirs.close()
             workers.append(_Worker(number, process, ours, deque()))
         yield workers
+        for worker in workers:
+            worker.process.join(_SECONDS_TO_END)
     finally:
         for worker in workers:
             worker.process.kill()
@@ -186,7 +190,7 @@ def _context() -> Any:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "scipy.ndimage", "zarr"])
+    context.set_forkserver_preload(["torch", "scipy.ndimage", "zarr", "numcodecs.blosc"])
     return context
 
 
