@@ -14,6 +14,7 @@ from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -248,17 +249,13 @@ class _OnDisk:
 
 
 @contextmanager
-def _laid_down(part: ScanPart, folder: Path) -> Iterator[ScanPart]:
-    """Write scan and mask into files of `folder` for as long as the block lasts."""
-    files = [folder / "scan.npy", folder / "mask.npy"]
-    try:
-        scan = part.scan.with_data(_copied(part.scan.data, files[0]))
-        mask: Any = None if part.mask is None else _copied(part.mask, files[1])
+def _laid_down(part: ScanPart, folder: object) -> Iterator[ScanPart]:
+    """Write scan and mask into files, for as long as the block lasts: in `folder`, where that is one of a disk."""
+    with TemporaryDirectory(dir=folder if isinstance(folder, Path) else None) as made:
+        scan = part.scan.with_data(_copied(part.scan.data, Path(made, "scan.npy")))
+        mask: Any = None if part.mask is None else _copied(part.mask, Path(made, "mask.npy"))
         around = tuple(None if one is None else one.with_data(np.asarray(one.data)) for one in part.around)
         yield replace(part, scan=scan, mask=mask, around=around)  # type: ignore[arg-type]
-    finally:
-        for file in files:
-            file.unlink(missing_ok=True)
 
 
 def _copied(data: Any, file: Path) -> _OnDisk:
