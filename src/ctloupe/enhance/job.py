@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,6 +23,7 @@ from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.cluster import fill_on_cluster
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
+from ctloupe.enhance.store.processes import ToldHere, fill_on_devices, require_devices
 from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
 from ctloupe.enhance.store.spool import Spool
 from ctloupe.enhance.store.stores import Stores
@@ -47,7 +48,7 @@ class Job:
     ----------
     model, options
         What it is enhanced with, and how.
-    volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, source, file
+    volume, mask, region, tell, progress, overwrite, resume, slab, scheduler, devices, source, file
         See `SuperResolver.enhance_to`.
     outputs
         Paths of the enhanced volume, ``values``, and, where wanted, of the maps beside it (`EnhanceOptions.beside`).
@@ -63,6 +64,7 @@ class Job:
     resume: bool
     slab: int
     scheduler: str | None
+    devices: int
     source: Sequence[Path]
     file: ScanFile | None
     tell: Callable[[str], None]
@@ -117,7 +119,10 @@ class Job:
                 )
         if self.slab < 1:
             raise OptionError(f"`slab` {self.slab}: expected at least one slice")
-        if (self.resume or self.scheduler) and not kind.resumable:
+        require_devices(self.devices, self.model.device.type)
+        if self.scheduler and self.devices > 1:
+            raise OptionError("`scheduler` and `devices` exclude each other: give each worker its own device")
+        if (self.resume or self.scheduler or self.devices > 1) and not kind.resumable:
             raise OptionError(
                 f"{self.output}: only OME-Zarr can be resumed or written by several workers; name it *.ome.zarr"
             )
@@ -129,13 +134,25 @@ class Job:
             )
 
     def _prepare(self) -> SliceEnhancer:
-        return prepared(self.fitted, self.options, self.volume, self.mask, self.tell, corner_of(self.region))
+        options = self.options
+        if self._shared:
+            options = options.model_copy(update={"memory": memory_allowed(options) // self.devices})
+        return prepared(self.fitted, options, self.volume, self.mask, ToldHere(self.tell), corner_of(self.region))
+
+    @property
+    def _shared(self) -> bool:
+        """Whether several processes share the memory and the cores of this machine."""
+        return self.devices > 1 and self.model.device.type == "cpu"
 
     def _plan(self, enhancer: SliceEnhancer, slices: int) -> None:
         """Say what the work costs, and refuse it when the disk is too small."""
         kind = format_of_output(self.output)
         slab = self.slab if kind.resumable else 1
         plan = make_plan(enhancer, self.part, self.model.scale, self.options, slab, slices, kind)
+        if self._shared:
+            plan = replace(plan, memory=plan.memory * self.devices)
+        elif self.devices > 1:
+            plan = replace(plan, seconds=plan.seconds / self.devices)
         for line in plan.lines():
             self.tell(line)
         require_disk(plan, self.output)
@@ -218,7 +235,9 @@ class Job:
             self.progress(done)
 
         try:
-            if self.scheduler is None:
+            if self.devices > 1:
+                fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record)
+            elif self.scheduler is None:
                 fill(enhancer, self.part, slabs, stores, record)
             else:
                 file = None if self.file is None else PartOfFile(self.file, self.region, self.part.mask)

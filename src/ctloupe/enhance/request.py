@@ -77,7 +77,7 @@ class EnhanceRequest:
         Probabilities whose quantiles of the samples are written beside the output, under its name with ``-quantile-Q``.
     invented
         Path of the map of how much of the prior's spread the scan leaves open; None: it is not made.
-    resume, slab, scheduler, overwrite
+    resume, slab, scheduler, devices, overwrite
         See `SuperResolver.enhance_to`.
     format
         Suffix of the outputs of a folder of scans.
@@ -118,6 +118,7 @@ class EnhanceRequest:
     memory: int | None = None
     precision: str = "auto"
     scheduler: str | None = None
+    devices: int = 1
     format: str = ".ome.zarr"
     series: str | None = None
     voxel_size: Triple | None = None
@@ -349,6 +350,7 @@ class _Enhancement:
                 resume=request.resume,
                 slab=request.slab,
                 scheduler=request.scheduler,
+                devices=request.devices,
                 source=self._source(path, out),
                 file=self._file(path),
                 tell=self.say,

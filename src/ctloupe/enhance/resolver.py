@@ -203,6 +203,7 @@ class SuperResolver:
         resume: bool = False,
         slab: int = SLAB,
         scheduler: str | None = None,
+        devices: int = 1,
         source: Sequence[Path] = (),
         file: ScanFile | None = None,
         tell: Callable[[str], None] | None = None,
@@ -233,6 +234,9 @@ class SuperResolver:
             Slices that are read, enhanced and recorded together.
         scheduler
             Address of a Dask scheduler whose workers do the work.
+        devices
+            Number of devices of this machine, each with a process of its own. A script that asks for several keeps
+            what it does under ``if __name__ == "__main__":``, as the processes begin by importing it.
         source
             DICOM files that `volume` was read from; a DICOM output takes patient and study from them.
         file
@@ -263,6 +267,7 @@ class SuperResolver:
             resume=resume,
             slab=slab,
             scheduler=scheduler,
+            devices=devices,
             source=source,
             file=file,
             tell=tell or (lambda text: None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
@@ -38,7 +38,7 @@ def slabs_of(count: int, size: int, finished: set[int]) -> list[tuple[int, int]]
 def fill(
     enhancer: SliceEnhancer,
     part: ScanPart,
-    slabs: list[tuple[int, int]],
+    slabs: Iterable[tuple[int, int]],
     stores: Stores,
     finished: Callable[[FinishedSlab], None],
 ) -> None:
@@ -100,7 +100,7 @@ def _settle(
 
 
 def _read_ahead(
-    part: ScanPart, slabs: list[tuple[int, int]], beside: int
+    part: ScanPart, slabs: Iterable[tuple[int, int]], beside: int
 ) -> Iterator[tuple[tuple[int, int], NDArray[Any]]]:
     """Slabs with their voxels, read by another thread before they are asked for."""
     ready: queue.Queue[Any] = queue.Queue(AHEAD)

@@ -1,0 +1,267 @@
+"""Slabs given to processes of this machine, one a device; each slice, and so each shard, is written by one of them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctloupe.enhance.scan_part import ScanPart
+from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.store.cluster import finished_slabs
+from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.stores import Stores
+from ctloupe.enhance.store.stream import AHEAD, fill
+from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.signals import STOPPING
+
+Run = tuple[int, int]
+
+_GIVEN: Final = AHEAD + 2
+"""Slabs that a process has at a time: those that it reads ahead, the one in work, and the one being written."""
+
+_SECONDS_TO_END: Final = 10.0
+
+_COPIED: Final = 16
+"""Slices that are copied together."""
+
+
+def require_devices(devices: int, kind: str) -> None:
+    """Refuse more devices than there are.
+
+    Parameters
+    ----------
+    devices
+        How many are asked for.
+    kind
+        ``cpu``, ``cuda`` or ``mps``.
+
+    Raises
+    ------
+    OptionError
+        If there are fewer of that kind; on CPUs each is a process, and there may be as many as cores.
+    """
+    there = {"cuda": torch.cuda.device_count(), "cpu": os.cpu_count() or 1}.get(kind, 1)
+    if not 1 <= devices <= there:
+        raise OptionError(f"`devices` {devices}: this machine has {there} of the kind {kind}")
+
+
+class ToldHere:
+    """A function that is told lines of text, and that is silent in another process."""
+
+    def __init__(self, tell: Callable[[str], None] = lambda text: None) -> None:
+        self._tell = tell
+
+    def __call__(self, text: str) -> None:
+        """Tell a line."""
+        self._tell(text)
+
+    def __reduce__(self) -> tuple[type[ToldHere], tuple[()]]:
+        return ToldHere, ()
+
+
+def fill_on_devices(
+    devices: int,
+    enhancer: SliceEnhancer,
+    part: ScanPart,
+    slabs: Sequence[Run],
+    folder: Path,
+    record: Callable[[FinishedSlab], None],
+) -> None:
+    """Enhance slabs in a process for each device.
+
+    The slice enhancer, its statistics taken already, is sent to each process; the scan lies in a file in `folder`
+    meanwhile, which all of them map, so that it is in memory once.
+
+    Parameters
+    ----------
+    devices
+        Number of processes.
+    enhancer, part, slabs
+        What enhances which slices.
+    folder
+        Folder of the unfinished stores.
+    record
+        Called with what is to be noted of each finished slab.
+
+    Raises
+    ------
+    CtLoupeError
+        If a process ended by itself, or what it was given cannot be done.
+    """
+    with _laid_down(part, folder) as shared, _started(min(devices, len(slabs)), enhancer.__class__.__name__) as workers:
+        work = pickle.dumps((enhancer, shared, folder.absolute()))
+        threads = max(1, torch.get_num_threads() // len(workers))
+        for number, worker in enumerate(workers):
+            with worker.heard():
+                worker.connection.send((_visible(number), threads))
+                worker.connection.send_bytes(work)
+        waiting = deque(slabs)
+        for _ in range(_GIVEN):
+            for worker in workers:
+                worker.give(waiting)
+        while busy := {worker.connection: worker for worker in workers if worker.given}:
+            for connection in wait([*busy]):
+                worker = busy[connection]  # type: ignore[index]
+                for slab in finished_slabs(worker.answer(), worker.given.popleft()):
+                    record(slab)
+                worker.give(waiting)
+
+
+@dataclass
+class _Worker:
+    """A process, and the slabs that it was given."""
+
+    number: int
+    process: BaseProcess
+    connection: Connection
+    given: deque[Run]
+    ended: bool = False
+
+    def give(self, waiting: deque[Run]) -> None:
+        """Give it the next slab, or say once that there is none."""
+        if self.ended:
+            return
+        with self.heard():
+            self.connection.send(waiting[0] if waiting else None)
+        if waiting:
+            self.given.append(waiting.popleft())
+        else:
+            self.ended = True
+
+    def answer(self) -> Any:
+        """Return what it says of its next slab; what it failed of is raised here."""
+        with self.heard():
+            answer = self.connection.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Say in words that it is no longer there."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise CtLoupeError(
+                f"the process of device {self.number} ended by itself, as where memory runs out; give fewer `devices`"
+            ) from error
+
+
+@contextmanager
+def _started(count: int, name: str) -> Iterator[list[_Worker]]:
+    """Start processes, and wait in the end for those that have all their slabs; whatever happens, none is left."""
+    context = _context()
+    workers: list[_Worker] = []
+    try:
+        for number in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), name=f"{name} {number}", daemon=True)
+            process.start()
+            theirs.close()
+            workers.append(_Worker(number, process, ours, deque()))
+        yield workers
+        for worker in workers:
+            worker.process.join(_SECONDS_TO_END)
+    finally:
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+            worker.connection.close()
+
+
+def _context() -> Any:
+    """Return what starts processes: where it can, of one that has the large libraries, and no device, already."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch", "scipy.ndimage", "zarr", "numcodecs.blosc"])
+    return context
+
+
+def _visible(number: int) -> str:
+    """Name of the device that a process is to see as its only one."""
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
+    return named[number] if number < len(named) else str(number)
+
+
+def _work(connection: Connection) -> None:
+    """Enhance in a process of its own what comes over the connection, until it is closed."""
+    for number in STOPPING:
+        # A terminal or a cluster asks all processes to stop; the one that started these ends them.
+        signal.signal(number, signal.SIG_IGN)
+    # Nobody has asked for a device yet in this process, so that it can still be said which there are.
+    os.environ["CUDA_VISIBLE_DEVICES"], threads = connection.recv()
+    torch.set_num_threads(threads)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            enhancer, part, folder = pickle.loads(connection.recv_bytes())
+            fill(
+                enhancer,
+                part,
+                _runs(connection),
+                Stores.reopen(folder),
+                lambda slab: connection.send([slab.model_dump(mode="json")]),
+            )
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except (CtLoupeError, OSError) as error:
+            connection.send(error)
+        except Exception:
+            connection.send(RuntimeError(f"in the process of a device: {traceback.format_exc()}"))
+
+
+def _runs(connection: Connection) -> Iterator[Run]:
+    """Slabs as they come."""
+    while (run := connection.recv()) is not None:
+        yield run
+
+
+class _OnDisk:
+    """An array in a file, which processes map instead of having it sent."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        self.shape, self.dtype = self._array.shape, self._array.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array[key]
+
+    def __reduce__(self) -> tuple[type[_OnDisk], tuple[str]]:
+        return _OnDisk, (self._path,)
+
+
+@contextmanager
+def _laid_down(part: ScanPart, folder: object) -> Iterator[ScanPart]:
+    """Write scan and mask into files, for as long as the block lasts: in `folder`, where that is one of a disk."""
+    with TemporaryDirectory(dir=folder if isinstance(folder, Path) else None) as made:
+        scan = part.scan.with_data(_copied(part.scan.data, Path(made, "scan.npy")))
+        mask: Any = None if part.mask is None else _copied(part.mask, Path(made, "mask.npy"))
+        around = tuple(None if one is None else one.with_data(np.asarray(one.data)) for one in part.around)
+        yield replace(part, scan=scan, mask=mask, around=around)  # type: ignore[arg-type]
+
+
+def _copied(data: Any, file: Path) -> _OnDisk:
+    written = np.lib.format.open_memmap(file, "w+", np.dtype(data.dtype), tuple(data.shape))
+    for z in range(0, data.shape[0], _COPIED):
+        written[z : z + _COPIED] = data[z : z + _COPIED]
+    written.flush()
+    del written
+    return _OnDisk(str(file.absolute()))
