@@ -104,10 +104,25 @@ def test_a_model_may_be_used_at_the_voxel_sizes_that_its_packer_names(pack):
 
 
 def test_the_card_tells_training_range_licence_and_what_was_measured(pack, tiny_flow, tmp_path):
-    pack_model(PackRequest(tiny_flow, tmp_path / "flow.ctloupe", "flow", metrics={"PSNR (dB), protocol x": 17.3}))
+    pack_model(
+        PackRequest(
+            tiny_flow,
+            tmp_path / "flow.ctloupe",
+            "flow",
+            metrics={"x, version 1: mine: PSNR (dB)": 17.3, "x, version 1: bicubic: PSNR (dB)": 16.1},
+        )
+    )
     told = card_of(tmp_path / "flow.ctloupe")
     assert told.startswith("# flow\n") and "Research use only" in told
-    for part in ("noise of the scanner | 0 to", "HU", "Apache-2.0", "| PSNR (dB), protocol x | 17.3 |", "seed 0"):
+    for part in (
+        "noise of the scanner | 0 to",
+        "HU",
+        "Apache-2.0",
+        "Protocol x, version 1.",
+        "| metric | mine | bicubic |",
+        "| PSNR (dB) | 17.3 | 16.1 |",
+        "seed 0",
+    ):
         assert part in told
     with zipfile.ZipFile(tmp_path / "flow.ctloupe") as archive:
         assert archive.read("CARD.md").decode() == told

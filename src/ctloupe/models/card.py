@@ -86,7 +86,25 @@ def _covered(card: ModelCard, spacing: tuple[float, float] | None) -> Iterator[t
 
 
 def _measured(card: ModelCard) -> str:
-    return "## What was measured\n\n" + _table({label: f"{value:.4g}" for label, value in card.metrics.items()})
+    """Tables of what was measured, one for each protocol: a row a metric, a column a row of the evaluation."""
+    by_protocol: dict[str, dict[str, dict[str, float]]] = {}
+    for key, value in card.metrics.items():
+        protocol, name, label = key.split(": ", 2) if key.count(": ") >= 2 else ("", "value", key)
+        by_protocol.setdefault(protocol, {}).setdefault(label, {})[name] = value
+    parts = ["## What was measured"]
+    for protocol, metrics in by_protocol.items():
+        names = list(dict.fromkeys(name for row in metrics.values() for name in row))
+        head = [f"| {' | '.join(['metric', *map(in_markdown, names)])} |", "|---" * (len(names) + 1) + "|"]
+        rows = [
+            "| " + " | ".join([in_markdown(label), *(_number(row.get(name)) for name in names)]) + " |"
+            for label, row in metrics.items()
+        ]
+        parts += [*([f"Protocol {in_markdown(protocol)}."] if protocol else []), "\n".join([*head, *rows])]
+    return "\n\n".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _table(rows: dict[str, str]) -> str:

@@ -100,7 +100,9 @@ def pack_model(request: PackRequest) -> PackageRecord:
 
 
 def measured_of(path: Path) -> dict[str, float]:
-    """Return the values of the last row of a record of an evaluation, with its protocol in their names.
+    """Return the values of the first and of the last row of a record of an evaluation: bicubic, and what was measured.
+
+    Names are ``PROTOCOL: ROW: METRIC``.
 
     Raises
     ------
@@ -108,8 +110,13 @@ def measured_of(path: Path) -> dict[str, float]:
         If it is no such record.
     """
     found = load_record(path, _Measured, "record of an evaluation", "give its metrics.json")
-    row = list(found.rows.values())[-1] if found.rows else {}
-    return {f"{label}, protocol {found.protocol}": value for label, value in row.items() if value is not None}
+    shown = list(found.rows)[:1] + list(found.rows)[1:][-1:]
+    return {
+        f"{found.protocol}: {name}: {label}": value
+        for name in shown
+        for label, value in found.rows[name].items()
+        if value is not None
+    }
 
 
 class _Measured(BaseModel):

@@ -28,6 +28,7 @@ from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import AHEAD, fill
 from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.location import Location
 from ctloupe.foundation.signals import STOPPING
 
 Run = tuple[int, int]
@@ -80,7 +81,7 @@ def fill_on_devices(
     enhancer: SliceEnhancer,
     part: ScanPart,
     slabs: Sequence[Run],
-    folder: Path,
+    folder: Location,
     record: Callable[[FinishedSlab], None],
 ) -> None:
     """Enhance slabs in a process for each device.
