@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.object_store import answered, opened
@@ -248,7 +249,8 @@ def _remote(scheme: str, rest: str) -> Remote:
         )
     if scheme not in SCHEMES:
         raise OptionError(f"{scheme}://{host}: expected one of {', '.join(f'{one}://' for one in SCHEMES)}, or a path")
-    key = key.strip("/")
+    # Of a web server an address as browsers write it; keys of buckets are what they are.
+    key = (key if scheme in WRITABLE else unquote(key)).strip("/")
     if not host or not key or any(part in ("", ".", "..") for part in key.split("/")):
         raise OptionError(f"{scheme}://{rest[:200]}: expected {scheme}://{_HOST[scheme]}/name.ome.zarr")
     return Remote(scheme, host, key)
