@@ -23,7 +23,7 @@ _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _MANGLED: Final = tuple(f"{scheme}:" for scheme in SCHEMES)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Remote:
     """A place on an object store or web server: what a path is on a disk.
 
