@@ -125,6 +125,9 @@ class FileServer(ThreadingHTTPServer):
         """Where it serves."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, *ignored):
+        """Whoever asked may go away in the middle of an answer."""
+
     def chunks(self):
         """Names of the chunks that were asked for and are there, each once."""
         return sorted({name for name, sent in self.asked if "/c/" in name and sent})

@@ -58,7 +58,8 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://bucket", "s3://bucket/", "s3:///a", "s3://b/a/../c", "s3://b/a//c", "ftp://h/a"]
+    "text",
+    ["s3://bucket", "s3://bucket/", "s3:///a", "s3://b/a/../c", "s3://b/a//c", "http://h/a/%2e%2e/c", "ftp://h/a"],
 )
 def test_what_is_no_address_of_a_store_is_refused(text):
     with pytest.raises(OptionError, match="expected"):

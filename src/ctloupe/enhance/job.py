@@ -34,6 +34,7 @@ from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.remote_lock import locked_anywhere
 from ctloupe.volume.formats import format_of_output, require_writable, write
+from ctloupe.volume.formats.ome_zarr.remote import is_whole
 from ctloupe.volume.volume import Volume
 
 SLAB: Final = 4
@@ -162,7 +163,7 @@ class Job:
         if self.resume and journal.exists:
             self._require_writable(going_on=True)
             self._go_on(journal)
-        elif self.resume and self.output.exists():
+        elif self.resume and is_whole(self.output):
             # A kill in the middle of removing the folder leaves some of it behind.
             journal.close()
             self.tell(f"{self.output} is finished already, nothing was written")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.object_store import answered, opened
@@ -22,7 +23,7 @@ _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _MANGLED: Final = tuple(f"{scheme}:" for scheme in SCHEMES)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Remote:
     """A place on an object store or web server: what a path is on a disk.
 
@@ -252,7 +253,8 @@ def _remote(scheme: str, rest: str) -> Remote:
         )
     if scheme not in SCHEMES:
         raise OptionError(f"{scheme}://{host}: expected one of {', '.join(f'{one}://' for one in SCHEMES)}, or a path")
-    key = key.strip("/")
+    # Of a web server an address as browsers write it; keys of buckets are what they are.
+    key = (key if scheme in WRITABLE else unquote(key)).strip("/")
     if not host or not key or any(part in ("", ".", "..") for part in key.split("/")):
         raise OptionError(f"{scheme}://{rest[:200]}: expected {scheme}://{_HOST[scheme]}/name.ome.zarr")
     return Remote(scheme, host, key)

@@ -68,7 +68,7 @@ def _opened(scheme: str, host: str, prefix: str, surroundings: int) -> Any:
     }
     try:
         if scheme in ("http", "https"):
-            url = f"{scheme}://{host}/{quote(prefix, safe='/%')}"
+            url = f"{scheme}://{host}/{quote(prefix)}"
             return HTTPStore.from_url(url, client_options=client, retry_config=retry)
         kind: Any = S3Store if scheme == "s3" else GCSStore
         return kind(host, prefix=prefix or None, client_options=client, retry_config=retry)

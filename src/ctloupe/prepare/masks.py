@@ -72,7 +72,7 @@ def mask_of(asked: str, volume: Volume, option: str = "mask") -> Mask | None:
         case "none":
             return None
         case "file":
-            if not location(asked).exists() and not is_url(asked):
+            if not is_url(asked) and not location(asked).exists():
                 raise OptionError(
                     f"`{option}` {asked}: neither a kind of mask ({', '.join(NAMED)}) nor a file that exists"
                 )

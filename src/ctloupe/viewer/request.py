@@ -131,7 +131,7 @@ def layer_of(
         If it cannot be read, or is not there and not being written.
     """
     if isinstance(path, Remote):
-        return _opened(name, path, role, say, series, voxel_size)
+        return _opened(name, path, path.name, role, say, series, voxel_size)
     if not path.exists():
         if unfinished_store(path) is None:
             raise FileError(f"{path}: no such file or folder, and nothing is being written there")
@@ -140,13 +140,19 @@ def layer_of(
         return Layer(name, role, volume, growth=growth)
     folder = inflated(path, progress or Silent())
     source = path if folder is None else next(Path(folder.name).iterdir())
-    return replace(_opened(name, source, role, say, series, voxel_size), kept=folder)
+    return replace(_opened(name, source, path.name, role, say, series, voxel_size), kept=folder)
 
 
 def _opened(
-    name: str, path: Location, role: Role, say: Callable[[str], None], series: str | None, voxel_size: Triple | None
+    name: str,
+    path: Location,
+    called: str,
+    role: Role,
+    say: Callable[[str], None],
+    series: str | None,
+    voxel_size: Triple | None,
 ) -> Layer:
     volume = read(path, series=series, voxel_size=voxel_size)
     for note in volume.notes:
-        say(f"warning: {path.name}: {note}")
+        say(f"warning: {called}: {note}")
     return Layer(name, role, volume, coarser(path, volume))

@@ -123,6 +123,12 @@ def test_what_somebody_else_put_there_meanwhile_is_not_taken_away(server):
     assert other.is_file() and len(there(server)) == 2
 
 
+def test_what_is_no_store_is_not_taken_for_a_finished_one(server):
+    location(f"{OUT}/0/zarr.json").write_bytes(b"{}")
+    with pytest.raises(FileError, match="exists already; give `overwrite`"):
+        interpolate(OUT, resume=True)
+
+
 @pytest.mark.parametrize("damage", [lambda chunk: chunk.unlink(), lambda chunk: chunk.write_bytes(b"changed")])
 def test_slices_that_are_gone_or_changed_on_the_server_are_made_again(server, whole, damage):
     stopped()

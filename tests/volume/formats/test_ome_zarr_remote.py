@@ -97,6 +97,13 @@ def test_a_header_that_promises_more_than_the_memory_holds_is_refused_before_any
         read(f"{damaged.address}/scan.ome.zarr")
 
 
+@pytest.mark.parametrize("name", ["a study", "a%20study"])
+def test_an_address_may_be_written_as_browsers_do(damaged, name):
+    # The server looks for what it was sent, which is always the second.
+    shutil.copytree(damaged.folder / "scan.ome.zarr", damaged.folder / "a%20study" / "scan.ome.zarr")
+    assert np.array_equal(read(f"{damaged.address}/{name}/scan.ome.zarr").data[0], scan().data[0])
+
+
 def test_a_store_of_another_program_in_zarr_2_is_read_and_absent_chunks_hold_the_fill_value(tmp_path, monkeypatch):
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
     scale = [{"type": "scale", "scale": [3.0, 2.0, 2.0]}]

@@ -122,6 +122,11 @@ def is_store(path: Remote) -> bool:
     return any((path / name).is_file() for name in (MARKER, ".zattrs", ".zgroup"))
 
 
+def is_whole(path: Location) -> bool:
+    """Whether something has the name of a finished store: on a server its `MARKER`, on a disk anything."""
+    return (path / MARKER).is_file() if isinstance(path, Remote) else path.exists()
+
+
 def publish(made: Sequence[tuple[Remote, Remote]], overwrite: bool) -> None:
     """Copy whole stores to their final names, all within one bucket; those that they are copied from stay.
 
