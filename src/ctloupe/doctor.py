@@ -19,6 +19,10 @@ _EXTRAS = (
     ("cryptography", "sign", "signatures of packed models"),
     ("tensorboard", "tensorboard", "curves of a training in TensorBoard"),
     ("magicgui", "napari", "the panel inside napari"),
+    ("onnx", "export", "trained models as ONNX"),
+    ("monai", "monai", "trained models as MONAI bundles"),
+    ("openvino", "openvino", "trained models for OpenVINO"),
+    ("highdicom", "parametric-map", "maps beside DICOM scans as Parametric Maps"),
     ("obstore", "remote", "OME-Zarr on object stores and web servers"),
 )
 _LIBRARIES = (

@@ -263,7 +263,7 @@ def test_a_damaged_or_missing_model_is_refused(run, scan, tmp_path, tiny_model):
 
     broken = shutil.copytree(tiny_model, tmp_path / "broken")
     cut(broken / "weights.safetensors")
-    for model, word in ((broken, "weights.safetensors"), (tmp_path / "none", "model.json")):
+    for model, word in ((broken, "weights.safetensors"), (tmp_path / "none", "names here: lung-demo")):
         status, _, err = run("enhance", scan, "-o", tmp_path / "out.nii.gz", "--model", model)
         assert status == 2
         assert word in err

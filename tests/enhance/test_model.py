@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ctloupe.enhance.model import LoadedModel, loaded_model
-from ctloupe.foundation.errors import FileError, ModelError, OptionError
+from ctloupe.foundation.errors import ModelError, OptionError
 from small_enhancers import small_enhancer
 
 
@@ -14,7 +14,7 @@ def test_bicubic_needs_no_package_and_trained_methods_do():
     assert loaded_model("bicubic").scale == 8
     with pytest.raises(OptionError, match="trained weights"):
         loaded_model("sr-cyclegan")
-    with pytest.raises(FileError, match=r"model\.json"):
+    with pytest.raises(OptionError, match="no such folder or file, and no model of that name"):
         loaded_model("no/such/model")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ctloupe.foundation.errors import FileError, GeometryError
+from ctloupe.foundation.errors import GeometryError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.prepare.overlay import mask_overlay_png
 from ctloupe.volume.volume import Volume
@@ -14,7 +14,7 @@ WINDOW = IntensityWindow(0, 200)
 
 def picture(path, mask, spacing=(1, 1, 1), slices=8):
     """RGB of the overlay over an even grey."""
-    mask_overlay_png(Volume(np.full(mask.shape, 100, np.int16), spacing), mask, path, WINDOW, slices)
+    path.write_bytes(mask_overlay_png(Volume(np.full(mask.shape, 100, np.int16), spacing), mask, WINDOW, slices))
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
@@ -71,17 +71,9 @@ def test_a_picture_replaces_the_one_before(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["o.png"]
 
 
-def test_a_picture_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(FileError, match=r"o\.png"):
-        picture(tmp_path / "file" / "o.png", np.ones((1, 20, 20), bool))
-
-
-def test_a_mask_of_another_grid_is_refused(tmp_path):
+def test_a_mask_of_another_grid_is_refused():
     with pytest.raises(GeometryError, match="the mask has shape"):
-        mask_overlay_png(
-            Volume(np.zeros((1, 8, 9), np.int16), (1, 1, 1)), np.ones((1, 9, 9), bool), tmp_path / "o", WINDOW
-        )
+        mask_overlay_png(Volume(np.zeros((1, 8, 9), np.int16), (1, 1, 1)), np.ones((1, 9, 9), bool), WINDOW)
 
 
 def test_a_slice_of_a_single_row_is_a_picture_too(tmp_path):

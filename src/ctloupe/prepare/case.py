@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -231,10 +229,7 @@ def _level(path: Location, volume: Volume, target: tuple[float, float]) -> Volum
 
 
 def _picture(volume: Volume, mask: Mask | None, window: IntensityWindow) -> bytes:
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / "mask.png"
-        mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, target, window)
-        return target.read_bytes()
+    return mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, window)
 
 
 def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BytesIO
 from textwrap import fill
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.errors import GeometryError
 from ctloupe.images.figures import CAPTION, LETTERS, LINE_INCHES, figure_of_images
 from ctloupe.images.windows import IntensityWindow
@@ -19,10 +18,8 @@ _LONGEST_SIDE = 512
 _SIDE_INCHES = 2.7
 
 
-def mask_overlay_png(
-    volume: Volume, mask: NDArray[np.bool_], path: Path, window: IntensityWindow, slices: int = SHOWN
-) -> None:
-    """Write a montage of evenly spaced slices with the mask tinted and outlined.
+def mask_overlay_png(volume: Volume, mask: NDArray[np.bool_], window: IntensityWindow, slices: int = SHOWN) -> bytes:
+    """Return, as PNG, a montage of evenly spaced slices with the mask tinted and outlined.
 
     Parameters
     ----------
@@ -30,8 +27,6 @@ def mask_overlay_png(
         Volume to show.
     mask : bool array of the shape of `volume`
         Mask to draw.
-    path
-        PNG to write.
     window
         Values that are drawn black and white.
     slices
@@ -41,8 +36,6 @@ def mask_overlay_png(
     ------
     GeometryError
         If the mask is not on the grid of the volume.
-    FileError
-        If the picture cannot be written.
     """
     if mask.shape != volume.shape:
         raise GeometryError(f"the mask has shape {mask.shape}, the volume {volume.shape}")
@@ -74,5 +67,6 @@ def mask_overlay_png(
         ),
         fontsize=8,
     )
-    with replacing(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format="png")
+    made = BytesIO()
+    figure.savefig(made, format="png")
+    return made.getvalue()
