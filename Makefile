@@ -66,8 +66,8 @@ demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
 lint: $(STAMP) audit
-	$(BIN)/ruff check src tests benchmarks docs/site
-	$(BIN)/ruff format --check src tests benchmarks docs/site
+	$(BIN)/ruff check src tests benchmarks docs/site integrations
+	$(BIN)/ruff format --check src tests benchmarks docs/site integrations
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -121,7 +121,7 @@ lock:
 	test -x $(VENV)-lock/bin/uv || $(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)-lock/bin/uv pip compile --quiet --no-config --no-header --annotation-style line --generate-hashes \
-		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --extra dev --constraint constraints.txt \
+		--python-version 3.11.5 --python-platform x86_64-manylinux_2_28 --extra dev --constraint constraints.txt \
 		$(UNLOCKED:%=--no-emit-package %) pyproject.toml > requirements.lock.new
 	cat .ci/lock-header.txt requirements.lock.new > requirements.lock
 	rm requirements.lock.new
