@@ -219,9 +219,9 @@ def _level(path: Location, volume: Volume, target: tuple[float, float]) -> Volum
     """Return the coarsest stored copy that is no coarser than the wanted spacing; across slices no coarser either."""
     wanted = max(volume.spacing[0], min(target)), *target
     best = volume
-    if isinstance(path, Remote):
-        return best
-    for level in format_of(path).coarser(path, volume):
+    kind = format_of(path)
+    levels = kind.coarser_remote(path, volume) if isinstance(path, Remote) else kind.coarser(path, volume)
+    for level in levels:
         steps = zip(level.spacing, wanted, strict=True)
         if all(step <= most * (1 + GRID_SPACING_TOLERANCE) for step, most in steps):
             best = level

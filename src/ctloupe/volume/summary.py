@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctloupe.foundation.location import Location
 from ctloupe.foundation.progress import stretch
 from ctloupe.volume import geometry
-from ctloupe.volume.formats import detect
+from ctloupe.volume.formats import detect, format_of
 from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Volume, require_finite
 
@@ -132,8 +132,17 @@ def summarise(volume: Volume, path: Location | None = None) -> VolumeSummary:
         maximum=statistics.maximum,
         percentiles=statistics.percentiles,
         fraction_saturated=statistics.share_lowest + statistics.share_highest,
-        warnings=(*volume.notes, *_geometry_warnings(volume.spacing), *_intensity_warnings(statistics, dtype, guess)),
+        warnings=(
+            *volume.notes,
+            *_lacking(path),
+            *_geometry_warnings(volume.spacing),
+            *_intensity_warnings(statistics, dtype, guess),
+        ),
     )
+
+
+def _lacking(path: Location | None) -> tuple[str, ...]:
+    return () if path is None else format_of(path).lacking(path)
 
 
 def _slabs(volume: Volume) -> Iterator[NDArray[Any]]:

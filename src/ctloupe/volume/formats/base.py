@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ctloupe.foundation.errors import FileError
-from ctloupe.foundation.location import Remote
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
 
@@ -125,6 +125,16 @@ class Format(ABC):
 
     def coarser(self, path: Path, volume: Volume) -> tuple[Volume, ...]:
         """Coarser copies of `volume`, which was read from `path`, that are stored with it; finer ones first."""
+        return ()
+
+    def lacking(self, path: Location) -> tuple[str, ...]:
+        """What to say of parts of a volume that are not there; looked for where somebody asks, as it may take long.
+
+        Raises
+        ------
+        FileError
+            If something that belongs to the volume is damaged.
+        """
         return ()
 
     def recognises_remote(self, path: Remote) -> bool:

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
-
-from ctloupe.volume.formats.ome_zarr.codecs import METADATA
 
 _HEAD: Final = struct.Struct("<4BIII")
 """Versions, flags and width of an element; then bytes before compression, of a block, and after compression."""
-
-
-class BloscStore(LocalStore):
-    """A folder with an array of such chunks; one that is not as long as it says is an error."""
-
-    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
-        """Return the bytes of a file; see `zarr.storage.LocalStore`.
-
-        Raises
-        ------
-        ValueError
-            If a chunk is longer or shorter than it says.
-        """
-        found = await super().get(key, prototype, byte_range)
-        if found is not None and byte_range is None and Path(key).name not in METADATA:
-            require_whole(found.as_numpy_array(), key)
-        return found
 
 
 def require_whole(values: NDArray[Any], key: str) -> None:

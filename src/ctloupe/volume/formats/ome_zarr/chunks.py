@@ -1,4 +1,4 @@
-"""Which chunks of a Zarr array are there, known before any of them is read."""
+"""Which chunks of a Zarr array are there: whether any is, and, going through all files, which are not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.location import Location
+from ctloupe.volume.formats.ome_zarr.codecs import METADATA
 from ctloupe.volume.formats.room import require_room
 
 MOST_ALONG_AXIS: Final = 1 << 24
@@ -76,6 +77,48 @@ def require_sensible(folder: Location, array: Any) -> tuple[tuple[int, ...], tup
     require_room(folder, math.prod(sorted(shape)[-2:]) * array.dtype.itemsize)
     require_room(folder, math.prod(array.chunks) * array.dtype.itemsize)
     return shape, stored
+
+
+def require_ends(folder: Path, array: Any, every_chunk: bool) -> None:
+    """Look at a few names that tell of a store that was cut short, whatever the number of its chunks.
+
+    Parameters
+    ----------
+    folder
+        Folder of the array.
+    array
+        The array.
+    every_chunk
+        Whether no chunk may be absent: then the first and the last have to be there, else any.
+
+    Raises
+    ------
+    FileError
+        If no chunk is there, or not the first or the last of a store that promises all, or one beyond the shape.
+    """
+    shape, stored = require_sensible(folder, array)
+    last = tuple(-(-length // step) - 1 for length, step in zip(shape, stored, strict=True))
+
+    def file(at: tuple[int, ...]) -> Path:
+        return folder / array.metadata.encode_chunk_key(at)
+
+    for axis in range(len(last)):
+        beyond = file(tuple(last[axis] + 1 if one == axis else 0 for one in range(len(last))))
+        if os.path.lexists(beyond):
+            raise FileError(f"{beyond}: lies beyond the shape of its array; copy or write the store again")
+    if not _holds_a_chunk(folder):
+        raise FileError(f"{folder}: none of its {math.prod(one + 1 for one in last)} chunks is there; copy it again")
+    for one in (file((0,) * len(last)), file(last)) if every_chunk else ():
+        if not os.path.lexists(one):
+            raise FileError(f"{one}: is missing, a chunk of the store; copy or write the store again")
+
+
+def _holds_a_chunk(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _holds_a_chunk(Path(entry.path)) if entry.is_dir() else entry.name not in METADATA:
+                return True
+    return False
 
 
 def _present(folder: Path, store: Path, metadata: Any, grid: Sequence[int]) -> set[tuple[int, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ctloupe.foundation.location import Remote
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.volume.formats.base import Format
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.volume import Volume
@@ -38,6 +38,12 @@ class OmeZarr(Format):
         from ctloupe.volume.formats.ome_zarr.reader import read_coarser
 
         return read_coarser(path, volume)
+
+    def lacking(self, path: Location) -> tuple[str, ...]:
+        """Chunks of the finest level that are not there."""
+        from ctloupe.volume.formats.ome_zarr.reader import absent_in_words
+
+        return absent_in_words(path)
 
     def recognises_remote(self, path: Remote) -> bool:
         """Whether the place holds the metadata of a Zarr group."""

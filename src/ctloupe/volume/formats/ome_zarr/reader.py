@@ -18,9 +18,15 @@ from numpy.typing import NDArray
 from ctloupe.foundation.errors import CtLoupeError, FileError, GeometryError, IntensityError
 from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.volume import geometry
-from ctloupe.volume.formats.ome_zarr.blosc import BloscStore, is_outermost
-from ctloupe.volume.formats.ome_zarr.chunks import absent_chunks, require_inside, require_sensible
+from ctloupe.volume.formats.ome_zarr.blosc import is_outermost
+from ctloupe.volume.formats.ome_zarr.chunks import (
+    absent_chunks,
+    require_ends,
+    require_inside,
+    require_sensible,
+)
 from ctloupe.volume.formats.ome_zarr.codecs import require_plain_codecs
+from ctloupe.volume.formats.ome_zarr.local import CheckedStore
 from ctloupe.volume.formats.ome_zarr.metadata import Axis, Level, Multiscale, attributes_of, multiscale_of
 from ctloupe.volume.formats.ome_zarr.remote import store_at
 from ctloupe.volume.volume import LazyArray, Volume
@@ -131,7 +137,7 @@ def _read_finest(path: Location, whole: bool) -> Volume:
     ours = attributes.get("ctloupe")
     ours = ours if isinstance(ours, dict) else {}
     if whole and not isinstance(path, Remote):
-        told += _of_absent(path, path / image.finest, array, ours)
+        require_ends(path / image.finest, array, _promises_every_chunk(attributes))
     history = ours.get("history")
     return Volume(
         data=_lazy(path, layout, array, read),
@@ -145,18 +151,26 @@ def _read_finest(path: Location, whole: bool) -> Volume:
     )
 
 
-def _of_absent(store: Path, folder: Path, array: Any, ours: dict[str, Any]) -> tuple[str, ...]:
-    """Return what to say of chunks that are not there; raise where whoever wrote the store has written them all."""
-    absent = absent_chunks(folder, array, store)
+def absent_in_words(path: Location) -> tuple[str, ...]:
+    """Return what to say of chunks of the finest level that are not there, for which all its files are gone through.
+
+    Nothing is said of a store on a server, whose files are not listed.
+
+    Raises
+    ------
+    FileError
+        If metadata or array are damaged, or a file among the chunks is none that belongs there.
+    """
+    path = location(path)
+    if isinstance(path, Remote):
+        return ()
+    image = multiscale_of(path, attributes_of(path))
+    array, _ = _open_array(path, image, image.finest)
+    absent = absent_chunks(path / image.finest, array, path)
     if absent is None:
         return ()
-    if ours.get(EVERY_CHUNK) is True:
-        raise FileError(
-            f"{folder / absent.first}: is missing, and with it {absent.count} of {absent.total} chunks; copy or write "
-            "the store again"
-        )
     return (
-        f"{absent.count} of {absent.total} chunks are absent, the first {folder.name}/{absent.first}; "
+        f"{absent.count} of {absent.total} chunks are absent, the first {image.finest}/{absent.first}; "
         f"they are taken as {array.fill_value}",
     )
 
@@ -198,13 +212,12 @@ def _open_array(
         require_inside(folder, path)
     require_plain_codecs(folder)
     try:
-        array: Any = zarr.open_array(store_at(folder, read_only=True, every_chunk=every_chunk), mode="r")
+        array: Any = zarr.open_array(_checking(folder, path, every_chunk), mode="r")
         if is_outermost(array):
-            array = zarr.open_array(_checking_blosc(folder, every_chunk), mode="r")
+            array = zarr.open_array(_checking(folder, path, every_chunk, blosc=True), mode="r")
     except DAMAGE as error:
         raise FileError(f"{folder}: no readable array ({first_line(error)}); copy it again") from error
-    if isinstance(path, Remote):
-        require_sensible(folder, array)
+    require_sensible(folder, array)
     if len(image.axes) != array.ndim:
         raise FileError(f"{folder}: has {array.ndim} axes, its metadata name {len(image.axes)}; write it again")
 
@@ -219,10 +232,11 @@ def _open_array(
     return array, read
 
 
-def _checking_blosc(folder: Location, every_chunk: bool) -> Any:
-    if isinstance(folder, Remote):
-        return store_at(folder, read_only=True, every_chunk=every_chunk, blosc=True)
-    return BloscStore(folder, read_only=True)
+def _checking(folder: Location, path: Location, every_chunk: bool, blosc: bool = False) -> Any:
+    """Return the store of an array whose chunks are looked at as they are read."""
+    if isinstance(folder, Remote) or isinstance(path, Remote):
+        return store_at(folder, read_only=True, every_chunk=every_chunk, blosc=blosc)
+    return CheckedStore(folder, within=path, every_chunk=every_chunk, blosc=blosc)
 
 
 def _layout(path: Location, axes: Sequence[Axis], stored: Sequence[int]) -> _Layout:
