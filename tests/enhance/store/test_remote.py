@@ -23,6 +23,7 @@ from ctloupe.volume.formats import read, write
 from ctloupe.volume.formats.ome_zarr.remote import clear
 from ctloupe.volume.volume import Volume
 from remote_servers import SECRET, can_serve_s3, s3_server, upload
+from small_cluster import small_cluster
 from small_enhancers import small_enhancer
 
 pytestmark = pytest.mark.skipif(not can_serve_s3(), reason="the extras 'remote' and 'dev' are not installed")
@@ -92,6 +93,22 @@ def test_what_exists_stays_unless_it_may_be_replaced_and_then_nothing_of_it_is_l
 
     interpolate(OUT, overwrite=True, progress=old_is_still_there)
     assert files(server.bucket / "fine.ome.zarr") == whole and there(server) == ["fine.ome.zarr"]
+
+
+@pytest.mark.slow
+def test_two_workers_of_a_cluster_read_the_scan_and_write_the_store_on_the_server(server, tmp_path):
+    """A core facility with its scans on an object store."""
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    write(scan(), tmp_path / "scan.ome.zarr")
+    upload(tmp_path / "scan.ome.zarr", location("s3://bucket/scan.ome.zarr"))
+    options = {"model": "bicubic", "scale": 4, "mask": "none", "slab": 2, "preview": False}
+    said = []
+    with small_cluster(tmp_path) as (scheduler, _):
+        request = EnhanceRequest(location("s3://bucket/scan.ome.zarr"), location(OUT), scheduler=scheduler, **options)
+        enhance_files(request, said.append)
+    assert any("the workers read the scan themselves" in line for line in said)
+    enhance_files(EnhanceRequest(tmp_path / "scan.ome.zarr", tmp_path / "fine.ome.zarr", **options))
+    assert files(server.bucket / "fine.ome.zarr") == files(tmp_path / "fine.ome.zarr")
 
 
 def stopped(at=4):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from ctloupe.enhance.region import Region
 from ctloupe.enhance.scan_part import Mask, ScanPart
+from ctloupe.foundation.errors import CtLoupeError
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.memory import memory
 from ctloupe.volume.formats import parts_read, read
+from ctloupe.volume.formats.ome_zarr.codecs import METADATA
 from ctloupe.volume.geometry import Triple
 from ctloupe.volume.held import held
 from ctloupe.volume.resampling import resample_in_plane
@@ -57,7 +59,7 @@ class ScanFile:
         """Whether this process sees the same files under the same name."""
         try:
             return _marks(self.path) == self.marks
-        except OSError:
+        except (OSError, CtLoupeError):
             return False
 
     def read(self) -> Volume:
@@ -92,9 +94,11 @@ class PartOfFile:
 def _marks(path: Location) -> str:
     digest = hashlib.sha256()
     if isinstance(path, Remote):
-        for place, (size, tag) in sorted([(path, path.stamp() or (0, "")), *(path.inside() if path.writable else ())]):
-            digest.update(f"{place} {size} {tag}\n".encode())
-        return digest.hexdigest()
+        # An address is one place for all who reach it, and to list a store may take long: its metadata are enough.
+        found = [(path / name).stamp() for name in METADATA]
+        if not any(found):
+            raise FileNotFoundError(path)
+        return hashlib.sha256(repr(found).encode()).hexdigest()
     for part in (one for one in parts_read([path]) if isinstance(one, Path)):
         files = sorted(part.rglob("*")) if part.is_dir() else [part]
         for file in files:
