@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError
-from ctloupe.foundation.location import Location
+from ctloupe.foundation.location import Location, Remote
 from ctloupe.models.names import INTERPOLATIONS, model_path
 from ctloupe.volume.collection import holds_several
-from ctloupe.volume.formats import format_of_output, require_writable
+from ctloupe.volume.formats import detect, format_of_output, require_writable
 
 
 def refuse_early(
@@ -38,7 +38,9 @@ def refuse_early(
     FileError
         If there is no such scan, a suffix is that of no format, or an output exists.
     """
-    if not scan.exists():
+    if isinstance(scan, Remote):
+        detect(scan)
+    elif not scan.exists():
         raise FileError(f"{scan}: no such file or folder")
     if str(model) not in methods.names():
         model_path(model, INTERPOLATIONS)

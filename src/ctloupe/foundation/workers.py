@@ -24,6 +24,9 @@ Share = Callable[[float], None]
 _TOLD_SECONDS: Final = 0.5
 """Time from one look at what other processes have done to the next."""
 
+_PATIENCE_SECONDS: Final = 5.0
+"""Time that a process which was told to stop is given to do so."""
+
 _shares: Any = None
 """What this process, one of several, has done of each piece of work."""
 _stopped, _working = threading.Event(), threading.Event()
@@ -101,9 +104,16 @@ def _in_processes(
             f"`processes` {count}: one of them was ended from outside, as happens when memory is short; give fewer"
         ) from error
     finally:
-        for child in set(active_children()) - before:
+        children = set(active_children()) - before
+        for child in children:
             child.terminate()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Where one was stopped before it had begun, some Pythons leave another waiting for work that never comes.
+        for child in children:
+            child.join(_PATIENCE_SECONDS)
+            if child.is_alive():
+                child.kill()
+                child.join()
 
 
 def _awaited(future: Future[Result], look: Callable[[], None]) -> Result:
