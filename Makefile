@@ -55,7 +55,7 @@ MODEL_MINUTES ?= 75
 MODEL_ABOUT := "Physics-Flow for chest CT: the posterior mean and samples of lung, trained on simulated specimens and scanners."
 MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes on simulated lungs; look at what it draws, do not measure it"
 
-.PHONY: demo test test-all test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams pictures tutorial wheel sbom clean
+.PHONY: demo test test-usual test-thorough test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams pictures tutorial wheel sbom clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -79,10 +79,14 @@ audit:
 
 # Beside each other: the types take one core, and the first tests wait for disks.
 test: $(STAMP)
-	$(MAKE) --no-print-directory -j 2 lint test-all
+	$(MAKE) --no-print-directory -j 2 lint test-usual
 
-test-all: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+test-usual: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough"
+
+# What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters, torchrun.
+test-thorough: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m thorough
 
 # What takes longer than a few seconds is left out.
 test-fast: $(STAMP)

@@ -32,6 +32,7 @@ def run_here(script, arguments, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp_path, monkeypatch, capsys):
     scan = Volume(np.random.default_rng(0).normal(-800, 60, (3, 64, 64)).astype(np.int16), (0.6, 0.6, 0.6))
     write(scan, tmp_path / "scan.nii.gz")
@@ -136,6 +137,7 @@ cases:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_model, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "study" / "runs" / "mine-seed-0" / "model")
     (tmp_path / "small.yaml").write_text(SUITE, encoding="utf-8")
@@ -152,6 +154,7 @@ def test_the_leaderboard_of_a_study_replaces_what_stood_between_the_marks(tiny_m
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_studies_of_papers_go_on_where_they_stopped_and_fill_the_page(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- papers: begin -->\nold\n<!-- papers: end -->\nafter\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from ctloupe.volume.volume import Volume
 from small_cluster import small_cluster
 
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 STUDY = """
 title: no training

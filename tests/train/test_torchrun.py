@@ -18,6 +18,7 @@ SMALL = ["--set=scale=4", "--set=patch_size=12", "--set=batch_size=2", "--set=wi
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_of_torchrun_train_to_the_bytes_of_two_devices(small_bank, tmp_path):
     train = ["-m", "ctloupe.cli.main", "train", "--bank", str(small_bank), *OPTIONS, *SMALL, "--out"]
     started = subprocess.Popen(
