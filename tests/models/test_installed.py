@@ -3,8 +3,9 @@
 import pytest
 
 from ctloupe.foundation.errors import ModelError
+from ctloupe.models.default import DEFAULT
 from ctloupe.models.get import GetRequest, get_model
-from ctloupe.models.names import DEFAULT, installed
+from ctloupe.models.names import installed
 from ctloupe.models.opened import open_package
 from ctloupe.models.pack import PackRequest, pack_model
 from ctloupe.models.record import CARD, LICENCE

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ctloupe.cli.options import Overwrite, Series, VoxelSize, as_bytes, as_location, as_quantiles, as_voxel_size
-from ctloupe.models.names import DEFAULT
+from ctloupe.models.default import DEFAULT
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from ctloupe import methods
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.location import Location, Remote
-from ctloupe.models.names import INTERPOLATIONS, model_path
+from ctloupe.models.default import INTERPOLATIONS
+from ctloupe.models.names import model_path
 from ctloupe.volume.collection import holds_several
 from ctloupe.volume.formats import detect, format_of_output, require_writable
 

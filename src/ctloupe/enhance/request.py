@@ -24,7 +24,7 @@ from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.leftovers import full_suffix
 from ctloupe.foundation.location import Location, Place, Remote
 from ctloupe.foundation.progress import Progress, Silent
-from ctloupe.models.names import DEFAULT
+from ctloupe.models.default import DEFAULT
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths

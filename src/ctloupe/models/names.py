@@ -14,12 +14,6 @@ from ctloupe.foundation.download import cache_folder
 from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.models.record import RECORD, PackageRecord, packed_record
 
-DEFAULT: Final = "lung-demo"
-"""What enhances where no model is named."""
-
-INTERPOLATIONS: Final = ("bicubic", "nearest", "lanczos")
-"""What can be named in place of a model."""
-
 _WITH_THE_PACKAGE: Final = Path(__file__).parent / "installed"
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ctloupe.methods.package import ModelPackage, load_package
 from ctloupe.models.archive import unpacked
-from ctloupe.models.names import INTERPOLATIONS, model_path
+from ctloupe.models.default import INTERPOLATIONS
+from ctloupe.models.names import model_path
 from ctloupe.models.record import PackageRecord, packed_record, require_whole
 
 

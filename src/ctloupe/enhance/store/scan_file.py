@@ -95,10 +95,10 @@ def _marks(path: Location) -> str:
     digest = hashlib.sha256()
     if isinstance(path, Remote):
         # An address is one place for all who reach it, and to list a store may take long: its metadata are enough.
-        found = [(path / name).stamp() for name in METADATA]
-        if not any(found):
+        stamps = [(path / name).stamp() for name in METADATA]
+        if not any(stamps):
             raise FileNotFoundError(path)
-        return hashlib.sha256(repr(found).encode()).hexdigest()
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()
     for part in (one for one in parts_read([path]) if isinstance(one, Path)):
         files = sorted(part.rglob("*")) if part.is_dir() else [part]
         for file in files:
