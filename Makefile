@@ -22,8 +22,8 @@ ROWS ?=
 SEEDS ?=
 MINUTES ?=
 
-# One more than the two cores of the machine that this is meant for: tests wait for disks and for processes of their own.
-WORKERS ?= 3
+# Two more than the cores of the machine that this is meant for: tests wait for disks and for processes of their own.
+WORKERS ?= 4
 
 # Other Pythons, on the path or of pyenv, the newest first, how many of them at most, and the rooms that can be tested
 # without torch, whose builds for them are of gigabytes.
@@ -84,7 +84,8 @@ test: $(STAMP)
 test-usual: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-# What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters, torchrun.
+# What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters,
+# training on several devices.
 test-thorough: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m thorough
 

@@ -37,6 +37,7 @@ def begun(small_bank, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "send", "status"),
     [(signal.SIGTERM, os.kill, 143), (signal.SIGINT, os.killpg, 130)],
@@ -55,6 +56,7 @@ def test_a_signal_to_stop_writes_one_checkpoint_of_both(begun, number, send, sta
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_process_that_is_killed_ends_the_others_in_one_line(begun):
     process, _ = begun
     children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)

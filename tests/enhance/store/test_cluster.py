@@ -44,6 +44,7 @@ def cluster(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_with_a_worker_lost_half_way_the_store_is_the_same_to_the_byte(tmp_path, cluster):
     from distributed import Client
 
@@ -77,6 +78,7 @@ def test_with_a_worker_lost_half_way_the_store_is_the_same_to_the_byte(tmp_path,
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_no_scheduler_at_the_address_is_an_error_that_names_it(tmp_path, monkeypatch):
     with pytest.raises(OptionError, match=r"`scheduler` tcp://127\.0\.0\.1:9"):
         resolver().enhance_to(scan(), tmp_path / "there.ome.zarr", scheduler="tcp://127.0.0.1:9")
