@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 from ctloupe.display.frame import Frame, place
 from ctloupe.volume.volume import LazyArray, Volume
 
-rotations = st.tuples(*(st.floats(-180, 180, allow_subnormal=False) for _ in range(3)))
+# Angles of 1e-300 degrees make SimpleITK find no voxel at the place of one.
+rotations = st.tuples(*(st.floats(-180, 180).map(lambda angle: round(angle, 6)) for _ in range(3)))
 SHAPE = (3, 5, 4)
 
 
