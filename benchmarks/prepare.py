@@ -9,12 +9,11 @@ import argparse
 import json
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import zarr
+from shortest import seconds
 from zarr.codecs import BloscCodec
 
 from ctloupe.foundation.memory import memory
@@ -25,16 +24,6 @@ from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Volume
 
 SPACING = 0.05
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the shortest time of several."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return min(times)
 
 
 def specimen(shape: tuple[int, int, int]) -> Volume:

@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from pydicom import dcmread
 from pydicom.uid import RLELossless
+from shortest import seconds
 
 from ctloupe.volume.formats import read, write
 from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.volume import Volume
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the shortest time of several."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return min(times)
 
 
 def compressed(folder: Path, volume: Volume) -> dict[str, Path]:

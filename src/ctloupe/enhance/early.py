@@ -11,7 +11,7 @@ from ctloupe.foundation.location import Location, Remote
 from ctloupe.models.default import INTERPOLATIONS
 from ctloupe.models.names import model_path
 from ctloupe.volume.collection import holds_several
-from ctloupe.volume.formats import detect, format_of_output, require_writable
+from ctloupe.volume.formats import format_of, format_of_output, require_writable
 
 
 def refuse_early(
@@ -39,10 +39,7 @@ def refuse_early(
     FileError
         If there is no such scan, a suffix is that of no format, or an output exists.
     """
-    if isinstance(scan, Remote):
-        detect(scan)
-    elif not scan.exists():
-        raise FileError(f"{scan}: no such file or folder")
+    require_scan(scan)
     if str(model) not in methods.names():
         model_path(model, INTERPOLATIONS)
     if holds_several(scan):
@@ -52,3 +49,17 @@ def refuse_early(
             format_of_output(path)
         else:
             require_writable(path, overwrite)
+
+
+def require_scan(scan: Location) -> None:
+    """Refuse a scan that is not there.
+
+    Raises
+    ------
+    FileError
+        If nothing is at its path, or nothing readable at its address.
+    """
+    if isinstance(scan, Remote):
+        format_of(scan)
+    elif not scan.exists():
+        raise FileError(f"{scan}: no such file or folder")

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 from ctloupe.enhance.blending import BLEND_MM
+from ctloupe.enhance.early import require_scan
 from ctloupe.enhance.model import loaded_model
 from ctloupe.enhance.options import EnhanceOptions, quantile_name
 from ctloupe.enhance.region import Region, parse_region
@@ -29,7 +30,6 @@ from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.prepare.masks import kind_of, mask_file
 from ctloupe.volume.collection import holds_several, name_of, volume_paths
 from ctloupe.volume.formats import (
-    format_of,
     format_of_output,
     parts_read,
     parts_written,
@@ -171,11 +171,7 @@ def enhance_files(
     """
     options = request.options()
     _check(request)
-    if isinstance(request.scan, Remote):
-        # That nothing is there is told before a model is loaded.
-        format_of(request.scan)
-    elif not request.scan.exists():
-        raise FileError(f"{request.scan}: no such file or folder")
+    require_scan(request.scan)
     several = holds_several(request.scan)
     scans = _scans_of_folder(request) if several else [(request.scan, request.out)]
     _require_apart(request, scans)
