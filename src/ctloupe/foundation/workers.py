@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Final, TypeVar
 
@@ -104,16 +105,23 @@ def _in_processes(
             f"`processes` {count}: one of them was ended from outside, as happens when memory is short; give fewer"
         ) from error
     finally:
-        children = set(active_children()) - before
-        for child in children:
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        _end(pool, set(active_children()) - before)
+
+
+def _end(pool: ProcessPoolExecutor, children: set[BaseProcess]) -> None:
+    """Stop the processes of a pool, and wait until none is left."""
+    for child in children:
+        child.terminate()
+    # The pool's own thread waits for its processes. Of two threads that wait for one process, the second may be told
+    # that there is none, and take it for alive.
+    closing = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+    closing.start()
+    closing.join(_PATIENCE_SECONDS)
+    if closing.is_alive():
         # Where one was stopped before it had begun, some Pythons leave another waiting for work that never comes.
         for child in children:
-            child.join(_PATIENCE_SECONDS)
-            if child.is_alive():
-                child.kill()
-                child.join()
+            child.kill()
+        closing.join(_PATIENCE_SECONDS)
 
 
 def _awaited(future: Future[Result], look: Callable[[], None]) -> Result:
