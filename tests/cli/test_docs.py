@@ -37,9 +37,9 @@ SMALLER = {
     "--set batch_size=4 --out": "--set batch_size=1 --out",
     "--steps 100000": "--steps 1 --set patch_size=16 --set width=8 --set blocks=1 "
     "--set shrinking_width=8 --set shrinking_blocks=1",
+    "--to torchscript": "--to torchscript --flat-field off",
     "--samples 4": "--samples 2",
-    "--seed 1": "--seed 1 --flat-field off",
-    "--invented invented.ome.zarr": "--invented invented.ome.zarr --flat-field off",
+    "--model runs/physics-flow/model --": "--model runs/physics-flow/model --flat-field off --",
     "--out bank": "--out bank --per-case 12 --patch 16",
     "--out checked": "--out checked --patch 16",
     "--out resampled": "--out resampled --patch 16",
@@ -136,8 +136,11 @@ def test_every_page_has_been_thought_of():
 @pytest.mark.slow
 def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
+    done = set()
     for page in [page for page in PAGES if page.name != REMOTE]:
-        for command in own(page):
+        # What a second page shows in the same words would make the same again.
+        for command in dict.fromkeys(one for one in own(page) if one not in done):
+            done.add(command)
             kept = [one for one in KEPT if one in command]
             overwrite = " --overwrite" if kept and page != PAGES[0] and re.search(r"(-o|--out) ", command) else ""
             run(command + overwrite, monkeypatch)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from ctloupe.cli import (
     compare,
@@ -110,6 +112,12 @@ for verb in (
 lay_out_examples(app)
 
 
+@cache
+def _command() -> Any:
+    """The verbs as typer runs them, put together once however often a process runs the command line."""
+    return get_command(app)
+
+
 def _refused(error: Any) -> None:
     """Say in one line what is wrong with the command line itself; without any argument that is the whole help."""
     told = error.format_message()
@@ -124,7 +132,7 @@ def main() -> None:
     """Run the command line."""
     with interrupting():
         try:
-            sys.exit(app(prog_name="ctloupe", standalone_mode=False))
+            sys.exit(_command()(prog_name="ctloupe", standalone_mode=False))
         except _UsageError as error:
             _refused(error)
             sys.exit(2)

@@ -15,7 +15,7 @@ from ctloupe.display.scene import Layer, Scene, value_range
 from ctloupe.display.tiles import Tiles
 from ctloupe.foundation.atomic import replacing
 from ctloupe.foundation.notice import RESEARCH_NOTICE
-from ctloupe.images.figures import CAPTION, GAP, LINE_INCHES, figure_of_images, round_length
+from ctloupe.images.figures import CAPTION, GAP, LINE_INCHES, figure_of_images, round_length, save_png
 
 INCHES: Final = 4.4
 """Width of an image."""
@@ -68,7 +68,7 @@ def write_shot(scene: Scene, box: Box, window: tuple[float, float], path: Path, 
     across, down = figure.get_size_inches()
     figure.text(GAP / across, 0.1 / down, f"{told}\n{RESEARCH_NOTICE}", fontsize=8.5, va="bottom")
     with replacing(path, overwrite) as temporary:
-        figure.savefig(temporary, format="png")
+        save_png(figure, temporary)
 
 
 def _overview(scene: Scene, box: Box, window: tuple[float, float], axis: Axes) -> None:

@@ -6,12 +6,15 @@ To let matplotlib find the places takes several times as long as to draw the ima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from ctloupe.images.png import COMPRESS_LEVEL
 
 DPI: Final = 110
 GAP: Final = 0.1
@@ -67,6 +70,11 @@ def figure_of_images(
             axis.set_axis_off()
             axes[row, column] = axis
     return figure, axes
+
+
+def save_png(figure: Figure, file: IO[bytes] | Path) -> None:
+    """Write a figure as PNG, at the resolution that it was made with."""
+    figure.savefig(file, format="png", dpi=figure.dpi, pil_kwargs={"compress_level": COMPRESS_LEVEL})
 
 
 def colour_bar(figure: Figure, axis: Axes, label: str) -> None:

@@ -7,10 +7,11 @@ the group ``ctloupe.methods`` whose value is ``module:Class``.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.plug_ins import plug_ins
 
 if TYPE_CHECKING:
     from ctloupe.methods.base import Method
@@ -38,12 +39,12 @@ _BUILT_IN = {
 
 
 def _outside() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _BUILT_IN}
+    return {entry.name: entry for entry in plug_ins(GROUP) if entry.name not in _BUILT_IN}
 
 
 def names() -> list[str]:
     """Names of all methods, this package's first."""
-    return [*_BUILT_IN, *sorted(_outside())]
+    return [*_BUILT_IN, *_outside()]
 
 
 def get(name: str) -> type[Method]:

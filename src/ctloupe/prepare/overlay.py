@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError
-from ctloupe.images.figures import CAPTION, LETTERS, LINE_INCHES, figure_of_images
+from ctloupe.images.figures import CAPTION, LETTERS, LINE_INCHES, figure_of_images, save_png
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import Volume
 
@@ -68,5 +68,5 @@ def mask_overlay_png(volume: Volume, mask: NDArray[np.bool_], window: IntensityW
         fontsize=8,
     )
     made = BytesIO()
-    figure.savefig(made, format="png")
+    save_png(figure, made)
     return made.getvalue()

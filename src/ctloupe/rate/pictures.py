@@ -19,6 +19,7 @@ from ctloupe.evaluate.alignment import aligned_scale
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.images.figures import round_length
+from ctloupe.images.png import COMPRESS_LEVEL
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.phantom.anatomies.registry import of_value
@@ -164,7 +165,9 @@ def write_pictures(design: Design, subjects: Subjects, rows: Sequence[Row], fold
         for row in items[patch]:
             beside = [rights[row[column]] for column in ("method", "other") if column in row]
             picture = frame.around(left, *beside)
-            picture.save(folder / pictures_of(row["rater"]) / f"{row['label']}.png", format="PNG")
+            picture.save(
+                folder / pictures_of(row["rater"]) / f"{row['label']}.png", format="PNG", compress_level=COMPRESS_LEVEL
+            )
 
 
 class _Frame:

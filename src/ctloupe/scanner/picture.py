@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.images.figures import save_png
 from ctloupe.scanner.estimate_noise import NoiseEstimate, unit_power
 from ctloupe.scanner.scanner import Scanner
 from ctloupe.scanner.voxel import voxel_transfer
@@ -51,7 +52,7 @@ def scanner_png(
     _profile(right, scanner)
     figure.suptitle(title, fontsize=10)
     with replacing(path, overwrite) as temporary:
-        figure.savefig(temporary, format="png")
+        save_png(figure, temporary)
 
 
 def _transfer(axis: Axes, scanner: Scanner, known: bool) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.images.png import COMPRESS_LEVEL
 from ctloupe.methods.base import Batch
 from ctloupe.networks.bicubic import enlarge_bicubic
 
@@ -53,7 +54,7 @@ def write_preview(path: Path, batch: Batch, images: dict[str, torch.Tensor], ste
         for row, image in enumerate(stack[:, 0].float().cpu().numpy()):
             sheet.paste(_tile(image, grey), (left, CAPTION + row * (TILE + GAP)))
     with replacing(path, overwrite=True) as temporary:
-        sheet.save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG", compress_level=COMPRESS_LEVEL)
 
 
 def _grey_range(*stacks: torch.Tensor) -> tuple[float, float]:

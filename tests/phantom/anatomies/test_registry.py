@@ -109,7 +109,7 @@ def test_options_of_an_anatomy_are_completed_and_checked():
 )
 def test_a_plug_in_that_cannot_stand_beside_the_others_is_refused(monkeypatch, made, message):
     monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(KIDNEY=replace(LUNG, name="kidney", labels=Few)))
-    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("kidney", made, group)])
+    monkeypatch.setattr(registry, "plug_ins", lambda group: [EntryPoint("kidney", made, group)])
     assert registry.names() == ["lung", "temporal-bone", "lung-b", "kidney"]
     with pytest.raises(OptionError, match=message):
         registry.get("kidney")

@@ -7,11 +7,11 @@ A package outside this one adds a metric by an entry point of the group ``ctloup
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Final
 
 from ctloupe.evaluate.metrics.base import Metric
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.plug_ins import plug_ins
 
 GROUP: Final = "ctloupe.metrics"
 
@@ -30,7 +30,7 @@ def outside_metrics(protocol: str) -> tuple[Metric, ...]:
 @lru_cache(maxsize=1)
 def _outside() -> tuple[Metric, ...]:
     found = []
-    for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+    for entry in plug_ins(GROUP):
         try:
             metric = entry.load()
         except (ImportError, AttributeError) as error:

@@ -14,7 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ctloupe.images.figures import CAPTION, DPI, LETTERS, LINE_INCHES, colour_bar, figure_of_images, round_length
+from ctloupe.images.figures import (
+    CAPTION,
+    DPI,
+    LETTERS,
+    LINE_INCHES,
+    colour_bar,
+    figure_of_images,
+    round_length,
+    save_png,
+)
 
 PANEL_INCHES: Final = 2.9
 """Width of an image, and its greatest height."""
@@ -258,5 +267,5 @@ def _scale_bar(axis: Axes, view: View, colour: str = "white") -> None:
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png")
+    save_png(figure, stream)
     return stream.getvalue()

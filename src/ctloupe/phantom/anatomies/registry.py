@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Final
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.plug_ins import plug_ins
 
 if TYPE_CHECKING:
     from ctloupe.phantom.anatomies.base import Anatomy
@@ -31,12 +32,12 @@ DEFAULT: Final = next(iter(BUILT_IN))
 
 
 def _outside() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in BUILT_IN}
+    return {entry.name: entry for entry in plug_ins(GROUP) if entry.name not in BUILT_IN}
 
 
 def names() -> list[str]:
     """Names of all anatomies, this package's first."""
-    return [*BUILT_IN, *sorted(_outside())]
+    return [*BUILT_IN, *_outside()]
 
 
 @cache

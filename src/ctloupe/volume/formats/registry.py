@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.plug_ins import plug_ins
 from ctloupe.volume.formats.base import Format
 
 GROUP = "ctloupe.formats"
@@ -36,10 +37,9 @@ def formats() -> tuple[Format, ...]:
     OptionError
         If a plug-in cannot be imported.
     """
-    outside = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     return (
         *(_built_in(where) for where in _BUILT_IN.values()),
-        *(_plugged_in(entry) for entry in outside if entry.name not in _BUILT_IN),
+        *(_plugged_in(entry) for entry in plug_ins(GROUP) if entry.name not in _BUILT_IN),
     )
 
 
