@@ -22,8 +22,8 @@ ROWS ?=
 SEEDS ?=
 MINUTES ?=
 
-# Two more than the cores of the machine that this is meant for: tests wait for disks and for processes of their own.
-WORKERS ?= 4
+# One more than the cores of the machine that this is meant for: tests wait for disks and for processes of their own.
+WORKERS ?= 3
 
 # Other Pythons, on the path or of pyenv, the newest first, how many of them at most, and the rooms that can be tested
 # without torch, whose builds for them are of gigabytes.
@@ -65,7 +65,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
-lint: $(STAMP) audit
+# The audit is no prerequisite: make would begin the rest of this only when the tests beside it are done.
+lint: $(STAMP)
+	@$(MAKE) --no-print-directory audit
 	$(BIN)/ruff check src tests benchmarks docs/site integrations
 	$(BIN)/ruff format --check src tests benchmarks docs/site integrations
 	$(BIN)/mypy

@@ -15,6 +15,7 @@ import pytest
 from ctloupe.volume.formats import write
 from ctloupe.volume.geometry import refined_grid
 from ctloupe.volume.volume import Volume
+from warm_process import run_python
 
 
 @pytest.fixture
@@ -47,8 +48,7 @@ def test_a_picture_and_a_page_are_written_and_named(ctloupe, volumes, tmp_path):
     ],
 )
 def test_bad_requests_are_one_line(volumes, tmp_path, arguments, words):
-    command = [sys.executable, "-m", "ctloupe.cli.main", "view", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_python("-m", "ctloupe.cli.main", "view", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("ctloupe: ") and words in done.stderr
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.mha", "scan.nii.gz"]
