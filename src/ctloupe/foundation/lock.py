@@ -46,6 +46,30 @@ class Holder(BaseModel):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(pid=os.getpid(), host=socket.gethostname(), born=psutil.Process().create_time(), since=now)
 
+    @classmethod
+    def named(cls, text: bytes, lock: object, path: object) -> Holder:
+        """Return who the content of a lock names.
+
+        Raises
+        ------
+        FileError
+            If it names nobody.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise FileError(
+                f"{path}: its lock {lock} is damaged; delete it if nothing writes there any more"
+            ) from error
+
+    def require_here(self, lock: object, path: object) -> None:
+        """Raise `FileError` where the lock is of another machine, of whose processes nobody here knows."""
+        if self.host != socket.gethostname():
+            raise FileError(
+                f"{path}: process {self.pid} on {self.host!r} has been writing it since {self.since}; wait for it, "
+                f"or delete {lock} if it no longer runs there"
+            )
+
     @property
     def alive(self) -> bool:
         """Whether the process still runs; asked for on its own machine only."""
@@ -55,6 +79,12 @@ class Holder(BaseModel):
             return False
         except psutil.Error:
             return True
+
+
+def in_use(path: object, holder: Holder | None) -> FileError:
+    """Return what is raised where a process of this machine writes `path`; None: it has not said which."""
+    who = "another process" if holder is None else f"process {holder.pid} (since {holder.since})"
+    return FileError(f"{path}: {who} is writing it; wait for it, or give another name")
 
 
 @contextmanager
@@ -158,24 +188,14 @@ def _holder(handle: int, lock: Path, path: Path) -> Holder | None:
     """Who the file names; nobody where it is empty, as a kill while it was made leaves it."""
     os.lseek(handle, 0, os.SEEK_SET)
     text = os.read(handle, _LARGEST)
-    if not text:
-        return None
-    try:
-        return Holder.model_validate_json(text)
-    except ValidationError as error:
-        raise FileError(f"{path}: its lock {lock} is damaged; delete it if nothing writes there any more") from error
+    return Holder.named(text, lock, path) if text else None
 
 
 def _require_free(holder: Holder | None, held: bool | None, lock: Path, path: Path) -> None:
-    here = socket.gethostname()
-    if holder is not None and holder.host != here:
-        raise FileError(
-            f"{path}: process {holder.pid} on {holder.host!r} has been writing it since {holder.since}; wait for it, "
-            f"or delete {lock} if it no longer runs there"
-        )
+    if holder is not None:
+        holder.require_here(lock, path)
     if held is False or (held is None and holder is not None and holder.alive):
-        who = "another process" if holder is None else f"process {holder.pid} (since {holder.since})"
-        raise FileError(f"{path}: {who} is writing it; wait for it, or give another name")
+        raise in_use(path, holder)
 
 
 def _missing(folder: Path) -> list[Path]:

@@ -6,16 +6,13 @@ can be told whether it lives; of another machine's it cannot, and whoever knows 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from pydantic import ValidationError
-
-from ctloupe.foundation.errors import CtLoupeError, FileError
+from ctloupe.foundation.errors import CtLoupeError
 from ctloupe.foundation.location import Location, Remote
-from ctloupe.foundation.lock import Holder, locked
+from ctloupe.foundation.lock import Holder, in_use, locked
 
 _HELD: Final[set[Remote]] = set()
 """Locks that this process holds; any other of its name was left behind when a server was gone."""
@@ -53,18 +50,10 @@ def locked_anywhere(output: Location) -> Iterator[None]:
 
 def _require_free(lock: Remote, output: Remote, own: Holder) -> None:
     try:
-        holder = Holder.model_validate_json(lock.read_bytes())
+        holder = Holder.named(lock.read_bytes(), lock, output)
     except FileNotFoundError:
         return
-    except ValidationError as error:
-        raise FileError(f"{output}: its lock {lock} is damaged; delete it if nothing writes there any more") from error
-    if holder.host != socket.gethostname():
-        raise FileError(
-            f"{output}: process {holder.pid} on {holder.host!r} has been writing it since {holder.since}; wait for it, "
-            f"or delete {lock} if it no longer runs there"
-        )
+    holder.require_here(lock, output)
     left_behind = holder.pid == own.pid and lock not in _HELD
     if holder.alive and not left_behind:
-        raise FileError(
-            f"{output}: process {holder.pid} (since {holder.since}) is writing it; wait for it, or give another name"
-        )
+        raise in_use(output, holder)
