@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ctloupe.enhance.resolver import load_model
-from ctloupe.enhance.value_range import value_range, values_beyond
+from ctloupe.enhance.value_range import values_beyond
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.volume.volume import Volume
 
@@ -32,7 +32,7 @@ def beside_bone():
 
 
 def test_the_range_is_that_of_all_slices():
-    assert value_range(beside_bone()) == (-1024, 1810)
+    assert beside_bone().extremes == (-1024, 1810)
 
 
 def test_the_interpolation_is_keys_cubic_cut_off_at_the_range_of_the_scan():

@@ -1,4 +1,4 @@
-"""A volume that is read on demand is cropped on demand."""
+"""A volume that is read on demand is cropped on demand, and not gone through twice."""
 
 import numpy as np
 
@@ -19,3 +19,17 @@ def test_a_lazily_read_volume_is_cropped_without_reading_it():
     assert np.array_equal(part.array(), np.arange(120).reshape(4, 5, 6)[2:3, 2:4, 0:4])
     assert seen == [(slice(2, 3), slice(2, 4), slice(0, 4))]
     assert np.allclose(part.origin, (0, 2, 2))
+
+
+def test_extremes_are_looked_for_once():
+    seen = []
+
+    def read(block):
+        seen.append(block)
+        return np.arange(4 * 5 * 6).reshape(4, 5, 6)[block]
+
+    whole = Volume(LazyArray((4, 5, 6), np.int64, read, "test"), (1.0, 1.0, 1.0))
+    assert whole.extremes == (0, 119)
+    read_once = len(seen)
+    assert whole.extremes == (0, 119) and len(seen) == read_once
+    assert whole.crop(slice(1, 2)).extremes == (30, 59)

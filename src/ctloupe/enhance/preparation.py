@@ -30,7 +30,6 @@ from ctloupe.enhance.scanner_of_scan import told_the_scanner
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.textured import TexturedSliceEnhancer
 from ctloupe.enhance.tiling import Tiling, choose_tiling
-from ctloupe.enhance.value_range import value_range
 from ctloupe.foundation.errors import IntensityError, OptionError
 from ctloupe.images.likeness import Spread, Unlikeness, image_statistics_of, unlikeness
 from ctloupe.methods.package import Fingerprint
@@ -83,7 +82,7 @@ def prepared(
     spacing = scan.spacing[1], scan.spacing[2]
     blocks = options.consistent and not options.consistent_with_scanner
     if model.network is None or mask is not None:
-        low, high = value_range(scan)
+        low, high = scan.extremes
         model = replace(model, limits=(low, high))
         tell(f"interpolation: kept within the scan's range, {low:g} to {high:g} HU")
     if model.network is None:

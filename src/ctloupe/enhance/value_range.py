@@ -1,27 +1,12 @@
-"""The values of a scan: what the enhanced volume can hold of them, and what an interpolation may not leave."""
+"""The values of a scan that the enhanced volume cannot hold."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Volume
 
 _HELD = np.iinfo(np.int16)
-
-
-def value_range(scan: Volume) -> tuple[float, float]:
-    """Return the smallest and the largest value of a scan, which is read once.
-
-    Raises
-    ------
-    IntensityError
-        If a voxel that is read on demand is NaN or infinite.
-    """
-    low, high = np.inf, -np.inf
-    for _, slab in slabs_of(scan.data):
-        low, high = min(low, float(slab.min())), max(high, float(slab.max()))
-    return low, high
 
 
 def values_beyond(scan: Volume) -> tuple[str, ...]:
@@ -34,7 +19,7 @@ def values_beyond(scan: Volume) -> tuple[str, ...]:
     """
     if np.can_cast(scan.data.dtype, np.int16):
         return ()
-    low, high = value_range(scan)
+    low, high = scan.extremes
     if _HELD.min <= low and high <= _HELD.max:
         return ()
     return (

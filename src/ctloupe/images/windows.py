@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import IntensityError, OptionError
-from ctloupe.volume.slabs import slabs_of
+from ctloupe.volume.slabs import extremes_of
 from ctloupe.volume.volume import Volume
 
 Values = TypeVar("Values")
@@ -87,11 +87,7 @@ class IntensityWindow:
         IntensityError
             If all values are equal, or none is finite.
         """
-        low, high = np.inf, -np.inf
-        for _, slab in slabs_of(source.data if isinstance(source, Volume) else source):
-            values = slab[np.isfinite(slab)] if np.issubdtype(slab.dtype, np.floating) else slab
-            if values.size:
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
+        low, high = source.extremes if isinstance(source, Volume) else extremes_of(source)
         if not low < high:
             found = f"every voxel has the value {low:g}" if low == high else "no voxel has a finite value"
             raise IntensityError(f"{name}: {found}, and has no range to scale by; give another volume")

@@ -27,3 +27,19 @@ def slabs_of(data: Any, dtype: np.dtype[Any] | None = None) -> Iterator[tuple[in
     step = max(1, SLAB_BYTES // (height * width * kind.itemsize))
     for start in range(0, depth, step):
         yield start, np.ascontiguousarray(data[start : start + step], dtype=kind)
+
+
+def extremes_of(data: Any) -> tuple[float, float]:
+    """Return the smallest and the largest finite value; infinity and its negative where there is none.
+
+    Parameters
+    ----------
+    data : array of shape (z, y, x)
+        NumPy array or `LazyArray`; each slice is asked for once.
+    """
+    low, high = np.inf, -np.inf
+    for _, slab in slabs_of(data):
+        values = slab[np.isfinite(slab)] if np.issubdtype(slab.dtype, np.floating) else slab
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return low, high

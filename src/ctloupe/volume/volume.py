@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import GeometryError, IntensityError
 from ctloupe.volume import geometry
+from ctloupe.volume.slabs import extremes_of
 
 Modality = Literal["clinical", "micro", "unknown"]
 Units = Literal["HU", "raw"]
@@ -185,6 +187,17 @@ class Volume:
         """Number of voxels along z, y and x."""
         z, y, x = self.data.shape
         return int(z), int(y), int(x)
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """Smallest and largest finite value of all voxels, which are gone through when this is first asked for.
+
+        Raises
+        ------
+        IntensityError
+            If a voxel that is read on demand is NaN or infinite.
+        """
+        return extremes_of(self.data)
 
     @property
     def affine(self) -> NDArray[np.float64]:
