@@ -140,7 +140,9 @@ def test_the_commands_of_readme_and_docs_run_as_written(workplace, monkeypatch, 
     done = set()
     for page in [page for page in PAGES if page.name != REMOTE]:
         # What a second page shows in the same words would make the same again.
-        for command in dict.fromkeys(one for one in own(page) if one not in done):
+        for command in own(page):
+            if command in done:
+                continue
             done.add(command)
             kept = [one for one in KEPT if one in command]
             overwrite = " --overwrite" if kept and page != PAGES[0] and re.search(r"(-o|--out) ", command) else ""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ctloupe.foundation import download_part
-from ctloupe.foundation.download import cache_folder, checked_checksum, fetch, in_words
+from ctloupe.foundation.download import cache_folder, checked_checksum, fetch
 from ctloupe.foundation.errors import FileError, OptionError
 from file_server import FileServer, serving
 
@@ -272,11 +272,3 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     assert cache_folder().name == "ctloupe"
     monkeypatch.setenv("CTLOUPE_CACHE", "~/models")
     assert cache_folder() == Path("~/models").expanduser()
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (999, "999 bytes"), (2_100_000_000, "2.1 GB"), (119e9, "119 GB"), (2e12, "2.0 TB")],
-)
-def test_sizes_are_said_in_words(size, words):
-    assert in_words(size) == words

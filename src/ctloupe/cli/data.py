@@ -112,7 +112,7 @@ def _terms(recipe: Recipe) -> Iterator[str]:
 
 
 def _described(recipe: Recipe) -> Iterator[str]:
-    from ctloupe.foundation.download import in_words
+    from ctloupe.foundation.amounts import size_in_words
     from ctloupe.foundation.download_part import shown
 
     yield from _terms(recipe)
@@ -124,7 +124,7 @@ def _described(recipe: Recipe) -> Iterator[str]:
         for number, text in enumerate(texts):
             yield f"  {what if not number else '':<9} {text}"
     for number, file in enumerate(recipe.files):
-        size = in_words(file.expected) if file.expected is not None else "size not published"
+        size = size_in_words(file.expected) if file.expected is not None else "size not published"
         facts = f"{size}, {file.checksum or 'no checksum published'}{'' if recipe.tried else f', {NOT_TRIED}'}"
         yield f"  {'files' if not number else '':<9} {file.name} from {shown(file.address)} ({facts})"
 

@@ -13,8 +13,9 @@ from ctloupe.datasets.archives import unpack
 from ctloupe.datasets.arrange import arrange, chosen, taken
 from ctloupe.datasets.recipe import DataFile, Recipe
 from ctloupe.datasets.record import Provenance, now, write_record
+from ctloupe.foundation.amounts import size_in_words
 from ctloupe.foundation.atomic import require_place
-from ctloupe.foundation.download import fetch, in_words, sha256_of
+from ctloupe.foundation.download import fetch, sha256_of
 from ctloupe.foundation.download_part import Part, shown
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.inputs import require_apart
@@ -103,7 +104,7 @@ def _fetched(
         _require_space(out, missing)
         for file in wanted:
             got = fetch(file.address, out / file.name, checksum=file.checksum, size=file.size, progress=progress)
-            say(f"{file.name}: {in_words(got.size)}, {got.sha256}{'' if got.new else ', was there already'}")
+            say(f"{file.name}: {size_in_words(got.size)}, {got.sha256}{'' if got.new else ', was there already'}")
             _unpacked(file, out, say)
             found.append(
                 Provenance(
@@ -126,7 +127,7 @@ def _require_agreement(request: DataRequest, missing: list[DataFile], ask: Calla
     if request.yes or (known < LARGE and not unknown):
         return
     more = f"{' and ' if known else ''}{unknown} file(s) of unknown size" if unknown else ""
-    amount = f"{in_words(known) if known else ''}{more}"
+    amount = f"{size_in_words(known) if known else ''}{more}"
     if ask is None:
         raise OptionError(f"{request.recipe.name}: {amount} would be fetched; nobody can be asked here, so give `yes`")
     if not ask(f"Fetch {amount} into {request.out}?"):
@@ -138,8 +139,8 @@ def _require_space(out: Path, missing: list[DataFile]) -> None:
     free = shutil.disk_usage(out).free
     if wanted > free:
         raise FileError(
-            f"{out}: {in_words(wanted)} are to come and {in_words(free)} are free; free some space, write to another "
-            "disk, or fetch a part of the set with `only`"
+            f"{out}: {size_in_words(wanted)} are to come and {size_in_words(free)} are free; free some space, write to "
+            "another disk, or fetch a part of the set with `only`"
         )
 
 

@@ -14,7 +14,7 @@ from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
-from ctloupe.foundation.durations import in_words
+from ctloupe.foundation.amounts import duration_in_words
 from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.volume.formats.base import Format
@@ -58,7 +58,7 @@ class Plan:
         return [
             f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {at_a_time} at a time, {cut}",
             f"plan: memory about {self.memory / 1e9:.1f} GB, disk up to {self.disk / 1e9:.2f} GB, "
-            f"time about {in_words(self.seconds)}",
+            f"time about {duration_in_words(self.seconds)}",
         ]
 
 

@@ -175,15 +175,6 @@ def sha256_of(file: Path) -> str:
     return checksum_of(file, "sha256")
 
 
-def in_words(size: float) -> str:
-    """Return a number of bytes for people: "2.1 GB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
 def mismatch(file: Path, checksum: str | None, size: int | None) -> str | None:
     """Return in words what of a file is not as published; None where nothing is."""
     return _wrong(file, None if checksum is None else checked_checksum(checksum), size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ctloupe.foundation.durations import in_words as duration
+from ctloupe.foundation.amounts import duration_in_words
 
 
 class Expected:
@@ -30,13 +30,12 @@ class Expected:
         told = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
         if self.minutes is None:
             return f"{told}; how long they take is known after the first"
-        return (
-            f"{told} of {self.minutes:g} min, {duration(60 * self.trainings * self.minutes)}, and what measuring takes"
-        )
+        whole = duration_in_words(60 * self.trainings * self.minutes)
+        return f"{told} of {self.minutes:g} min, {whole}, and what measuring takes"
 
     def after_one_more(self) -> str:
         """Count a training that is finished and measured, and say what is left."""
         self.done += 1
         left = (self._clock() - self._begun) / self.done * (self.trainings - self.done)
         told = f"{self.done} of {self.trainings} trainings done"
-        return told if left <= 0 else f"{told}, about {duration(left)} left"
+        return told if left <= 0 else f"{told}, about {duration_in_words(left)} left"
