@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
@@ -21,12 +21,10 @@ from ctloupe.foundation.records import load_record
 from ctloupe.images.likeness import ImageStatistics
 from ctloupe.images.windows import IntensityWindow, Scaling
 from ctloupe.methods.base import Method, MethodConfig
+from ctloupe.methods.package_files import DESCRIPTION, WEIGHTS
 from ctloupe.methods.registry import get
 from ctloupe.methods.room import lack_of_room
 from ctloupe.prepare.masks import MaskKind
-
-CARD_NAME: Final = "model.json"
-WEIGHTS_NAME: Final = "weights.safetensors"
 
 
 def _ordered(window: tuple[float, float]) -> tuple[float, float]:
@@ -123,8 +121,8 @@ def save_package(path: Path, enhancer: nn.Module, card: ModelCard) -> None:
     with replacing(path, overwrite=True) as temporary:
         temporary.mkdir()
         # The library's own writing to a file leaves it to its owner alone, whatever the umask.
-        (temporary / WEIGHTS_NAME).write_bytes(save(tensors, metadata={"notice": RESEARCH_NOTICE}))
-        (temporary / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (temporary / WEIGHTS).write_bytes(save(tensors, metadata={"notice": RESEARCH_NOTICE}))
+        (temporary / DESCRIPTION).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load_package(path: Path) -> ModelPackage:
@@ -138,30 +136,33 @@ def load_package(path: Path) -> ModelPackage:
         If the method is unknown here, or the weights do not fit the configuration.
     """
     card = load_record(
-        path / CARD_NAME, ModelCard, "model description", "give the folder 'model' of a training run as it was written"
+        path / DESCRIPTION,
+        ModelCard,
+        "model description",
+        "give the folder 'model' of a training run as it was written",
     )
     try:
         kind = get(card.method)
     except OptionError as error:
-        raise ModelError(f"{path / CARD_NAME}: key 'method': {error}") from error
+        raise ModelError(f"{path / DESCRIPTION}: key 'method': {error}") from error
     writer = f"it was written by ctloupe {card.software.get('ctloupe', 'of an unknown version')}"
-    config = kind.recorded(card.config, f"{path / CARD_NAME}: configuration", ModelError, writer)
+    config = kind.recorded(card.config, f"{path / DESCRIPTION}: configuration", ModelError, writer)
     lacking = lack_of_room(lambda: kind.make_enhancer(config))
     if lacking is not None:
-        raise ModelError(f"{path / CARD_NAME}: {lacking}; use the package as it was written, or a larger machine")
+        raise ModelError(f"{path / DESCRIPTION}: {lacking}; use the package as it was written, or a larger machine")
     enhancer = kind.make_enhancer(config)
-    require_plain_file(path / WEIGHTS_NAME)
+    require_plain_file(path / WEIGHTS)
     try:
-        tensors = load_file(path / WEIGHTS_NAME)
+        tensors = load_file(path / WEIGHTS)
     except (FileNotFoundError, SafetensorError, OSError) as error:
-        raise FileError(f"{path / WEIGHTS_NAME}: missing or damaged ({error}); copy the model package again") from error
+        raise FileError(f"{path / WEIGHTS}: missing or damaged ({error}); copy the model package again") from error
     try:
         enhancer.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit the configuration in {CARD_NAME}") from error
+        raise ModelError(f"{path}: the weights do not fit the configuration in {DESCRIPTION}") from error
     bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if bad:
-        raise ModelError(f"{path / WEIGHTS_NAME}: tensor '{bad[0]}' holds NaN or infinity; train the model again")
+        raise ModelError(f"{path / WEIGHTS}: tensor '{bad[0]}' holds NaN or infinity; train the model again")
     return ModelPackage(card, config, enhancer.eval(), _notes(kind, card))
 
 

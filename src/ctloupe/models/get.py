@@ -18,7 +18,7 @@ from ctloupe.foundation.progress import Progress
 from ctloupe.foundation.records import load_record
 from ctloupe.models.archive import SUFFIX, unpacked
 from ctloupe.models.names import InstalledModel, installed, models_folder
-from ctloupe.models.record import Checksum, PackageRecord
+from ctloupe.models.record import SIGNATURE, Checksum, PackageRecord
 from ctloupe.models.signature import signer
 
 INDEX: Final = Path(__file__).parent / "index.yaml"
@@ -101,7 +101,7 @@ def get_model(
         return known[request.source]
     address, checksum, size = _address(request)
     say(f"fetching {request.source}")
-    archive = home / "archives" / f"{_file_name(address)}"
+    archive = home / "archives" / _file_name(address)
     fetch(address, archive, checksum=checksum, size=size, progress=progress, overwrite=True)
     kept = _keep(archive, home, request, say)
     archive.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def _keep(archive: Path, home: Path, request: GetRequest, say: Callable[[str], N
 
 
 def _require_signer(folder: Path, record: PackageRecord, wanted: str | None, say: Callable[[str], None]) -> None:
-    if wanted is None and not (folder / "package.sig").exists():
+    if wanted is None and not (folder / SIGNATURE).exists():
         say(f"{record.name} is not signed: its checksums say that it is whole, not who made it")
         return
     found = signer(folder)

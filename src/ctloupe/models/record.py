@@ -12,11 +12,10 @@ from ctloupe.foundation.errors import ModelError
 from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.records import load_record
+from ctloupe.methods.package_files import DESCRIPTION, WEIGHTS
 
 RECORD: Final = "package.json"
 SIGNATURE: Final = "package.sig"
-DESCRIPTION: Final = "model.json"
-WEIGHTS: Final = "weights.safetensors"
 CARD: Final = "CARD.md"
 LICENCE: Final = "LICENSE"
 CONTENTS: Final = (DESCRIPTION, WEIGHTS, CARD, LICENCE)

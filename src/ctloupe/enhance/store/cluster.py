@@ -37,8 +37,8 @@ def fill_on_cluster(
 
     The slice enhancer, its statistics taken already, travels to each worker once. Workers read the scan themselves
     where all of them see its file as it is here; otherwise it travels too. They write the store themselves, so it must
-    lie on a disk that all of them see under the same name, or on a
-    server that all may write to. A slab whose worker is lost is begun again on another, and gives the same bytes.
+    lie on a disk that all of them see under the same name, or on a server that all may write to. A slab whose worker is
+    lost is begun again on another, and gives the same bytes.
 
     Parameters
     ----------
