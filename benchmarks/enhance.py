@@ -1,6 +1,7 @@
 """How fast one slice is enhanced: the papers' way, plain PyTorch, ctloupe's way, and OpenVINO where it is installed.
 
 python benchmarks/enhance.py
+python benchmarks/enhance.py --method physics-flow
 python benchmarks/enhance.py --model runs/first/model --json
 """
 
@@ -9,11 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import platform
 import time
 from dataclasses import replace
 from functools import partial
 
+import machine
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,10 +27,10 @@ from ctloupe.enhance.patchwise import PatchwiseSliceEnhancer
 from ctloupe.enhance.preparation import calibrated_network
 from ctloupe.enhance.tiling import Tiling, choose_tiling
 from ctloupe.images.windows import CLINICAL
+from ctloupe.networks.flow.enhancer import FlowEnhancer
+from ctloupe.networks.flow.mean import MeanNetwork
+from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.tile import Tile
-
-CONVOLUTIONS = ((64, 128), (64, 256), (128, 128), (256, 64), (256, 128))
-"""Channels and sides of images by which the peak of the machine is found."""
 
 
 def best(function, repeats):
@@ -67,22 +68,32 @@ def scene(size):
     return (-750 + 150 * smooth + 40 * torch.randn(1, 1, size, size, generator=random))[0, 0].numpy()
 
 
+def of_the_mean(model):
+    """A flow as a network of convolutions alone, with the scanner that it has; any other model as it is."""
+    if not isinstance(model.network, FlowEnhancer):
+        return model
+    return replace(model, network=MeanNetwork(model.network.float()).requires_grad_(False))
+
+
 def model_of(arguments):
     if arguments.model:
-        return loaded_model(arguments.model)
-    kind = methods.get("sr-cyclegan")
+        return of_the_mean(loaded_model(arguments.model))
+    kind = methods.get(arguments.method)
+    preset = arguments.preset or next(iter(kind.presets))
     torch.manual_seed(0)
     changes = {"scale": arguments.scale} | ({"width": arguments.width} if arguments.width else {})
-    config = kind.configure("jmi2022", changes)
+    config = kind.configure(preset, changes)
     network = kind.make_enhancer(config).eval().requires_grad_(False)
-    return LoadedModel("sr-cyclegan jmi2022, untrained", network, config.scale, CLINICAL)
+    name = f"{arguments.method} {preset}, untrained"
+    return of_the_mean(LoadedModel(name, network, config.scale, CLINICAL))
 
 
 def through_openvino(network, unit, window, repeats):
     import openvino
 
     converted = openvino.convert_model(network, example_input=unit, input=[list(unit.shape)])
-    hints = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"}
+    dtype = "bf16" if hardware_has_bf16("cpu") else "f32"
+    hints = {"INFERENCE_PRECISION_HINT": dtype, "PERFORMANCE_HINT": "LATENCY"}
     compiled = openvino.Core().compile_model(converted, "CPU", hints)
     numbers = unit.numpy()
 
@@ -96,7 +107,9 @@ def through_openvino(network, unit, window, repeats):
 @torch.inference_mode()
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="folder of a model package; default: the preset jmi2022, untrained")
+    parser.add_argument("--model", help="folder of a model package; default: an untrained network")
+    parser.add_argument("--method", default="sr-cyclegan", help="of the untrained network; of a flow its mean is made")
+    parser.add_argument("--preset", help="of the untrained network; default: the method's first")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--scale", type=int, default=8)
     parser.add_argument("--width", type=int, help="of the untrained network; default: that of the preset")
@@ -139,14 +152,14 @@ def main():
     rows["ctloupe"] = row(seconds, made.values)
     with contextlib.suppress(ImportError):
         rows["openvino"] = row(*through_openvino(network, unit, window, arguments.repeats))
-    sizes = CONVOLUTIONS[: arguments.convolutions]
-    top = {
-        "float32": peak(torch.float32, arguments.repeats, sizes),
-        "bf16": peak(torch.bfloat16, arguments.repeats, sizes),
-    }
-    ceiling = top["bf16" if dtype == torch.bfloat16 else "float32"]
+    sizes = machine.PEAK_CONVOLUTIONS[: arguments.convolutions]
+    top = {"float32": peak(torch.float32, arguments.repeats, sizes)}
+    if hardware_has_bf16("cpu"):
+        top["bf16"] = peak(torch.bfloat16, arguments.repeats, sizes)
+    ceiling = top.get("bf16" if dtype == torch.bfloat16 else "float32", top["float32"])
     for name, one in rows.items():
         one["ratio_to_patches"] = rows["patches"]["seconds_per_slice"] / one["seconds_per_slice"]
+        one["ratio_to_plain"] = rows["whole float32"]["seconds_per_slice"] / one["seconds_per_slice"]
         one["share_of_peak"] = one["gflop_per_second"] / (
             ceiling if name in ("ctloupe", "openvino") else top["float32"]
         )
@@ -160,8 +173,10 @@ def main():
         work_of_trunk = gflop(network.coarse_features, unit)
         rows["ctloupe"]["trunk_seconds"] = seconds
         rows["ctloupe"]["trunk_share_of_peak"] = work_of_trunk / seconds / ceiling
+        rows["ctloupe"]["fine_share_of_slice"] = 1 - seconds / rows["ctloupe"]["seconds_per_slice"]
+        rows["ctloupe"]["fine_share_of_work"] = 1 - work_of_trunk / work
     report = {
-        "machine": f"{platform.machine()}, {arguments.threads} threads, PyTorch {torch.__version__}",
+        "machine": machine.machine(),
         "model": model.name,
         "slice": f"{arguments.size}×{arguments.size} ×{scale}",
         "gflop": work,
@@ -173,23 +188,29 @@ def main():
 
 
 def as_text(report, rows):
+    peaks = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["peak_gflop_per_second"].items())
     lines = [
-        f"{report['model']}, {report['slice']}, {report['gflop']:.0f} GFLOP; {report['machine']}",
-        f"convolution peak: {report['peak_gflop_per_second']['float32']:.0f} GFLOP/s in float32, "
-        f"{report['peak_gflop_per_second']['bf16']:.0f} in bf16; tile {report['tile'][0]}×{report['tile'][1]}",
+        f"{report['model']}, {report['slice']}, {report['gflop']:.0f} GFLOP; {machine.in_words()} "
+        f"(convolution peak: {peaks}; tile {report['tile'][0]}×{report['tile'][1]}).",
         "",
-        "| way | s a slice | times the papers' way | GFLOP/s | share of peak | HU RMS to float32 |",
-        "|---|---|---|---|---|---|",
+        "| way | s a slice | times the papers' way | times plain | GFLOP/s | share of peak | HU RMS to float32 |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, one in rows.items():
         off = f"{one['hu_rms_to_float32']:.3f}" if "hu_rms_to_float32" in one else ""
         lines.append(
             f"| {name} | {one['seconds_per_slice']:.2f} | {one['ratio_to_patches']:.2f} | "
+            f"{one['ratio_to_plain']:.2f} | "
             f"{one['gflop_per_second']:.0f} | {100 * one['share_of_peak']:.0f}% | {off} |"
         )
     if "trunk_seconds" in rows["ctloupe"]:
-        trunk = rows["ctloupe"]
-        lines += ["", f"trunk: {trunk['trunk_seconds']:.3f} s, {100 * trunk['trunk_share_of_peak']:.0f}% of the peak"]
+        found = rows["ctloupe"]
+        lines += [
+            "",
+            f"trunk: {found['trunk_seconds']:.3f} s, {100 * found['trunk_share_of_peak']:.0f}% of the peak; all else "
+            f"takes {100 * found['fine_share_of_slice']:.0f}% of the slice for "
+            f"{100 * found['fine_share_of_work']:.0f}% of the arithmetic",
+        ]
     return "\n".join(lines)
 
 

@@ -6,16 +6,22 @@ python benchmarks/tries.py
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 
+import machine
 import torch
 import torch.nn.functional as F
 
-from ctloupe.enhance.network import fast_layers, fast_rewrite
+from ctloupe.enhance.network import fast_layers, fast_rewrite, fine_part, fused
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
+from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.tile import Tile
 
 CL = torch.channels_last
+TYPE = torch.bfloat16 if hardware_has_bf16("cpu") else torch.float32
+"""What enhancing computes in on this machine."""
+
 SHRINK = 1
 """What the sides of the images are divided by, for a quick look."""
 
@@ -30,14 +36,14 @@ def best(function, repeats):
     return shortest
 
 
-def features(channels, height, width, dtype=torch.bfloat16):
+def features(channels, height, width, dtype=TYPE):
     random = torch.Generator().manual_seed(0)
     size = height // SHRINK, width // SHRINK
     return torch.randn(1, channels, *size, generator=random).to(dtype).contiguous(memory_format=CL)
 
 
 def plain(layer):
-    return layer.to(dtype=torch.bfloat16, memory_format=CL)
+    return layer.to(dtype=TYPE, memory_format=CL)
 
 
 def without_norms(module):
@@ -52,7 +58,7 @@ def without_norms(module):
 def padding(repeats):
     reflecting = convolution(64, 64, 3, padding="reflect")
     x = features(64, 256, 512)
-    fast = fast_layers.FastConvolution(reflecting, fast_layers.NO_ACTIVATION, torch.bfloat16)
+    fast = fast_layers.FastConvolution(reflecting, fused.NO_ACTIVATION, TYPE)
     before = plain(reflecting)
     return "reflection padding of the frame only", best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
 
@@ -60,7 +66,7 @@ def padding(repeats):
 def residual(repeats, in_place):
     x = features(64, 512, 512)
     block = without_norms(ResidualBlock(64)).eval()
-    fast = fast_rewrite._residual(block, torch.bfloat16)
+    fast = fast_rewrite._residual(block, TYPE)
     fast.in_place = in_place
     before = plain(block)
     name = "residual block: activation in the convolution, strips in the cache, skip added " + (
@@ -72,41 +78,107 @@ def residual(repeats, in_place):
 def shuffle(repeats):
     x = features(128, 128, 256)
     before = best(lambda: F.pixel_shuffle(x, 2), repeats)
-    return "pixel shuffle by runs of channels", before, best(lambda: fast_layers.interleaved(x), repeats)
+    return "pixel shuffle by runs of channels", before, best(lambda: fine_part.interleaved(x), repeats)
 
 
-def step(repeats):
-    layer = without_norms(SubPixelStep(64)).eval()
-    x = features(64, 128, 256)
-    fast = fast_layers.FastSubPixel(layer, torch.bfloat16)
-    before = plain(layer)
-    return (
-        "whole sub-pixel step, PReLU before the shuffle",
-        best(lambda: before(x), repeats),
-        best(lambda: fast(x), repeats),
-    )
+def three_steps():
+    return [without_norms(SubPixelStep(width)).eval() for width in (64, 32, 16)]
 
 
-def last(repeats, dtype):
-    layer = convolution(8, 1, 7, padding="reflect")
-    x = features(32, 256, 256)
-    fine = fast_layers.interleaved(x).float().contiguous(memory_format=CL)
-    fast = fast_layers.FastLast(layer, dtype)
-    fast.tile = Tile((8, 16), (8, 16), 64, 64)
-    before = layer.to(memory_format=CL)
-    name = "last 7×7 convolution before the last shuffle, " + (
-        "float32" if dtype == torch.float32 else "three half-precision parts"
-    )
-    return name, best(lambda: before(fine), repeats), best(lambda: fast(x), repeats)
+def fine(repeats, reach):
+    """Steps and last convolution, plain and in strips of rows, of a tile with `reach` on either side."""
+    steps, last = three_steps(), convolution(8, 1, 7, padding="reflect")
+    x = features(64, 64 + 2 * reach, 128 + 2 * reach, TYPE)
+    fast = fine_part.FineStrips(steps, last, TYPE)
+    fast.tile = Tile((64, 128), (128, 256), 512, 512)
+    before = plain(torch.nn.Sequential(*steps, last))
+    name = "three sub-pixel steps and the last convolution, in strips of rows, 4×4 pixels at once"
+    return name, best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
+
+
+def strips(repeats):
+    """The same with the whole tile as one strip, against strips that stay in the cache."""
+    steps, last = three_steps(), convolution(8, 1, 7, padding="reflect")
+    x = features(64, 70, 134, TYPE)
+    fast = fine_part.FineStrips(steps, last, TYPE)
+    fast.tile = Tile((64, 128), (128, 256), 512, 512)
+    usual = fine_part.STRIP_BYTES
+    fine_part.STRIP_BYTES = 1 << 40
+    before = best(lambda: fast(x), repeats)
+    fine_part.STRIP_BYTES = usual
+    return "of these, the strips alone", before, best(lambda: fast(x), repeats)
+
+
+def last_at_once(repeats):
+    """The last convolution for 2×2 pixels at once, as four outputs, against 4×4 as sixteen."""
+    x = features(32, 256, 512, TYPE)
+    four = kernel(4, 32, 5, 5)
+    sixteen = kernel(16, 64, 6, 3)
+    pairs = x.permute(0, 2, 3, 1).reshape(1, x.shape[2], x.shape[3] // 2, 64).permute(0, 3, 1, 2)
+    before = best(lambda: fused.convolve(x, four, None, (2, 2)), repeats)
+    after = best(lambda: fused.convolve(pairs, sixteen, None, (2, 1), stride=(2, 1)), repeats)
+    return "last convolution on the grid before, 4×4 pixels at once instead of 2×2", before, after
+
+
+def step_on_its_own_grid(repeats):
+    """A step's convolution on pairs of columns, which fill more of a register, against as it is (dropped)."""
+    x = features(16, 256, 512, TYPE)
+    pairs = x.permute(0, 2, 3, 1).reshape(1, x.shape[2], x.shape[3] // 2, 32).permute(0, 3, 1, 2)
+    own, wider = kernel(32, 16, 3, 3), kernel(64, 32, 3, 3)
+    before = best(lambda: fused.convolve(x, own, None, (1, 1)), repeats)
+    after = best(lambda: fused.convolve(pairs, wider, None, (1, 1)), repeats)
+    return "step of 16 channels as one of pairs of columns, block-structured (dropped)", before, after
+
+
+def kernel(out, channels, *size):
+    random = torch.Generator().manual_seed(0)
+    return fast_layers.channels_last(torch.randn(out, channels, *size, generator=random), TYPE)
+
+
+def first_stored(repeats):
+    """The first convolution with strides that do not tell that its one channel is the last (what PyTorch gives)."""
+    x, weight = features(1, 512, 512, torch.float32), torch.randn(64, 1, 7, 7)
+    told = fast_layers.channels_last(weight, torch.float32)
+    before = best(lambda: fused.convolve(x, weight, None, (3, 3)).contiguous(memory_format=CL), repeats)
+    after = best(lambda: fused.convolve(x, told, None, (3, 3)).contiguous(memory_format=CL), repeats)
+    return "first convolution, whose kernel tells that channels are last, float32", before, after
+
+
+def winograd(repeats, channels):
+    """NNPACK's Winograd convolution, channels first, against oneDNN's direct one, channels last, float32."""
+    if not torch.backends.nnpack.is_available():
+        return f"Winograd by NNPACK, {channels} channels (not in this build)", float("nan"), float("nan")
+    x, weight = features(channels, 128, 512, torch.float32), torch.randn(channels, channels, 3, 3) / 24
+    told, first = fast_layers.channels_last(weight, torch.float32), x.contiguous()
+    before = best(lambda: fused.convolve(x, told, None, (1, 1)), repeats)
+    after = best(lambda: torch._nnpack_spatial_convolution(first, weight, None, (1, 1), (1, 1)), repeats)
+    return f"Winograd by NNPACK, {channels} channels, float32", before, after
+
+
+def compiled(repeats):
+    """Inductor's code for the plain steps and last convolution, its own compile time not counted (dropped)."""
+    steps, last = three_steps(), convolution(8, 1, 7, padding="reflect")
+    x = features(64, 70, 134, TYPE)
+    before = plain(torch.nn.Sequential(*steps, last))
+    fast = fine_part.FineStrips(steps, copy.deepcopy(last).float(), TYPE)
+    begun = time.perf_counter()
+    try:
+        after = torch.compile(before)
+        after(x)
+    except Exception as error:  # Where there is no compiler it fails in ways of its own.
+        name = f"torch.compile of the same against the strips (dropped; {type(error).__name__} here)"
+        return name, best(lambda: fast(x), repeats), float("nan")
+    name = f"torch.compile of the same against the strips, compiled in {time.perf_counter() - begun:.0f} s (dropped)"
+    return name, best(lambda: fast(x), repeats), best(lambda: after(x), repeats)
 
 
 def first(repeats):
     layer = convolution(1, 64, 7, padding="reflect")
     x = features(1, 512, 512, torch.float32)
-    fast = fast_layers.FastFirst(layer, fast_layers.NO_ACTIVATION, torch.bfloat16)
+    fast = fast_layers.FastFirst(layer, fused.NO_ACTIVATION, torch.bfloat16)
     before = layer.to(memory_format=CL)
     return (
-        "first convolution, image split into two halves of its digits",
+        "first convolution, image split into two halves of its digits (bf16)",
         best(lambda: before(x), repeats),
         best(lambda: fast(x), repeats),
     )
@@ -129,17 +201,23 @@ def main():
     repeats = arguments.repeats
     global SHRINK
     SHRINK = arguments.shrink
-    print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; fused operations: {fast_layers._FUSED}")
+    print(f"{machine.in_words()}, features in {str(TYPE).removeprefix('torch.')}")
+    print(f"oneDNN's fused operations: {', '.join(sorted(str(one) for one in fused.FORMATS)) or 'none'}")
     print("\n| try | before, ms | after, ms | times faster |\n|---|---|---|---|")
     for name, before, after in (
         padding(repeats),
         residual(repeats, False),
         residual(repeats, True),
         shuffle(repeats),
-        step(repeats),
-        last(repeats, torch.float32),
-        last(repeats, torch.bfloat16),
-        first(repeats),
+        fine(repeats, 3),
+        strips(repeats),
+        last_at_once(repeats),
+        step_on_its_own_grid(repeats),
+        first_stored(repeats),
+        winograd(repeats, 64),
+        winograd(repeats, 96),
+        compiled(repeats),
+        *([first(repeats)] if torch.bfloat16 == TYPE else []),
         half_float(repeats),
     ):
         print(f"| {name} | {1e3 * before:.1f} | {1e3 * after:.1f} | {before / after:.2f} |")

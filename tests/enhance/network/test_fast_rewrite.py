@@ -1,11 +1,17 @@
 """A lowered network computes what the plain one does."""
 
+from unittest import mock
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ctloupe.enhance.network import fast_layers
+from ctloupe.enhance.network import fast_layers, fine_part, fused
 from ctloupe.enhance.network.fast_rewrite import rewritten
+from ctloupe.enhance.network.fine_part import FineStrips
 from ctloupe.enhance.network.fold import folded
+from ctloupe.networks.blocks import SubPixelStep, convolution
 from small_enhancers import NAMES, small_enhancer
 
 
@@ -13,12 +19,12 @@ def noise(height, width, seed=3):
     return torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(seed)) - 0.5
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("private", [True, False])
 @pytest.mark.parametrize("scale", [2, 8])
 @pytest.mark.parametrize("name", NAMES)
-def test_in_float32_it_is_the_network(name, scale, fused, monkeypatch):
-    if not fused:
-        monkeypatch.setattr(fast_layers, "_FUSED", False)
+def test_in_float32_it_is_the_network(name, scale, private, monkeypatch):
+    if not private:
+        monkeypatch.setattr(fused, "FORMATS", frozenset())
     network = folded(small_enhancer(name, scale))
     fast = rewritten(network, torch.float32)
     for height, width in ((21, 34), (8, 9)):
@@ -38,6 +44,7 @@ def test_strips_of_rows_change_nothing(monkeypatch):
     image = noise(90, 17)
     whole = rewritten(network, torch.float32)(image)
     monkeypatch.setattr(fast_layers, "STRIP_BYTES", 1)
+    monkeypatch.setattr(fine_part, "STRIP_BYTES", 1)
     assert (rewritten(network, torch.float32)(image) - whole).abs().max() < 1e-5
 
 
@@ -57,3 +64,37 @@ def test_the_networks_input_is_left_as_it_was():
     kept = image.clone()
     rewritten(folded(small_enhancer("srgan", 2)))(image)
     assert torch.equal(image, kept)
+
+
+def test_three_rounded_parts_of_the_last_convolution_are_the_whole():
+    steps = [SubPixelStep(width, normalised=False).eval() for width in (8, 4)]
+    last = convolution(2, 1, 7, padding="reflect")
+    # Kept in half precision and computed with in float32, so that nothing but the kernels is split.
+    layer = FineStrips(steps, last, torch.bfloat16).float()
+    features = torch.rand(2, 8, 9, 11, generator=torch.Generator().manual_seed(0)) - 0.5
+    plain = torch.nn.Sequential(*steps)
+    for step, kept in zip(steps, layer.steps, strict=True):
+        order = torch.arange(len(step.convolution.weight)).view(-1, 4).t().flatten()
+        step.convolution.weight.data[order] = kept.weight.contiguous()
+    assert (layer(features) - last(plain(features))).abs().max() < 2e-5
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    kernel=st.sampled_from([1, 3, 5, 7, 9]),
+    steps=st.integers(1, 3),
+    reflects=st.booleans(),
+    strip=st.sampled_from([1, 1 << 30]),
+)
+@settings(max_examples=60, deadline=None)
+def test_strips_of_the_fine_part_are_its_layers_for_any_size(height, width, kernel, steps, reflects, strip):
+    if reflects and kernel // 2 >= 2**steps * min(height, width):
+        return  # Nothing can be reflected so far.
+    torch.manual_seed(height + 10 * width)
+    layers = [SubPixelStep(8 >> step, normalised=False).eval() for step in range(steps)]
+    last = convolution(8 >> steps, 1, kernel, padding="reflect" if reflects else "zeros")
+    features = torch.randn(1, 8, height, width)
+    with mock.patch.object(fine_part, "STRIP_BYTES", strip), torch.no_grad():
+        found = FineStrips(layers, last, torch.float32)(features)
+        assert (found - last(torch.nn.Sequential(*layers)(features))).abs().max() < 2e-5

@@ -9,16 +9,9 @@ from typing import Final
 import torch
 from torch import nn
 
-from ctloupe.enhance.network.fast_layers import (
-    NO_ACTIVATION,
-    Converted,
-    FastConvolution,
-    FastFirst,
-    FastLast,
-    FastResidual,
-    FastSubPixel,
-    slope_of,
-)
+from ctloupe.enhance.network.fast_layers import Converted, FastConvolution, FastFirst, FastResidual, slope_of
+from ctloupe.enhance.network.fine_part import FineStrips
+from ctloupe.enhance.network.fused import NO_ACTIVATION
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
 from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
@@ -49,8 +42,6 @@ def _rewrite(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     if _is_plain(module):
         assert isinstance(module, nn.Conv2d)
         return _convolution(module, NO_ACTIVATION, dtype)
-    if isinstance(module, SubPixelStep) and _steps_out(module):
-        return FastSubPixel(module, dtype)
     if isinstance(module, nn.Sequential):
         return _sequence(list(module), dtype)
     merged = _merge_tail(module, dtype)
@@ -66,16 +57,14 @@ def _rewrite(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _merge_tail(module: nn.Module, dtype: torch.dtype) -> set[str]:
-    """Rewrite the last sub-pixel step of a shell and its convolution to one channel as one."""
+    """Rewrite the sub-pixel steps of a shell and its convolution to one channel as one."""
     if not isinstance(module, SubPixelShell):
         return set()
-    *before, final = module.tail
-    last = module.last
-    if not _mergeable(final, last):
+    steps = [step for step in module.tail if isinstance(step, SubPixelStep)]
+    if len(steps) < len(module.tail) or not _mergeable([*steps, module.last]):
         return set()
-    assert isinstance(final, SubPixelStep) and isinstance(last, nn.Conv2d)
-    module.tail = _sequence([*before, FastSubPixel(final, dtype, shuffles=False)], dtype)
-    module.last = FastLast(last, dtype)
+    assert isinstance(module.last, nn.Conv2d)
+    module.tail, module.last = nn.Sequential(), FineStrips(steps, module.last, dtype)
     return {"tail", "last"}
 
 
@@ -86,22 +75,22 @@ def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
     """
     out: list[nn.Module] = [nn.Identity() for _ in layers]
     places = [place for place, layer in enumerate(layers) if not isinstance(layer, nn.Identity)]
-    taken = -1
-    for place, after in zip(places, [*places[1:], None], strict=True):
-        layer, following = layers[place], None if after is None else layers[after]
-        if place == taken:
-            continue
-        if _is_plain(layer):
+    while places:
+        taken = 1
+        layer, following = layers[places[0]], layers[places[1]] if len(places) > 1 else None
+        fine = _fine_part([layers[place] for place in places])
+        if fine:
+            steps, last = [one for one in fine if isinstance(one, SubPixelStep)], fine[-1]
+            assert isinstance(last, nn.Conv2d)
+            out[places[0]], taken = FineStrips(steps, last, dtype), len(fine)
+        elif _is_plain(layer):
             assert isinstance(layer, nn.Conv2d)
             slope = slope_of(following) if following is not None else None
-            out[place] = _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype)
-            taken = after if slope is not None and after is not None else taken
-        elif following is not None and after is not None and _mergeable(layer, following):
-            assert isinstance(layer, SubPixelStep) and isinstance(following, nn.Conv2d)
-            out[place], out[after] = FastSubPixel(layer, dtype, shuffles=False), FastLast(following, dtype)
-            taken = after
+            out[places[0]] = _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype)
+            taken = 1 if slope is None else 2
         else:
-            out[place] = _rewrite(layer, dtype)
+            out[places[0]] = _rewrite(layer, dtype)
+        places = places[taken:]
     for before, behind in pairwise(out):
         if isinstance(before, FastResidual) and isinstance(behind, FastResidual):
             behind.in_place = True
@@ -135,17 +124,26 @@ def _is_plain(layer: nn.Module) -> bool:
 
 
 def _steps_out(step: SubPixelStep) -> bool:
-    return isinstance(step.norm, nn.Identity) and slope_of(step.activation) is not None
+    plain = isinstance(step.norm, nn.Identity) and slope_of(step.activation) is not None
+    return plain and _is_plain(step.convolution) and step.convolution.padding_mode == "zeros"
 
 
-def _mergeable(step: nn.Module, last: nn.Module) -> bool:
+def _fine_part(layers: list[nn.Module]) -> list[nn.Module]:
+    """The sub-pixel steps that `layers` begin with and the convolution behind them, where they can be one."""
+    count = next((at for at, layer in enumerate(layers) if not isinstance(layer, SubPixelStep)), len(layers))
+    part = layers[: count + 1]
+    return part if _mergeable(part) else []
+
+
+def _mergeable(layers: list[nn.Module]) -> bool:
+    """Whether `layers` are sub-pixel steps, at least one, and a convolution to one channel."""
+    *steps, last = layers
     return (
-        isinstance(step, SubPixelStep)
-        and _steps_out(step)
+        bool(steps)
+        and all(isinstance(step, SubPixelStep) and _steps_out(step) for step in steps)
         and isinstance(last, nn.Conv2d)
         and _is_plain(last)
         and last.out_channels == 1
-        and last.kernel_size[0] > 1
     )
 
 
