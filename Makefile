@@ -16,6 +16,9 @@ LOCKED := $(if $(shell command -v flock),flock pyproject.toml)
 STUDY ?= study-all
 PAGE ?= docs/leaderboard.md
 PAPERS ?= papers
+RECORD ?= bench.json
+# Tables of `make bench`; all where none are named.
+TABLES ?=
 SITE ?= site
 # Rows, seeds and minutes of the study that are not the usual ones.
 ROWS ?=
@@ -55,7 +58,7 @@ MODEL_MINUTES ?= 75
 MODEL_ABOUT := "Physics-Flow for chest CT: the posterior mean and samples of lung, trained on simulated specimens and scanners."
 MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes on simulated lungs; look at what it draws, do not measure it"
 
-.PHONY: demo test test-usual test-thorough test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers model pack-model docs diagrams pictures tutorial wheel sbom clean
+.PHONY: demo test test-usual test-thorough test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers bench model pack-model docs diagrams pictures tutorial wheel sbom clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -141,6 +144,11 @@ leaderboard: $(STAMP)
 # Runs every study of the papers on phantoms, where it stopped before, and writes docs/results.md: two hours on two cores.
 papers: $(STAMP)
 	$(BIN)/python benchmarks/papers.py --out $(PAPERS) --page docs/results.md $(SEEDS:%=--seeds %)
+
+# Prints every table of docs/performance.md for this machine, and keeps them in a record that others are compared with.
+# It takes half an hour; nothing else should run meanwhile.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py --out $(RECORD) $(TABLES:%=--only %)
 
 # Makes the demonstration model that comes with the package: phantoms, a bank, 75 minutes of training on one core, what a
 # held-out phantom says of it, and the packing.

@@ -197,6 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--shrink", type=int, default=1, help="divide the sides of the images by")
+    parser.add_argument("--no-compile", action="store_true", help="leave out what takes half a minute to compile")
     arguments = parser.parse_args()
     repeats = arguments.repeats
     global SHRINK
@@ -216,7 +217,7 @@ def main():
         first_stored(repeats),
         winograd(repeats, 64),
         winograd(repeats, 96),
-        compiled(repeats),
+        *([] if arguments.no_compile else [compiled(repeats)]),
         *([first(repeats)] if torch.bfloat16 == TYPE else []),
         half_float(repeats),
     ):

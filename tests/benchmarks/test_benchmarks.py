@@ -1,5 +1,6 @@
 """Every benchmark that README or docs show runs, on small data."""
 
+import json
 import re
 import runpy
 import shutil
@@ -99,10 +100,10 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],
         "benchmarks/view.py": ["--slices", "4", "--size", "64", "--fine-size", "128", "--steps", "2", "--long", "10"],
-        "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4"],
+        "benchmarks/tries.py": ["--repeats", "1", "--shrink", "4", "--no-compile"],
     }
-    # That of peers has a test of its own.
-    assert (shown | inline) - {"benchmarks/peers.py"} == set(options)
+    # These have tests of their own.
+    assert (shown | inline) - {"benchmarks/peers.py", "benchmarks/bench.py"} == set(options)
     monkeypatch.chdir(tmp_path)
     if not HAS_BROWSER:
         del options["benchmarks/view.py"]
@@ -134,6 +135,24 @@ specimens: {lung: {anatomy: lung, seed: 9, size: [8, 96, 96]}}
 cases:
   - {key: only, group: lung, anatomy: lung, seed: 1, size: [8, 96, 96]}
 """
+
+
+@pytest.mark.slow
+def test_a_record_of_tables_names_the_machine_and_stands_beside_another(tmp_path):
+    bench, quick = ROOT / "benchmarks" / "bench.py", ["--arguments=--size 16 --samples 2"]
+    for _ in range(2):  # The second time its table is replaced.
+        done = run_python(bench, "--only", "samples", *quick, "--out", "mine.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))
+    assert set(record["machine"]["features"]) == {"avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16"}
+    (table,) = record["tables"]["samples"]["tables"]
+    assert len(table["rows"]) == 2 and all(len(row) == len(table["header"]) for row in table["rows"])
+    other = record | {"machine": record["machine"] | {"kind": "another"}}
+    (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
+    done = run_python(bench, "--compare", "mine.json", "other.json", cwd=tmp_path)
+    assert done.stdout.count("another") == len(table["header"])
+    done = run_python(bench, "--only", "samples", "--out", "other.json", cwd=tmp_path)
+    assert done.returncode and "is of another machine (another)" in done.stderr
 
 
 @pytest.mark.slow
