@@ -1,4 +1,4 @@
-"""How long a study will take: said before it begins, and anew after every training."""
+"""How long work of many pieces will take: said before it begins, and anew after every piece."""
 
 from __future__ import annotations
 
@@ -9,33 +9,40 @@ from ctloupe.foundation.amounts import duration_in_words
 
 
 class Expected:
-    """The trainings of a study, and how fast they have gone so far.
+    """Pieces of work, and how fast they have gone so far.
 
     Parameters
     ----------
-    trainings
-        How many are still to do; what takes no training is not counted.
-    minutes
-        Minutes that each is given; None where it is counted in steps or epochs.
+    count
+        How many are still to do; what costs next to nothing is not counted.
+    each
+        Seconds that each is expected to take; None where nobody knows.
+    what
+        What a piece is called; more of them with an s.
     clock
         Seconds.
     """
 
-    def __init__(self, trainings: int, minutes: float | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.trainings, self.minutes, self.done = trainings, minutes, 0
-        self._clock, self._begun = clock, clock()
+    def __init__(
+        self,
+        count: int,
+        each: float | None,
+        what: str = "training",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.count, self.each, self.done = count, each, 0
+        self._what, self._clock, self._begun = what, clock, clock()
 
     def in_words(self) -> str:
         """Say what is expected before anything is known of this machine."""
-        told = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
-        if self.minutes is None:
+        told = f"1 {self._what}" if self.count == 1 else f"{self.count} {self._what}s"
+        if self.each is None:
             return f"{told}; how long they take is known after the first"
-        whole = duration_in_words(60 * self.trainings * self.minutes)
-        return f"{told} of {self.minutes:g} min, {whole}, and what measuring takes"
+        return f"{told}, about {duration_in_words(self.count * self.each)}"
 
     def after_one_more(self) -> str:
-        """Count a training that is finished and measured, and say what is left."""
+        """Count a piece that is finished, and say what is left."""
         self.done += 1
-        left = (self._clock() - self._begun) / self.done * (self.trainings - self.done)
-        told = f"{self.done} of {self.trainings} trainings done"
+        left = (self._clock() - self._begun) / self.done * (self.count - self.done)
+        told = f"{self.done} of {self.count} {self._what}s done"
         return told if left <= 0 else f"{told}, about {duration_in_words(left)} left"
