@@ -12,9 +12,11 @@ from ctloupe.foundation.amounts import duration_in_words
 from ctloupe.foundation.beside import cores
 from ctloupe.volume.volume import Volume
 
-SECONDS_TO_MAKE: Final = 1.1
+SECONDS_A_CASE: Final = 2.0
+"""Seconds that every case takes, however small it is."""
+SECONDS_TO_MAKE: Final = 1.5
 """Seconds for a million fine voxels of a phantom on one usual core; making them takes one."""
-SECONDS_TO_MEASURE: Final = 1.2
+SECONDS_TO_MEASURE: Final = 1.6
 """Seconds for a million fine pixels of one row on one usual core, by all metrics; threads share that."""
 _HU_OF_TISSUE: Final = -800
 _NOISE_HU: Final = 40
@@ -62,7 +64,7 @@ def seconds_of_case(
     fine = slices * size[1] * size[2] / 1e6
     making = made * np.prod(size) / 1e6 * SECONDS_TO_MAKE
     measuring = (len(models) + others) * fine * SECONDS_TO_MEASURE / min(2, cores())
-    return float(making + scans * slices * sum(models) + measuring)
+    return float(SECONDS_A_CASE + making + scans * slices * sum(models) + measuring)
 
 
 def plan_in_words(seconds: Sequence[float], rows: int) -> str:
