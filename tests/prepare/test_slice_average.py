@@ -59,3 +59,12 @@ def test_a_bank_keeps_thin_and_thick_patches_of_the_same_places(tmp_path):
 def test_slices_as_thick_as_the_clinical_ones_need_no_second_copy():
     volume = Volume(np.zeros((3, 9, 9), np.int16), (0.6, 0.1, 0.1))
     assert PatchBank.sample([("v", volume, None)], 4, 3, thickness_mm=0.6).slice_averages is None
+
+
+def test_a_part_of_a_mean_is_the_part_of_the_whole_mean():
+    values = np.random.default_rng(2).integers(-1000, 15000, (9, 12, 14)).astype(np.int16)
+    slabs = SliceAverages(Volume(values, (0.1, 0.1, 0.1)), 0.47)
+    for z in (0, 4, 8):
+        for mean in slabs.planes(z, (-1, 0, 1)):
+            assert np.array_equal(mean[2:9, 3:11], mean[:, :][2:9, 3:11])
+            assert mean[:, :].dtype == np.float32

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
 Flags = NDArray[np.bool_]
 Plane = NDArray[np.float32]
 Found = TypeVar("Found")
+
+
+class Once:
+    """What is computed when it is first asked for, whichever thread asks; who asks meanwhile waits for it."""
+
+    def __init__(self) -> None:
+        self._guard = Lock()
+        self._locks: dict[Hashable, RLock] = {}
+        self._found: dict[Hashable, Any] = {}
+
+    def of(self, key: Hashable, find: Callable[[], Found]) -> Found:
+        """Return what was found under a key; ``find()`` when nothing was."""
+        with self._guard:
+            lock = self._locks.setdefault(key, RLock())
+        with lock:
+            if key not in self._found:
+                self._found[key] = find()
+            known: Found = self._found[key]
+            return known
+
 
 DETAILED_SLICES: Final = 16
 """Slices, evenly spread, that Fourier transforms and patches are taken of."""
@@ -176,15 +197,11 @@ class Reference:
         self.micro_truth, self._other_scan = micro_truth, other_scan
         self.setting, self.z, self.scan = setting, z, scan
         self._truth, self._labels, self._thick_truth = truth, labels, thick_truth
-        self._found: dict[Hashable, Any] = {}
+        self._shared = Once()
 
     def once(self, find: Callable[..., Found], *more: Hashable) -> Found:
         """Return ``find(self, *more)``, computed when it is first asked for: all images and metrics share it."""
-        key = (find, *more)
-        if key not in self._found:
-            self._found[key] = find(self, *more)
-        known: Found = self._found[key]
-        return known
+        return self._shared.of((find, *more), lambda: find(self, *more))
 
     @property
     def truth(self) -> Plane:
@@ -283,10 +300,14 @@ class ImageSlice:
         micro: Plane | None = None,
         other: Plane | None = None,
     ) -> None:
-        self._other = other
+        self._other, self._shared = other, Once()
         self.as_micro = plane if micro is None else micro
         self.plane, self.reference, self.pixel, self._deviation = plane, reference, pixel, deviation
         self.as_thick_as_scan = plane if thick is None else thick
+
+    def once(self, find: Callable[..., Found], *more: Hashable) -> Found:
+        """Return ``find(self, *more)``, computed when it is first asked for: all metrics of this image share it."""
+        return self._shared.of((find, *more), lambda: find(self, *more))
 
     @property
     def setting(self) -> Setting:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.atomic import replacing
+from ctloupe.foundation.beside import cores
 from ctloupe.foundation.errors import GeometryError, OptionError
 from ctloupe.foundation.inputs import require_apart
 from ctloupe.foundation.location import Location, Remote
@@ -314,8 +314,7 @@ def _processes(request: BankRequest) -> int:
     # The largest ones may be in work at the same time.
     needed = [_OF_A_PROCESS + _UNPACKED * size for size in reversed(sizes)]
     fitting = np.cumsum(needed) < memory().available / 2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(fitting.sum())))
+    return max(1, min(cores(), int(fitting.sum())))
 
 
 def _bytes(path: Location) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import MICRO, IntensityWindow
 from ctloupe.prepare.cutting import Kept, Places, VolumePatches, cut_volume
 from ctloupe.prepare.masks import kind_of, mask_of
-from ctloupe.prepare.overlay import mask_overlay_png
+from ctloupe.prepare.overlay import overlay_of
 from ctloupe.prepare.own_ranges import OwnRanges
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import GRID_SPACING_TOLERANCE, Triple
@@ -175,12 +176,14 @@ def cut_case(asked: Cutting, share: Callable[[float], None]) -> CutCase:
     elif not of.clinical and window.kind != "values":
         volume, note = _standardised(volume, window.of(volume, mask))
         lines += (f"{of.name}: {note}",)
-    picture = _picture(volume, mask, asked.window)
+    draw = overlay_of(volume, np.broadcast_to(True, volume.shape) if mask is None else mask, asked.window)
     progress.cut()
-    part = 100.0 if mask is None else 100 * float(mask.mean())
+    part = 100.0 if mask is None else 100 * np.count_nonzero(mask) / mask.size
     lines += (f"{of.name}: {'×'.join(map(str, volume.shape))} voxels, mask {part:.1f}%",)
-    patches = cut_volume(of.number, of.name, volume, mask, asked.places, asked.kept, asked.window)
-    return CutCase(patches, spacing, lines, picture, tuple(ranges.found))
+    with ThreadPoolExecutor(1) as beside:
+        picture = beside.submit(draw)
+        patches = cut_volume(of.number, of.name, volume, mask, asked.places, asked.kept, asked.window)
+        return CutCase(patches, spacing, lines, picture.result(), tuple(ranges.found))
 
 
 def window_of_case(volume: BankVolume, share: Callable[[float], None]) -> IntensityWindow:
@@ -226,10 +229,6 @@ def _level(path: Location, volume: Volume, target: tuple[float, float]) -> Volum
         if all(step <= most * (1 + GRID_SPACING_TOLERANCE) for step, most in steps):
             best = level
     return best
-
-
-def _picture(volume: Volume, mask: Mask | None, window: IntensityWindow) -> bytes:
-    return mask_overlay_png(volume, np.ones(volume.shape, bool) if mask is None else mask, window)
 
 
 def _standardised(volume: Volume, found: IntensityWindow) -> tuple[Volume, str]:

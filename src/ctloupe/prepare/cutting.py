@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +122,7 @@ def cut_volume(
         "name": name,
         "shape": list(volume.shape),
         "spacing": list(volume.spacing),
-        "mask_share": 1.0 if inside is None else round(float(inside.mean()), 6),
+        "mask_share": 1.0 if inside is None else round(np.count_nonzero(inside) / inside.size, 6),
         "patches": len(stored),
         "places": total,
         "drawn_twice": total < len(stored),
@@ -173,7 +174,8 @@ def _choose(
 ) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.int64]]], int]:
     """Slices with the top-left corners of their patches, and the number of places there were to choose from."""
     grid = _grid(mask, stride)
-    places = np.array([_places(volume, mask, z, size, grid) for z in range(volume.shape[0])])
+    valid = _Valid(mask, size)
+    places = np.array([_places(volume, valid, z, grid) for z in range(volume.shape[0])])
     total = int(places.sum())
     if total == 0:
         where = "inside the mask" if mask is not None else "into its slices"
@@ -188,7 +190,7 @@ def _choose(
     for z in np.unique(np.searchsorted(ends, chosen, side="right")):
         first = ends[z] - places[z]
         ranks = chosen[(chosen >= first) & (chosen < ends[z])] - first
-        found.append((int(z), *_corners(volume, mask, int(z), size, ranks, grid)))
+        found.append((int(z), *_corners(volume, valid, int(z), ranks, grid)))
     return found, total
 
 
@@ -212,23 +214,47 @@ def _cut(
                 continue
             if name not in kept:
                 kept[name] = np.empty((count, size, size), np.int16)
-            stored, target = _stored(plane, slope, intercept), kept[name]
+            if len(tops) * size**2 > math.prod(volume.shape[1:]):
+                plane = plane[:, :]
             for place, (top, left) in enumerate(zip(tops, lefts, strict=True), index):
-                target[place] = stored[top : top + size, left : left + size]
+                patch = plane[top : top + size, left : left + size]
+                kept[name][place] = _stored(patch, slope, intercept)
         spacings[index : index + len(tops)] = found.spacing
         index += len(tops)
     around = Neighbours(np.stack([kept["below"], kept["above"]], 1), spacings) if "below" in kept else None
     return _Cut(kept["patches"], kept.get("average"), around)
 
 
+class _Valid:
+    """Where patches fit into a mask. Masks are worked out on blocks, so that many slices are like the one before."""
+
+    def __init__(self, mask: Mask | None, size: int) -> None:
+        self.mask, self.size = mask, size
+        self._plane: Mask | None = None
+        self._found = np.zeros((0, 0), bool)
+
+    def of(self, z: int) -> Mask:
+        """Top-left corners of the patches that lie wholly inside slice `z` of the mask, of which there must be one."""
+        assert self.mask is not None
+        plane = self.mask[z]
+        if self._plane is None or not np.array_equal(plane, self._plane):
+            self._plane, self._found = plane, _valid(plane, self.size)
+        return self._found
+
+
 def _valid(mask: Mask, size: int) -> Mask:
-    """Top-left corners of the patches that lie wholly inside one slice of the mask."""
-    height, width = mask.shape
-    if min(height, width) < size:
+    """Top-left corners of the squares of a mask that are wholly set."""
+    if min(mask.shape) < size:
         return np.zeros((0, 0), bool)
-    outside = np.zeros((height + 1, width + 1), np.int32)
-    np.cumsum(np.cumsum(~mask, axis=0, dtype=np.int32), axis=1, out=outside[1:, 1:])
-    return (outside[size:, size:] - outside[:-size, size:] - outside[size:, :-size] + outside[:-size, :-size]) == 0
+    for _ in range(2):
+        # Runs of any length are found from two shorter ones; what is left is turned, so that the other axis follows.
+        length = 1
+        while length < size:
+            step = min(length, size - length)
+            mask = mask[:-step] & mask[step:]
+            length += step
+        mask = np.ascontiguousarray(mask.T)
+    return mask
 
 
 def _grid(mask: Mask | None, stride: int) -> tuple[slice, slice]:
@@ -239,17 +265,19 @@ def _grid(mask: Mask | None, stride: int) -> tuple[slice, slice]:
     return slice(int(rows.argmax()), None, stride), slice(int(columns.argmax()), None, stride)
 
 
-def _places(volume: Volume, mask: Mask | None, z: int, size: int, grid: tuple[slice, slice]) -> int:
-    if mask is None:
-        return int(np.prod([max(0, -(-(length - size + 1) // grid[0].step)) for length in volume.shape[1:]]))
-    return int(np.count_nonzero(_valid(mask[z], size)[grid])) if mask[z].any() else 0
+def _places(volume: Volume, valid: _Valid, z: int, grid: tuple[slice, slice]) -> int:
+    if valid.mask is None:
+        lengths = [length - valid.size + 1 for length in volume.shape[1:]]
+        return math.prod(max(0, -(-length // grid[0].step)) for length in lengths)
+    return int(np.count_nonzero(valid.of(z)[grid])) if valid.mask[z].any() else 0
 
 
 def _corners(
-    volume: Volume, mask: Mask | None, z: int, size: int, ranks: NDArray[np.int64], grid: tuple[slice, slice]
+    volume: Volume, valid: _Valid, z: int, ranks: NDArray[np.int64], grid: tuple[slice, slice]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    rows, columns = (np.arange(length - size + 1)[one] for length, one in zip(volume.shape[1:], grid, strict=True))
-    flat = ranks if mask is None else np.flatnonzero(_valid(mask[z], size)[grid])[ranks]
+    lengths = [length - valid.size + 1 for length in volume.shape[1:]]
+    rows, columns = (np.arange(length)[one] for length, one in zip(lengths, grid, strict=True))
+    flat = ranks if valid.mask is None else np.flatnonzero(valid.of(z)[grid])[ranks]
     return rows[flat // len(columns)], columns[flat % len(columns)]
 
 

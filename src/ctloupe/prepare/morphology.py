@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ctloupe.foundation.beside import each_beside
 from ctloupe.volume.geometry import Triple
 
 Mask = NDArray[np.bool_]
@@ -49,9 +50,19 @@ def uneven_block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[
 
 def expanded(blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int]) -> NDArray[Any]:
     """Repeat the value of each block over its voxels: the inverse of `uneven_block_means` on constant blocks."""
-    for axis, (one, length) in enumerate(zip(edges, shape, strict=True)):
-        blocks = np.repeat(blocks, np.diff(one, append=length), axis=axis)
-    return blocks
+    counts = [np.diff(one, append=length) for one, length in zip(edges, shape, strict=True)]
+    found = np.empty(tuple(shape), blocks.dtype)
+
+    def fill(number: int) -> None:
+        block = blocks[number]
+        for axis, times in enumerate(counts[1:]):
+            block = np.repeat(block, times, axis=axis)
+        found[edges[0][number] :][: counts[0][number]] = block
+
+    # Most of the time goes into the first touch of the memory, which threads share well.
+    for _ in each_beside(fill, range(len(blocks))):
+        pass
+    return found
 
 
 def distance_inside(mask: Mask, spacing: Triple) -> NDArray[np.float32]:

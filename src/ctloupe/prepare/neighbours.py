@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import FileError
-from ctloupe.prepare.slice_average import SliceAverages
+from ctloupe.prepare.slice_average import SlabMean, SliceAverages
 from ctloupe.volume.volume import Volume
 
 NEIGHBOURS_NAME: Final = "neighbours.npy"
@@ -71,7 +71,7 @@ class Neighbours:
 
 
 class Planes(NamedTuple):
-    """What is stored beside a slice, as far as it was asked for.
+    """What is stored beside a slice, as far as it was asked for: arrays, or what is computed where it is sliced.
 
     Attributes
     ----------
@@ -83,9 +83,9 @@ class Planes(NamedTuple):
         Their distance in mm.
     """
 
-    average: NDArray[Any] | None = None
-    below: NDArray[Any] | None = None
-    above: NDArray[Any] | None = None
+    average: SlabMean | None = None
+    below: SlabMean | NDArray[Any] | None = None
+    above: SlabMean | NDArray[Any] | None = None
     spacing: float = 0.0
 
 
@@ -104,7 +104,7 @@ def planes_of(
         if thickness_mm is None or thickness_mm <= 1.01 * volume.spacing[0]:
             return lambda z: Planes()
         slabs = SliceAverages(volume, thickness_mm)
-        return lambda z: Planes(average=slabs.plane(z))
+        return lambda z: Planes(average=slabs.planes(z, (0,))[0])
     if not neighbours:
         return lambda z: _own(volume, z)
     return _slabs(volume, neighbours, seed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from textwrap import fill
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +39,44 @@ def mask_overlay_png(volume: Volume, mask: NDArray[np.bool_], window: IntensityW
     GeometryError
         If the mask is not on the grid of the volume.
     """
+    return overlay_of(volume, mask, window, slices)()
+
+
+def overlay_of(
+    volume: Volume, mask: NDArray[np.bool_], window: IntensityWindow, slices: int = SHOWN
+) -> Callable[[], bytes]:
+    """Read the slices of a montage, and return what draws it; see `mask_overlay_png`.
+
+    The drawing looks at neither volume nor mask any more, so that a thread may draw while the volume is read on.
+    """
     if mask.shape != volume.shape:
         raise GeometryError(f"the mask has shape {mask.shape}, the volume {volume.shape}")
     count = min(slices, volume.shape[0])
     shown = np.unique(np.linspace(0, volume.shape[0] - 1, count + 2)[1:-1].round().astype(int))
-    columns = min(4, len(shown))
-    rows = -(-len(shown) // columns)
-    height_mm, width_mm = volume.shape[1] * volume.spacing[1], volume.shape[2] * volume.spacing[2]
+    every = max(1, -(-max(volume.shape[1:]) // _LONGEST_SIDE))
+    seen = [
+        _Seen(int(z), np.asarray(volume.data[int(z)])[::every, ::every].copy(), mask[z][::every, ::every])
+        for z in shown
+    ]
+    across_mm = volume.shape[1] * volume.spacing[1], volume.shape[2] * volume.spacing[2]
+    return lambda: _drawn(seen, across_mm, window)
+
+
+class _Seen(NamedTuple):
+    """One slice of a montage: its number, what it shows, and where the mask is."""
+
+    z: int
+    plane: NDArray[Any]
+    inside: NDArray[np.bool_]
+
+
+def _drawn(seen: Sequence[_Seen], across_mm: tuple[float, float], window: IntensityWindow) -> bytes:
+    height_mm, width_mm = across_mm
+    columns = min(4, len(seen))
+    rows = -(-len(seen) // columns)
     height = _SIDE_INCHES * height_mm / width_mm
     figure, axes = figure_of_images([(LINE_INCHES, height)] * rows, columns, _SIDE_INCHES, head=2 * LINE_INCHES)
-    every = max(1, -(-max(volume.shape[1:]) // _LONGEST_SIDE))
-    for axis, z in zip(axes.flat, shown, strict=False):
-        plane = np.asarray(volume.data[int(z)])[::every, ::every]
-        inside = mask[z][::every, ::every]
+    for axis, (z, plane, inside) in zip(axes.flat, seen, strict=False):
         extent = (0.0, width_mm, height_mm, 0.0)
         axis.imshow(plane, cmap="gray", vmin=window.low, vmax=window.high, extent=extent)
         tint = np.zeros((*inside.shape, 4), np.float32)

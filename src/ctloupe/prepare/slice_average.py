@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,27 @@ from numpy.typing import NDArray
 
 from ctloupe.scanner.slice_profile import slab_share
 from ctloupe.volume.volume import Volume
+
+
+class SlabMean:
+    """The mean over a slab of a volume, computed where it is asked for: patches seldom cover a whole plane.
+
+    Parameters
+    ----------
+    shares
+        Share and slice of what lies in the slab.
+    """
+
+    def __init__(self, shares: Sequence[tuple[float, NDArray[Any]]]) -> None:
+        self._shares = shares
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.float32]:
+        parts = [(share, plane[key]) for share, plane in self._shares]
+        total = np.zeros(parts[0][1].shape, np.float32)
+        for share, part in parts:
+            total += np.float32(share) * part.astype(np.float32)
+        total /= np.float32(sum(share for share, _ in parts))
+        return total
 
 
 class SliceAverages:
@@ -29,9 +51,9 @@ class SliceAverages:
 
     def plane(self, z: int) -> NDArray[np.float32]:
         """Return the mean about slice `z`, ``(y, x)``; each slice counts with the share of it that lies in the slab."""
-        return self.planes(z, (0,))[0]
+        return self.planes(z, (0,))[0][:, :]
 
-    def planes(self, z: int, steps: tuple[int, ...]) -> list[NDArray[np.float32]]:
+    def planes(self, z: int, steps: tuple[int, ...]) -> list[SlabMean]:
         """Return the means over slabs side by side.
 
         Parameters
@@ -44,7 +66,7 @@ class SliceAverages:
 
         Returns
         -------
-        list of arrays ``(y, x)``
+        list of planes ``(y, x)``, each computed where it is sliced
         """
         last = self._volume.shape[0] - 1
         centres = []
@@ -57,16 +79,11 @@ class SliceAverages:
             del self._read[index]
         return [self._mean(centre) for centre in centres]
 
-    def _mean(self, centre: float) -> NDArray[np.float32]:
+    def _mean(self, centre: float) -> SlabMean:
         last = self._volume.shape[0] - 1
         first, end = max(0, round(centre - self._half)), min(last, round(centre + self._half))
-        weights = {index: float(slab_share(index - centre, self._half)) for index in range(first, end + 1)}
-        total = np.zeros(self._volume.shape[1:], np.float32)
-        for index, weight in weights.items():
-            if weight > 0:
-                total += np.float32(weight) * self._slice(index).astype(np.float32)
-        total /= np.float32(sum(weights.values()))
-        return total
+        shares = {index: float(slab_share(index - centre, self._half)) for index in range(first, end + 1)}
+        return SlabMean([(share, self._slice(index)) for index, share in shares.items() if share > 0])
 
     def _slice(self, index: int) -> NDArray[Any]:
         if index not in self._read:

@@ -12,6 +12,7 @@ from scipy.stats import chi2
 from skimage.filters import threshold_otsu
 from skimage.morphology import convex_hull_image
 
+from ctloupe.foundation.beside import each_beside
 from ctloupe.foundation.errors import IntensityError
 from ctloupe.prepare.morphology import Edges, block_edges, expanded
 from ctloupe.volume.volume import Volume
@@ -19,6 +20,8 @@ from ctloupe.volume.volume import Volume
 Mask = NDArray[np.bool_]
 
 _BLOCKS_ACROSS: Final = 128
+_STRIP_BYTES: Final = 1 << 21
+"""Rows of a layer are summed in strips of this size, which stay in the cache between one pass and the next."""
 _FLAT: Final = 2.0
 """A block is flat when its values spread less than this many times the noise."""
 _AIR_SHARE: Final = 0.15
@@ -74,7 +77,7 @@ def specimen_mask(volume: Volume) -> Mask:
         raise IntensityError(
             "no specimen found in the µCT: it looks like air throughout; give `micro_mask` none or a file"
         )
-    return expanded(_filled(body), blocks.edges, volume.shape).astype(bool)
+    return expanded(_filled(body), blocks.edges, volume.shape)
 
 
 def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice, slice, slice]:
@@ -130,32 +133,48 @@ class _Blocks:
 
 def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation of each block; one layer of blocks is read at a time."""
-    means, spreads = [], []
-    _, rows, columns = edges
+    layers, rows, columns = edges
+    depths = np.diff(layers, append=data.shape[0])
     area = np.multiply.outer(np.diff(rows, append=data.shape[1]), np.diff(columns, append=data.shape[2]))
-    for start, depth in zip(edges[0], np.diff(edges[0], append=data.shape[0]), strict=True):
-        slab = np.asarray(data[int(start) : int(start + depth)], dtype=np.float32)
-        sums = [
-            np.add.reduceat(np.add.reduceat(plane, rows, 0), columns, 1)
-            for plane in (slab.sum(0, dtype=np.float64), np.square(slab, dtype=np.float64).sum(0))
-        ]
+    slabs = (np.asarray(data[int(start) : int(start + depth)]) for start, depth in zip(layers, depths, strict=True))
+    means, spreads = [], []
+    for depth, sums in zip(depths, each_beside(lambda slab: _block_sums(slab, rows, columns), slabs), strict=True):
         mean = sums[0] / (area * depth)
         means.append(mean)
         spreads.append(np.sqrt(np.maximum(sums[1] / (area * depth) - mean**2, 0)))
     return np.stack(means).astype(np.float32), np.stack(spreads).astype(np.float32)
 
 
+def _block_sums(slab: NDArray[Any], rows: Edges, columns: Edges) -> NDArray[np.float64]:
+    """Return the sums of the values of each block of a layer, and of their squares, ``(2, y, x)``."""
+    sums = np.empty((2, len(rows), len(columns)))
+    step = max(1, len(rows) * _STRIP_BYTES // (8 * slab.size))
+    for first in range(0, len(rows), step):
+        end = rows[first + step] if first + step < len(rows) else slab.shape[1]
+        values = slab[:, rows[first] : end].astype(np.float32).astype(np.float64)
+        inner = rows[first : first + step] - rows[first]
+        for which in range(2):
+            if which:
+                np.square(values, out=values)
+            sums[which, first : first + step] = np.add.reduceat(np.add.reduceat(values.sum(0), inner, 0), columns, 1)
+    return sums
+
+
 def _noise(data: Any) -> float:
     """Estimate the standard deviation of the noise from the quietest blocks, those within one pore or wall."""
-    deviations = []
-    for z in np.unique(np.linspace(0, max(0, data.shape[0] - 2), 8).astype(int)):
-        slab = np.asarray(data[int(z) : int(z) + 2], dtype=np.float32)
-        depth, height, width = slab.shape[0], slab.shape[1] // 2, slab.shape[2] // 2
-        blocks = slab[:, : 2 * height, : 2 * width].reshape(depth, height, 2, width, 2)
-        deviations.append(blocks.std((0, 2, 4)).ravel())
-    count = 4 * depth
+    places = np.unique(np.linspace(0, max(0, data.shape[0] - 2), 8).astype(int))
+    slabs = (np.asarray(data[int(z) : int(z) + 2]) for z in places)
+    deviations = np.concatenate(list(each_beside(_deviations, slabs)))
+    count = 4 * min(2, data.shape[0])
     # What the hundredth quietest block shows of pure noise: variances of `count` values follow a χ² distribution.
-    return float(np.percentile(np.concatenate(deviations), 1) / np.sqrt(chi2.ppf(0.01, count - 1) / count))
+    return float(np.percentile(deviations, 1) / np.sqrt(chi2.ppf(0.01, count - 1) / count))
+
+
+def _deviations(slab: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the standard deviation within every square of two by two pixels of two slices."""
+    depth, height, width = slab.shape[0], slab.shape[1] // 2, slab.shape[2] // 2
+    values = slab[:, : 2 * height, : 2 * width].astype(np.float32)
+    return np.asarray(values.reshape(depth, height, 2, width, 2).std((0, 2, 4)).ravel())
 
 
 def _air(mean: NDArray[np.float32], flat: Mask) -> Mask:

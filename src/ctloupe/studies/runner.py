@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ctloupe import methods
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.enhance.resolver import load_model
 from ctloupe.foundation.errors import FileError, Interrupted, OptionError
+from ctloupe.foundation.expected import Expected
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.records import finite, save_record
@@ -22,7 +23,6 @@ from ctloupe.methods.package import software_versions
 from ctloupe.studies.columns import numbers_by_label
 from ctloupe.studies.data import StudyData
 from ctloupe.studies.definition import SCALES, Budget, Row, Scale, Study
-from ctloupe.studies.expected import Expected
 from ctloupe.studies.held import enhanced_scans, keep_picture
 from ctloupe.studies.measure import facts_of, maker_of, measure, measure_cost, possible
 from ctloupe.studies.own_data import OwnVolumes, load_own_volumes, own_data
@@ -32,6 +32,9 @@ from ctloupe.studies.results import load_study_record, result_path, study_path
 from ctloupe.train.loop import train
 from ctloupe.train.run_folder import RunFolder
 from ctloupe.train.settings import TrainSettings
+
+USE_OF_CORES: Final = "one training after another, each with all cores; metrics share them too"
+"""How a study uses the machine: trainings side by side would take each other's cores."""
 
 CROP_SIDE = 32
 """Side of the pictured square in clinical voxels."""
@@ -171,9 +174,10 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
         return write_report(study, out)
     page: Path | None = None
     trainings = sum(not result_path(out, row.key, seed).is_file() for row in rows for seed in range(budget.seeds))
-    expected = Expected(trainings, budget.minutes if budget.steps is None else None)
+    timed = budget.steps is None and budget.minutes is not None
+    expected = Expected(trainings, 60 * (budget.minutes or 0) if timed else None)
     if trainings and study.protocols != ("cost",):
-        say(f"plan: {expected.in_words()}")
+        say(f"plan: {expected.in_words()}{', and what measuring takes' if timed else ''}; {USE_OF_CORES}")
     for row, seed in turns:
         if result_path(out, row.key, seed).is_file():
             continue

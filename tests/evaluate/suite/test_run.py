@@ -145,7 +145,10 @@ def test_bicubic_is_the_first_row_and_the_board_the_page_and_the_records_hold_ev
         assert "mine" in text and (name.endswith("csv") or "Research use only" in text)
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") >= 5 and not faults(page)
-    assert len(said) == 3
+    plan, *cases = said
+    assert re.fullmatch(r"plan: 3 cases, \d rows, about \d+ (s|min); one case after another, .* cores?", plan)
+    assert [line.split(":")[0] for line in cases[::2]] == ["one", "two", "three"]
+    assert cases[1].startswith("  1 of 3 cases done, about ") and cases[5].startswith("  3 of 3 cases done, in ")
 
 
 def test_what_is_known_is_not_measured_again_and_a_further_model_is_all_that_costs(small, tiny_model, first, kept):
@@ -153,13 +156,15 @@ def test_what_is_known_is_not_measured_again_and_a_further_model_is_all_that_cos
     said = []
     models = [("mine", tiny_model), ("mine", tiny_model), ("lanczos", "lanczos")]
     again = measure_suite(small, models, kept / "out", kept / "data", say=said.append)
-    assert said == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
+    assert said[0].startswith("plan: 3 cases, 2 rows, ")
+    assert said[1::2] == [f"{case}: lanczos seed 0" for case in ("one", "two", "three")]
+    told = len(said)
     assert list(again["lung"].rows) == ["bicubic", "mine", "lanczos"]
     assert [line for line in again["lung"].csv().splitlines() if ",mine," in line] == [
         line for line in board.csv().splitlines() if ",mine," in line
     ]
     measure_suite(small, models, kept / "out", kept / "data", say=said.append)
-    assert len(said) == 3
+    assert len(said) == told
 
 
 def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(tiny_model, kept):
@@ -169,7 +174,8 @@ def test_a_case_that_was_changed_or_measured_otherwise_is_measured_again(tiny_mo
     path.write_text(path.read_text().replace("paired-phantom, version 1", "paired-phantom, version 0"))
     changed = load_suite(str(kept / "mine.yaml"))
     measure_suite(changed, [("mine", tiny_model)], kept / "out", kept / "data", say=said.append)
-    assert said == ["two: mine seed 0", "three: mine seed 0"]
+    assert said[0].startswith("plan: 2 cases, 2 rows, ")
+    assert said[1::2] == ["two: mine seed 0", "three: mine seed 0"]
 
 
 @pytest.mark.parametrize(

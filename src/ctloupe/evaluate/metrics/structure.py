@@ -7,12 +7,13 @@ it misses in the truth is the limit of the rule, which is why the truth is measu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import binary_erosion, gaussian_filter, label
+from scipy.spatial import cKDTree
 
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, SizeTable
 from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
@@ -61,14 +62,42 @@ def equivalent_diameters(regions: NDArray[np.integer], spacing: tuple[float, flo
     return np.asarray(np.sqrt(np.bincount(regions.ravel()) * (spacing[0] * spacing[1] * 4 / np.pi)))
 
 
+def segmented(seen: ImageSlice, rule: StructureRule) -> Flags:
+    """The structure of a rule in a slice, inside the mask; for `ImageSlice.once`, since trees look at it too."""
+    found, inside = segment(seen.plane, rule, seen.setting.spacing), seen.reference.inside
+    return found if inside is None else found & inside
+
+
 def _opened(flags: Flags, radius: float, spacing: tuple[float, float]) -> Flags:
+    """Keep what discs of `radius` mm inside the structure cover; what lies outside the view may belong to it."""
     if radius == 0:
         return flags
-    core = distance_transform_edt(flags, sampling=spacing) > radius
-    if not core.any():
-        return core
-    opened: Flags = distance_transform_edt(~core, sampling=spacing) <= radius
-    return opened
+    return ~_eroded(~_eroded(flags, radius, spacing), radius, spacing)
+
+
+def _eroded(flags: Flags, radius: float, spacing: tuple[float, float]) -> Flags:
+    """Keep the pixels of which all others within `radius` mm are set too; pixels outside the view are taken as set."""
+    height, width = flags.shape
+    up, across = (int(radius / edge) + 1 for edge in spacing)
+    padded = np.pad(flags, ((up, up), (across, across)), constant_values=True)
+    # A disc is a pile of rows; shorter ones are made first, and longer ones out of them.
+    rows = [
+        np.sqrt((dy * spacing[0]) ** 2 + (np.arange(across + 1) * spacing[1]) ** 2) <= radius for dy in range(up + 1)
+    ]
+    found = np.ones(flags.shape, bool)
+    run, length = padded, 1
+    for dy in range(up, -1, -1):
+        reach = int(np.count_nonzero(rows[dy])) - 1
+        if reach < 0:
+            continue
+        while length < 2 * reach + 1:
+            step = min(length, 2 * reach + 1 - length)
+            run = run[:, :-step] & run[:, step:]
+            length += step
+        inner = run[:, across - reach : across - reach + width]
+        found &= inner[up - dy : up - dy + height]
+        found &= inner[up + dy : up + dy + height]
+    return found
 
 
 @dataclass(frozen=True)
@@ -80,30 +109,36 @@ class Marked:
     flags : bool (y, x)
     regions : int (y, x)
         Numbered regions.
-    border : bool (y, x)
-        Pixels of the structure that touch what is not it.
-    away : (y, x)
-        Distance in mm to the border of the structure; None when there is none.
+    border : (n, 2)
+        Places in mm of the pixels of the structure that touch what is not it.
+    near : bool (y, x)
+        Pixels on or within the tolerance of the structure.
     """
 
     flags: Flags
     regions: NDArray[np.int32]
-    border: Flags
-    away: NDArray[np.float64] | None
+    border: NDArray[np.float64]
+    near: Flags
 
     @classmethod
     def of(cls, flags: Flags, spacing: tuple[float, float]) -> Marked:
-        """Number the regions and measure distances."""
+        """Number the regions, and find borders and surroundings."""
         regions, _ = label(flags)
-        border = flags & ~binary_erosion(flags, border_value=1)
-        away = distance_transform_edt(~border, sampling=spacing) if flags.any() else None
-        return cls(flags, regions, border, away)
+        border = np.argwhere(flags & ~binary_erosion(flags, border_value=1)) * np.asarray(spacing)
+        return cls(flags, regions, border, ~_eroded(~flags, TOLERANCE_MM, spacing))
+
+    @cached_property
+    def _nearest(self) -> cKDTree:
+        return cKDTree(self.border)
+
+    def distances(self, other: Marked) -> NDArray[np.float64]:
+        """Distances in mm of this structure's border to that of another, which must have one."""
+        return np.asarray(other._nearest.query(self.border)[0])
 
     def supports(self, other: Marked) -> Flags:
         """Whether enough of each region of `other`, by number, lies on or near this structure."""
         size = np.bincount(other.regions.ravel())
-        near = self.flags if self.away is None else self.flags | (self.away <= TOLERANCE_MM)
-        found: Flags = np.bincount(other.regions[near], minlength=size.size) >= SUPPORT * size
+        found: Flags = np.bincount(other.regions[self.near], minlength=size.size) >= SUPPORT * size
         return found
 
 
@@ -131,10 +166,9 @@ class StructureScore:
         """Take a slice into account: the structure found in an image, and the labelled one (from `labelled`)."""
         self.both += int((found.flags & real.flags).sum())
         self.either += int(found.flags.sum()) + int(real.flags.sum())
-        if found.away is not None and real.away is not None:
-            mine, theirs = found.border, real.border
-            self.distance += float(real.away[mine].sum() + found.away[theirs].sum())
-            self.border += int(mine.sum() + theirs.sum())
+        if len(found.border) and len(real.border):
+            self.distance += float(found.distances(real).sum() + real.distances(found).sum())
+            self.border += len(found.border) + len(real.border)
         self.false += int((~real.supports(found))[1:].sum())
         diameters = equivalent_diameters(real.regions, spacing)[1:]
         counted = diameters >= self.rule.counted
@@ -179,9 +213,7 @@ class StructureOfImage(Accumulator):
     def add(self, seen: ImageSlice) -> None:
         """Take a slice in HU into account."""
         rule, spacing = self._score.rule, self._setting.spacing
-        found = segment(seen.plane, rule, spacing)
-        inside = seen.reference.inside
-        found = found if inside is None else found & inside
+        found = seen.once(segmented, rule)
         self._score.add(Marked.of(found, spacing), seen.reference.once(_marked, rule), spacing)
 
     def dice(self) -> float:

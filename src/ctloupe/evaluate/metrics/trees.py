@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from ctloupe.evaluate.centrelines import Centreline, Points, count_breaks
 from ctloupe.evaluate.cubes import Block, Cubes
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric
 from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
-from ctloupe.evaluate.metrics.structure import TOLERANCE_MM, segment
+from ctloupe.evaluate.metrics.structure import TOLERANCE_MM, segmented
 from ctloupe.phantom.anatomies.registry import anatomies
 from ctloupe.phantom.structure_rule import StructureRule
 
@@ -125,19 +126,22 @@ class TrueTree:
         self._rule = rule
         self._cubes = _cubes(reference.setting, rule)
         self._found: list[TrueBlock] = []
+        self._lock = Lock()
 
     def add(self, reference: Reference) -> None:
         """Take a slice into account, unless another image has brought it."""
-        if reference.z not in self._cubes:
-            self._cubes.add(reference.z, np.isin(reference.labels_inside, self._rule.labels))
-            self._found = []
+        with self._lock:
+            if reference.z not in self._cubes:
+                self._cubes.add(reference.z, np.isin(reference.labels_inside, self._rule.labels))
+                self._found = []
 
     def blocks(self) -> list[TrueBlock]:
         """What is true, block by block."""
-        if not self._found:
-            edge, rule = self._cubes.edge, self._rule
-            self._found = [TrueBlock.of(one, self._cubes.whole(one), edge, rule) for one in self._cubes.blocks()]
-        return self._found
+        with self._lock:
+            if not self._found:
+                edge, rule = self._cubes.edge, self._rule
+                self._found = [TrueBlock.of(one, self._cubes.whole(one), edge, rule) for one in self._cubes.blocks()]
+            return self._found
 
 
 @dataclass
@@ -201,8 +205,7 @@ class TreeOfImage(Accumulator):
         if self._true is None:
             self._true = reference.once(TrueTree, self._rule)
         self._true.add(reference)
-        found, inside = segment(seen.plane, self._rule, self._setting.spacing), reference.inside
-        self._cubes.add(reference.z, found if inside is None else found & inside)
+        self._cubes.add(reference.z, seen.once(segmented, self._rule))
         self._score = None
 
     def score(self) -> TreeScore:

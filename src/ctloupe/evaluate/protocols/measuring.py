@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from ctloupe.evaluate.comparison import BASELINE
 from ctloupe.evaluate.metrics.base import Accumulator, Metric
 from ctloupe.evaluate.slices import ImageSlice, Reference, Setting
+from ctloupe.foundation.beside import cores
 
 LIMIT: Final = "truth"
 """Name of the row that stated rules are tried on, to know their limit."""
@@ -37,6 +40,10 @@ class ImageMeasure:
         """Take a slice of the image into account."""
         for gathered in self._gathered.values():
             gathered.add(seen)
+
+    def begin(self, seen: ImageSlice, pool: Executor) -> list[Future[None]]:
+        """Let threads take a slice of the image into account, each gatherer by itself."""
+        return [pool.submit(gathered.add, seen) for gathered in self._gathered.values()]
 
     def gathered(self, metric: Metric) -> Accumulator:
         """What was gathered for a metric."""
@@ -71,6 +78,7 @@ class Measuring:
         self._limited = tuple(one for one in self.metrics if one.has_limit and "truth" in setting.known)
         self._limit = ImageMeasure(self._limited, setting)
         self._slices: list[int] = []
+        self._known: dict[ImageMeasure, dict[str, float]] | None = None
 
     def add(
         self,
@@ -80,20 +88,49 @@ class Measuring:
     ) -> None:
         """Take one slice of every image into account: its plane, and its pixel edge in mm, in the order of the names.
 
-        Planes may be made when they are asked for, so that only one is held at a time; `others` are those made from
+        Planes may be made when they are asked for, so that only two are held at a time, one of which is measured while
+        the next is made; `others` are those made from
         another reconstruction of the same acquisition.
         """
         self._slices.append(reference.z)
+        self._known = None
         others = [None] * len(self.images) if others is None else others
-        for image, (plane, pixel), other in zip(self.images.values(), planes, others, strict=True):
-            image.add(ImageSlice(plane, reference, pixel, other=other))
-        if self._limited:
-            pixel, thick = self._setting.spacing[0], reference.thick_truth
-            self._limit.add(ImageSlice(reference.truth, reference, pixel, thick=thick, micro=reference.micro_truth))
+        with ThreadPoolExecutor(cores()) as pool:
+            begun: deque[list[Future[None]]] = deque()
+            for image, (plane, pixel), other in zip(self.images.values(), planes, others, strict=True):
+                begun.append(image.begin(ImageSlice(plane, reference, pixel, other=other), pool))
+                if len(begun) > 1:
+                    _wait(begun.popleft())
+            if self._limited:
+                pixel, thick = self._setting.spacing[0], reference.thick_truth
+                seen = ImageSlice(reference.truth, reference, pixel, thick=thick, micro=reference.micro_truth)
+                begun.append(self._limit.begin(seen, pool))
+            for one in begun:
+                _wait(one)
+
+    def _numbers(self) -> dict[ImageMeasure, dict[str, float]]:
+        """Numbers by key of every image and of the truth; threads read the gatherers, each of which only one reads."""
+        if self._known is None:
+            groups: dict[Accumulator, list[tuple[ImageMeasure, Metric]]] = {}
+            asked = [(image, self.metrics) for image in self.images.values()]
+            for image, metrics in [*asked, (self._limit, self._limited)]:
+                for metric in metrics:
+                    groups.setdefault(image.gathered(metric), []).append((image, metric))
+            known: dict[ImageMeasure, dict[str, float]] = {image: {} for image in (*self.images.values(), self._limit)}
+
+            def read(group: list[tuple[ImageMeasure, Metric]]) -> None:
+                for image, metric in group:
+                    known[image][metric.key] = image.value(metric)
+
+            with ThreadPoolExecutor(cores()) as pool:
+                _wait([pool.submit(read, group) for group in groups.values()])
+            self._known = known
+        return self._known
 
     def rows(self) -> dict[str, dict[str, float]]:
         """Numbers by label of every image; relations to bicubic come last."""
-        values = {name: {metric.key: one.value(metric) for metric in self.metrics} for name, one in self.images.items()}
+        numbers = self._numbers()
+        values = {name: numbers[image] for name, image in self.images.items()}
         found: dict[str, dict[str, float]] = {name: {} for name in self.images}
         for metric in sorted(self.metrics, key=lambda one: one.against_bicubic is not None):
             for name, row in found.items():
@@ -104,7 +141,8 @@ class Measuring:
 
     def limits(self) -> dict[str, float]:
         """Numbers by label that the truth itself reaches by the stated rules."""
-        return {metric.label: self._limit.value(metric) for metric in self._limited}
+        numbers = self._numbers()[self._limit]
+        return {metric.label: numbers[metric.key] for metric in self._limited}
 
     def intervals(self) -> dict[str, dict[str, list[float]]]:
         """95% intervals by label of the metrics that have one by themselves, by image, the truth last."""
@@ -145,6 +183,12 @@ class Measuring:
         for figure, line in truth.items():
             found[figure][LIMIT] = line
         return found
+
+
+def _wait(begun: Iterable[Future[None]]) -> None:
+    """Wait for threads, and raise what one of them raised."""
+    for one in begun:
+        one.result()
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:

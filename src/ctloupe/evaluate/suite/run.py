@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from ctloupe.evaluate.protocols.kernel_pair import KERNEL_PAIR_PROTOCOL, compare
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
 from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec, Suite
+from ctloupe.evaluate.suite.expected import left_in_words, plan_in_words, seconds_a_slice, seconds_of_case
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
 from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.warnings import warnings_for
@@ -99,17 +101,24 @@ def measure_suite(
     entries = _entries(suite, models, samples)
     found: dict[str, Comparison] = {}
     textures: dict[str, Unpaired] = {}
-    for case in suite.cases:
-        path = out / "cases" / f"{case.key}.json"
-        known = _known(path, case)
-        missing = [entry for entry in entries if not _is_known(entry, known)]
-        wants_controls = controls and case.other is None and (known is None or not set(CONTROLS) <= set(known.rows))
-        if known is None or missing or wants_controls:
-            say(f"{case.key}: {', '.join(entry.key for entry in missing) or 'bicubic'}")
+    asked = [_Asked.of(case, entries, controls, out) for case in suite.cases]
+    missing = [one for one in asked if one.is_missing]
+    expected = _expected(suite, missing, data)
+    if missing:
+        rows = dict.fromkeys(entry.row for one in missing for entry in one.entries)
+        say(plan_in_words(expected, len(rows) + 1 + len(CONTROLS) * any(one.controls for one in missing)))
+    begun, done = time.monotonic(), 0
+    for one in asked:
+        case, known = one.case, one.known
+        if one.is_missing:
+            say(f"{case.key}: {', '.join(entry.key for entry in one.entries) or 'bicubic'}")
             if case.other is None and case.group not in textures:
                 textures[case.group] = _unpaired(suite, case.group, data)
-            known = _measured(suite, case, missing, known, textures.get(case.group), wants_controls, data, out)
-            known.save(path)
+            known = _measured(suite, case, one.entries, known, textures.get(case.group), one.controls, data, out)
+            known.save(one.path(out))
+            done += 1
+            say(left_in_words(time.monotonic() - begun, expected, done))
+        assert known is not None
         found[case.key] = known
     boards = {}
     for group in suite.groups:
@@ -118,6 +127,51 @@ def measure_suite(
     write_tables(boards, f"Suite {suite.name}: {suite.title}", out)
     write_suite_report(suite, boards, found, {entry.key: entry.row for entry in entries if entry.seed == 0}, out)
     return boards
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a case: what is known of it, and the models and controls that are missing."""
+
+    case: CaseSpec
+    known: Comparison | None
+    entries: list[Entry]
+    controls: bool
+
+    @classmethod
+    def of(cls, case: CaseSpec, entries: list[Entry], controls: bool, out: Path) -> _Asked:
+        known = _known(out / "cases" / f"{case.key}.json", case)
+        missing = [entry for entry in entries if not _is_known(entry, known)]
+        wants = controls and case.other is None and (known is None or not set(CONTROLS) <= set(known.rows))
+        return cls(case, known, missing, wants)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is anything to measure."""
+        return self.known is None or bool(self.entries) or self.controls
+
+    def path(self, out: Path) -> Path:
+        """File of the case's numbers."""
+        return out / "cases" / f"{self.case.key}.json"
+
+
+def _expected(suite: Suite, missing: list[_Asked], data: Path) -> list[float]:
+    """Seconds that each case is expected to take, every model tried on a slice of the size of the first."""
+    tried: dict[str, float] = {}
+    found = []
+    for one in missing:
+        case, scans = one.case, 1 if one.case.other is None else 2
+        for entry in one.entries:
+            if entry.key not in tried:
+                tried[entry.key] = seconds_a_slice(entry.resolver, case.size[1] // suite.scale)
+        folders = [case.key, case.other_folder][:scans]
+        made = sum(not (data / folder / "spec.json").is_file() for folder in folders)
+        slices = max(1, case.size[0] // (case.slices or suite.scale))
+        others = 2 + len(CONTROLS) * one.controls
+        found.append(
+            seconds_of_case(case.size, slices, made, [tried[entry.key] for entry in one.entries], others, scans)
+        )
+    return found
 
 
 def _entries(suite: Suite, models: Sequence[tuple[str, Path]], samples: bool) -> list[Entry]:
