@@ -11,9 +11,17 @@ from torch import Tensor, nn
 from ctloupe.networks.blocks import ResidualBlock, downblock, upblock
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, SubPixelGenerator
-from ctloupe.networks.training import winograd
+from ctloupe.networks.training import rewrite, winograd
 from ctloupe.networks.training.rewrite import quicken
 from ctloupe.networks.training.winograd import Geometry, convolved
+
+
+@pytest.fixture(autouse=True)
+def small_layers_are_quickened_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise these would be left to PyTorch."""
+    monkeypatch.setattr(rewrite, "_LARGE", 1)
+    monkeypatch.setattr(rewrite, "_FEWEST_CHANNELS", 64)
+
 
 LAYERS = {
     "3x3 with many channels, zeros": (nn.Conv2d(64, 72, 3, padding=1), (2, 64, 13, 10)),

@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from ctloupe.networks.training import columns, winograd
 from ctloupe.networks.training.instance_norm import normalised
 
-_FEWEST_CHANNELS: Final = 64
-"""Fewer channels leave transforming the tiles no time to be made up for."""
+_FEWEST_CHANNELS: Final = 128
+"""Fewer channels do not make up for the time that transforming the tiles takes."""
+
+_LARGE: Final = 2**20
+"""Numbers of an image's features from which on weight gradients by columns are quicker than those of PyTorch."""
 
 
 class _Winograd(nn.Conv2d):
@@ -35,7 +38,7 @@ class _Winograd(nn.Conv2d):
 
 class _ByColumns(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
-        if not _suits(input):
+        if not _suits(input) or not _is_large(input, self.out_channels / self.stride[0] ** 2):
             return super().forward(input)
         rim = int(self.padding[0])
         if self.padding_mode == "reflect":
@@ -45,7 +48,8 @@ class _ByColumns(nn.Conv2d):
 
 class _TransposedByColumns(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or not _suits(input):
+        large = _is_large(input, self.out_channels * self.stride[0] ** 2)
+        if output_size is not None or not _suits(input) or not large:
             return super().forward(input, output_size)
         more = int(self.output_padding[0])
         return columns.transposed(input, self.weight, self.bias, self.stride[0], int(self.padding[0]), more)
@@ -119,6 +123,11 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 def _pays(layer: nn.Conv2d) -> bool:
     enough = min(layer.in_channels, layer.out_channels) >= _FEWEST_CHANNELS
     return enough and layer.stride[0] == 1 and layer.kernel_size[0] in (3, 4)
+
+
+def _is_large(features: Tensor, beyond: float) -> bool:
+    """Whether features, or so many channels of their size, are large."""
+    return max(features.shape[1], beyond) * features[0, 0].numel() >= _LARGE
 
 
 def _suits(features: Tensor) -> bool:
