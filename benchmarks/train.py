@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import platform
 import re
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from functools import partial
@@ -138,8 +139,9 @@ def measured(way, name, arguments):
 def report_of(name, arguments):
     found = {}
     for way in ("plain", "trainer"):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            found[way] = pool.apply(measured, (way, name, arguments))
+        same = [*sys.argv[1:], "--method", name, "--way", way]
+        done = subprocess.run([sys.executable, __file__, *same], check=True, stdout=subprocess.PIPE, text=True)
+        found[way] = json.loads(done.stdout)
     one = found["trainer"]
     taken = {way: of["seconds"] for way, of in found.items()}
     return {
@@ -180,7 +182,11 @@ def main():
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--profile", action="store_true", help="print where the time of a step goes")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--way", choices=("plain", "trainer"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.way:
+        print(json.dumps(measured(arguments.way, arguments.method[0], arguments)))
+        return
     reports = []
     for name in arguments.method:
         reports.append(report_of(name, arguments))
