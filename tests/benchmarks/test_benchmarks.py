@@ -96,7 +96,9 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/steps.py": ["--model", tiny_stepping_flow, "--size", "16", "96", "96", "--steps", "1", "2"],
-        "benchmarks/train.py": ["--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1"],
+        "benchmarks/train.py": [
+            *("--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1", "--profile"),
+        ],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],
         "benchmarks/view.py": ["--slices", "4", "--size", "64", "--fine-size", "128", "--steps", "2", "--long", "10"],

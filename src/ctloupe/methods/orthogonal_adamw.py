@@ -99,5 +99,5 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     found = found / found.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
     for _ in range(_ITERATIONS):
         squared = found @ found.mT
-        found = a * found + (b * squared + c * (squared @ squared)) @ found
+        found = torch.baddbmm(found, torch.baddbmm(squared, squared, squared, beta=b, alpha=c), found, beta=a)
     return (found.mT if tall else found).to(matrices.dtype)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ctloupe.methods.base import Method
 from ctloupe.networks.accelerator import resolve_accelerator
 from ctloupe.networks.precision import hardware_has_bf16
+from ctloupe.networks.training.rewrite import quicken
 from ctloupe.train.settings import TrainSettings
 from ctloupe.train.torchrun import devices_asked_for, torchrun
 
@@ -48,6 +49,11 @@ def make_fabric(settings: TrainSettings) -> Fabric:
     )
 
 
+def _in_float32_on_a_cpu(fabric: Fabric) -> bool:
+    with fabric.autocast():
+        return fabric.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
 class FabricBackend:
     """Runs a method's trainables through Fabric (the `TrainingBackend` of `methods.base`).
 
@@ -58,13 +64,16 @@ class FabricBackend:
     method
         Method whose trainables and optimisers are set up on the device of the fabric.
     channels_last
-        Whether the weights of convolutions are kept with their channels last, which is faster in bf16.
+        Whether channels come last: of the weights of convolutions, which is faster in bf16, and on a CPU in float32 of
+        features too, by layers that compute the same in quicker ways (`ctloupe.networks.training`).
     """
 
     def __init__(self, fabric: Fabric, method: Method, channels_last: bool = True) -> None:
         self.fabric = fabric
         method.to(fabric.device)
-        if channels_last:
+        if channels_last and _in_float32_on_a_cpu(fabric):
+            quicken(method)
+        elif channels_last:
             method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimisers: dict[str, Any] = {}
         self._trainables: dict[str, Any] = {}

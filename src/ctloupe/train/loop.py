@@ -23,6 +23,7 @@ from ctloupe.train import checkpoint
 from ctloupe.train.bank_pair import BankPair, device_bank, load_banks, require_hu
 from ctloupe.train.events import Events
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
+from ctloupe.train.kept_memory import kept_memory
 from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
 from ctloupe.train.ranks import launched
@@ -115,7 +116,7 @@ def _rank(
 ) -> _Failure | None:
     """Run one process's share; expected errors are returned, since a child process can only raise tracebacks."""
     try:
-        with _Training(fabric, settings, plan, progress) as training:
+        with kept_memory(), _Training(fabric, settings, plan, progress) as training:
             training.run(resume)
     except CtLoupeError as error:
         return _Failure(type(error), str(error))
