@@ -23,7 +23,21 @@ def test_the_disk_counts_every_level():
 def test_a_plan_is_said_in_words(seconds, words):
     lines = Plan(4, (4, 80, 96), 2, (16, 16), 1.2e9, 5e8, seconds).lines()
     assert lines[0] == "plan: 4 slices to 96×80 pixels, 2 at a time, tiles of 16×16 scan voxels"
-    assert lines[1] == f"plan: memory about 1.2 GB, disk up to 0.50 GB, time {words}"
+    assert lines[1:] == [f"plan: memory about 1.2 GB, disk up to 0.50 GB, time {words}"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "threads", "passive", "words"),
+    [
+        (1, 1, False, "1 thread compute; "),
+        (1, 2, True, "2 threads compute, sleeping while they wait for each other; "),
+        (1, 2, False, "2 threads compute, busy while they wait for each other (set OMP_WAIT_POLICY=PASSIVE "),
+        (2, 1, True, "2 processes of 1 thread compute, sleeping while they wait for each other; "),
+    ],
+)
+def test_it_says_who_shares_the_cores(processes, threads, passive, words):
+    plan = Plan(4, (4, 80, 96), 2, (16, 16), 1.2e9, 5e8, 5.0, processes, threads, passive)
+    assert plan.lines()[2].startswith(f"plan: {words}")
 
 
 @pytest.mark.parametrize("suffix", [".ome.zarr", ".nii.gz"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 import numpy as np
+import torch
 
 from ctloupe.enhance.enhanced_volume import described, described_beside, lazily, levels_of
 from ctloupe.enhance.identity import Identity
@@ -33,6 +35,7 @@ from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.remote_lock import locked_anywhere
+from ctloupe.foundation.threads import give_way, waits_passively
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.formats.ome_zarr.remote import is_whole
 from ctloupe.volume.volume import Volume
@@ -157,6 +160,9 @@ class Job:
         slab = self.slab if kind.resumable else 1
         seconds, made = timed_slice(enhancer, self.part, timed)
         plan = make_plan(enhancer, self.part, self.model.scale, self.options, slab, len(slices), kind, seconds)
+        if self.scheduler is None and self.model.device.type == "cpu":
+            threads = max(1, torch.get_num_threads() // self.devices)
+            plan = replace(plan, processes=self.devices, threads=threads, passive=waits_passively())
         if self._shared:
             plan = replace(plan, memory=plan.memory * self.devices)
         elif self.devices > 1:
@@ -200,7 +206,10 @@ class Job:
         journal.begin()
         values = described(self.fitted, self.options, self.part.scan)
         beside = described_beside(self.fitted, self.options, self.part.scan)
-        stores = Stores.create(journal.folder, values, levels_of(self.model.scale), beside)
+        with ThreadPoolExecutor(1, initializer=give_way) as first:
+            # What zarr compresses with is started by its first user, and is as urgent as that one.
+            made = first.submit(Stores.create, journal.folder, values, levels_of(self.model.scale), beside)
+        stores = made.result()
         identity = self._identity()
         journal.opened(BegunWork(identity=identity, tiling=enhancer.tiling, stores=stores.descriptions()))
         self._stream(enhancer, slabs_of(count, self.slab, set()), stores, journal, known)

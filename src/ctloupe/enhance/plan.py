@@ -41,6 +41,10 @@ class Plan:
         Bytes asked for on the disk.
     seconds
         Estimated time.
+    processes, threads
+        Processes that compute on the CPU, and the threads of each; 0 threads: another device does.
+    passive
+        Whether these sleep while they wait.
     """
 
     slices: int
@@ -50,6 +54,9 @@ class Plan:
     memory: float
     disk: float
     seconds: float
+    processes: int = 1
+    threads: int = 0
+    passive: bool = True
 
     def lines(self) -> list[str]:
         """Say it in words."""
@@ -59,7 +66,22 @@ class Plan:
             f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {at_a_time} at a time, {cut}",
             f"plan: memory about {self.memory / 1e9:.1f} GB, disk up to {self.disk / 1e9:.2f} GB, "
             f"time about {duration_in_words(self.seconds)}",
+            *([self._sharing()] if self.threads else []),
         ]
+
+    def _sharing(self) -> str:
+        """Say who shares the cores, and how."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        who = threads if self.processes == 1 else f"{self.processes} processes of {threads}"
+        if self.processes * self.threads == 1:
+            waiting = ""
+        elif self.passive:
+            waiting = ", sleeping while they wait for each other"
+        else:
+            waiting = (
+                ", busy while they wait for each other (set OMP_WAIT_POLICY=PASSIVE where others share the machine)"
+            )
+        return f"plan: {who} compute{waiting}; reading is ahead of them, and writing gives way"
 
 
 def make_plan(

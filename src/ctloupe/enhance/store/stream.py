@@ -19,6 +19,7 @@ from ctloupe.enhance.store.stores import SUFFIX, Mark, Stores
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
 from ctloupe.foundation.location import Location, Remote
+from ctloupe.foundation.threads import give_way
 from ctloupe.volume.formats.ome_zarr.remote import publish
 
 AHEAD: Final = 2
@@ -84,8 +85,12 @@ def fill(
 
 @contextmanager
 def _pen() -> Iterator[ThreadPoolExecutor]:
-    """A thread that writes; after a failure, which a server that is gone takes long to have, it writes no more."""
-    with ThreadPoolExecutor(1) as pen:
+    """A thread that writes; after a failure, which a server that is gone takes long to have, it writes no more.
+
+    It gives way to the network: compressing a slice takes a fraction of the time in which the next one is computed, and
+    finds it where that leaves a core idle.
+    """
+    with ThreadPoolExecutor(1, initializer=give_way) as pen:
         try:
             yield pen
         except BaseException:
