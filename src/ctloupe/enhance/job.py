@@ -23,7 +23,7 @@ from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
-from ctloupe.enhance.store.cluster import fill_on_cluster
+from ctloupe.enhance.store.cluster import fill_on_cluster, workers_ready
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
 from ctloupe.enhance.store.processes import ToldHere, fill_on_devices, require_devices
 from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
@@ -184,7 +184,8 @@ class Job:
             return EnhancementSummary(found_finished=True)
         else:
             self._require_writable()
-            self._begin(journal)
+            with workers_ready(self.scheduler):
+                self._begin(journal)
         summary = summarised(journal)
         place(journal, self.outputs, self.overwrite)
         return summary
@@ -223,11 +224,12 @@ class Job:
         slabs = slabs_of(count, self.slab, finished)
         if not slabs:
             return
-        enhancer = self._prepare()
-        if journal.work.tiling is not None:
-            enhancer.use(journal.work.tiling)
-        known = self._plan(enhancer, [z for run in slabs for z in range(*run)])
-        self._stream(enhancer, slabs, stores, journal, known)
+        with workers_ready(self.scheduler):
+            enhancer = self._prepare()
+            if journal.work.tiling is not None:
+                enhancer.use(journal.work.tiling)
+            known = self._plan(enhancer, [z for run in slabs for z in range(*run)])
+            self._stream(enhancer, slabs, stores, journal, known)
 
     def _whole(self, journal: Journal) -> Stores:
         """The stores that were begun, with nothing in them but slices that are as they were written."""
