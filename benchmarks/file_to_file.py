@@ -136,8 +136,10 @@ def inside(arguments):
     clock, seen = Clock(), {}
     import resource
 
-    from ctloupe.cli import enhance as verb  # noqa: F401  registered before the clocks import the rest
+    from ctloupe.foundation.threads import share_the_cores
 
+    # As the command does it, before the clocks import what it imports later.
+    share_the_cores()
     clocks(clock, seen)
     from ctloupe.cli.main import main
     from ctloupe.enhance import request

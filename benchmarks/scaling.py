@@ -30,6 +30,10 @@ LOOK_SECONDS = 0.1
 
 def inside(record, command):
     """Run the command, and note when the slices were begun, when the first was done, and when the last one."""
+    from ctloupe.foundation.threads import share_the_cores
+
+    # As the command does it, before what it imports later is imported here.
+    share_the_cores()
     from ctloupe.cli.main import main
     from ctloupe.enhance.job import Job
 
