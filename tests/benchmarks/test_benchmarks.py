@@ -66,6 +66,9 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "--patch-size", "12"],
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
         "benchmarks/enhance.py": [*slice_of_24, "--width", "8", "--repeats", "1", "--convolutions", "1"],
+        "benchmarks/file_to_file.py": [
+            *("--scan", tmp_path / "scan.nii.gz", "--model", tiny_model, "--mask", "none", "--slices", "2"),
+        ],
         "benchmarks/gallery.py": [
             *gallery,
             "--side",
@@ -93,6 +96,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/reading_apart.py": ["--slices", "2", "--size", "32", "--repeats", "1"],
         "benchmarks/resume.py": ["--slices", "1", "--size", "32", "--scale", "2"],
         "benchmarks/samples.py": ["--size", "16", "--samples", "2"],
+        "benchmarks/scaling.py": ["--slices", "8", "--size", "16", "--model", tiny_model],
         "benchmarks/scan_chi2.py": ["--cases", "standard-1", "--size", "16", "256", "256"],
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/steps.py": ["--model", tiny_stepping_flow, "--size", "16", "96", "96", "--steps", "1", "2"],

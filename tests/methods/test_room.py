@@ -1,5 +1,8 @@
 """What no machine can hold is known before it is made."""
 
+import subprocess
+import sys
+
 import pytest
 from torch import nn
 
@@ -45,3 +48,22 @@ def test_a_package_with_absurd_sizes_is_refused_before_it_is_built(tiny_model, t
 def test_every_method_can_be_looked_at_so(name):
     kind = methods.get(name)
     assert lack_of_room(lambda: kind(kind.configure("tiny"))) is None
+
+
+ALL_WITHOUT_STORAGE = """
+import sys
+from ctloupe import methods
+from ctloupe.methods.room import built_without_storage
+for name in methods.names():
+    kind = methods.get(name)
+    if kind.trainable:
+        config = kind.configure("tiny")
+        built_without_storage(lambda: kind.make_enhancer(config))
+    slow = "torch._dynamo" in sys.modules
+    assert not slow, name
+"""
+
+
+def test_no_enhancer_imports_the_compiler_when_it_is_built_without_storage():
+    done = subprocess.run([sys.executable, "-c", ALL_WITHOUT_STORAGE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

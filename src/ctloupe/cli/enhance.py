@@ -109,11 +109,18 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
+    from ctloupe.foundation.threads import share_the_cores
+
+    share_the_cores()
     from ctloupe.enhance.early import refuse_early
     from ctloupe.foundation.location import location
 
     outputs = [location(path) for path in (out, uncertainty, invented) if path is not None]
     refuse_early(location(scan), outputs, model, resume, overwrite)
+    if devices > 1:
+        from ctloupe.enhance.store.server import start_early
+
+        start_early()
 
     from ctloupe.cli.progress import ConsoleProgress, say, show
     from ctloupe.enhance.request import EnhanceRequest, enhance_files

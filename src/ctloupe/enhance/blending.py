@@ -68,13 +68,15 @@ class Blend:
         around = self._depth[max(0, tile.y[0] - 1) : tile.y[1] + 1, max(0, tile.x[0] - 1) : tile.x[1] + 1]
         if around.min() >= 1:
             return None
-        t = _enlarged(self._depth, tile, scale).clip(0, 1)
-        weight = t * t
-        weight *= 3 - 2 * t
+        t = _enlarged(self._depth, tile, scale).clamp_(0, 1)
+        weight = t.square()
+        weight.mul_(t.mul_(-2).add_(3))
         # Beside a concave corner of the mask the interpolated distance is positive a little outside it.
         inside = self.mask[tile.y[0] : tile.y[1], tile.x[0] : tile.x[1]]
-        weight *= inside.repeat(scale, 0).repeat(scale, 1)
-        return torch.from_numpy(weight)
+        if not inside.all():
+            blocks = weight.view(inside.shape[0], scale, inside.shape[1], scale)
+            blocks.mul_(torch.from_numpy(inside[:, None, :, None].astype(np.float32)))
+        return weight
 
 
 def _grown(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> Mask:
@@ -93,14 +95,17 @@ def _depth(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> NDAr
     return (distance / distance_mm).astype(np.float32)
 
 
-def _enlarged(coarse: NDArray[np.float32], tile: Tile, scale: int) -> NDArray[np.float32]:
+def _enlarged(coarse: NDArray[np.float32], tile: Tile, scale: int) -> Tensor:
     """Bilinear interpolation of the whole slice `coarse` at the fine pixels of `tile`."""
     (above, below, down), (left, right, across) = (
         _neighbours(ends, length, scale) for ends, length in zip((tile.y, tile.x), coarse.shape, strict=True)
     )
-    rows = coarse[above] + (coarse[below] - coarse[above]) * down[:, None]
-    fine: NDArray[np.float32] = rows[:, left] + (rows[:, right] - rows[:, left]) * across
-    return fine
+    # Along the rows first, of which there are few yet; what is left is of whole rows, which are fetched fast.
+    first = int(above[0])
+    few = coarse[first : int(below[-1]) + 1]
+    wide = torch.from_numpy(few[:, left] + (few[:, right] - few[:, left]) * across)
+    upper, lower = (wide.index_select(0, torch.from_numpy(rows - first)) for rows in (above, below))
+    return upper.lerp_(lower, torch.from_numpy(down)[:, None])
 
 
 def _neighbours(

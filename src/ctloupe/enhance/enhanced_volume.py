@@ -73,6 +73,7 @@ def lazily(
     enhancer: SliceEnhancer,
     part: ScanPart,
     keep: Callable[[int, EnhancedSlice], None],
+    known: dict[int, EnhancedSlice] | None = None,
 ) -> Volume:
     """Describe what `enhancer` makes of `part`, slice by slice when it is read.
 
@@ -86,6 +87,8 @@ def lazily(
         What is enhanced.
     keep
         Given the index in `part` of every slice, and what was made of it.
+    known
+        Slices that were enhanced before, by their index in `part`; each is taken out of it when it is read first.
     """
     z, y, x = part.scan.shape
     shape = z, y * model.scale, x * model.scale
@@ -93,7 +96,9 @@ def lazily(
     def read(block: tuple[slice, slice, slice]) -> NDArray[np.int16]:
         planes = np.empty((block[0].stop - block[0].start, *shape[1:]), np.int16)
         for z in range(block[0].start, block[0].stop):
-            made = enhancer.enhance(part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z), part.first + z)
+            made = None if known is None else known.pop(z, None)
+            if made is None:
+                made = enhancer.enhance(part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z), part.first + z)
             planes[z - block[0].start] = made.values
             keep(z, made)
         return planes[:, block[1], block[2]]

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 LEVELS: Final = 41
 """Values in [−1, 1] at which the mesh is found; between them it is interpolated."""
 
+_TOGETHER: Final = 8
+"""Values that the network is given at a time: larger images keep all cores busy."""
+
 
 @dataclass(frozen=True)
 class FlatField:
@@ -39,7 +42,7 @@ class FlatField:
         Parameters
         ----------
         network
-            Maps ``(1, 1, h, w)`` in [−1, 1] to ``(1, 1, s·h, s·w)``; further channels are not looked at.
+            Maps ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)``; further channels are not looked at.
         scale
             In-plane enlargement s.
         reach
@@ -50,10 +53,11 @@ class FlatField:
         side = 2 * reach + 1
         middle = slice(reach * scale, (reach + 1) * scale)
         rows = []
-        for level in torch.linspace(-1, 1, LEVELS).tolist():
-            made = network(torch.full((1, 1, side, side), level, device=device))[:, :1, middle, middle].float().cpu()
-            rows.append((made - made.mean()).flatten())
-        return cls(torch.stack(rows), scale)
+        for levels in torch.linspace(-1, 1, LEVELS, device=device).split(_TOGETHER):
+            flat = levels[:, None, None, None].expand(-1, 1, side, side).contiguous()
+            made = network(flat)[:, :1, middle, middle].float().cpu()
+            rows.append((made - made.mean((1, 2, 3), keepdim=True)).flatten(1))
+        return cls(torch.cat(rows), scale)
 
     def mesh(self, image: Tensor) -> Tensor:
         """Return what the network is taken to have added to images in [−1, 1].

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,17 +12,18 @@ from tempfile import TemporaryFile
 from typing import Final
 
 import numpy as np
+import torch
 
 from ctloupe.enhance.enhanced_volume import described, described_beside, lazily, levels_of
 from ctloupe.enhance.identity import Identity
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.plan import make_plan, require_disk
+from ctloupe.enhance.plan import make_plan, require_disk, timed_slice
 from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
-from ctloupe.enhance.store.cluster import fill_on_cluster
+from ctloupe.enhance.store.cluster import fill_on_cluster, workers_ready
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
 from ctloupe.enhance.store.processes import ToldHere, fill_on_devices, require_devices
 from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
@@ -33,6 +35,7 @@ from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.remote_lock import locked_anywhere
+from ctloupe.foundation.threads import give_way, waits_passively
 from ctloupe.volume.formats import format_of_output, require_writable, write
 from ctloupe.volume.formats.ome_zarr.remote import is_whole
 from ctloupe.volume.volume import Volume
@@ -145,11 +148,21 @@ class Job:
         """Whether several processes share the memory and the cores of this machine."""
         return self.devices > 1 and self.model.device.type == "cpu"
 
-    def _plan(self, enhancer: SliceEnhancer, slices: int) -> None:
-        """Say what the work costs, and refuse it when the disk is too small."""
-        kind = format_of_output(self.output)
+    def _plan(self, enhancer: SliceEnhancer, slices: Sequence[int]) -> dict[int, EnhancedSlice]:
+        """Say what enhancing `slices` costs, and refuse it when the disk is too small.
+
+        Returns
+        -------
+        dict of int to EnhancedSlice
+            The slice that was enhanced to know the time, by its index.
+        """
+        kind, timed = format_of_output(self.output), slices[len(slices) // 2]
         slab = self.slab if kind.resumable else 1
-        plan = make_plan(enhancer, self.part, self.model.scale, self.options, slab, slices, kind)
+        seconds, made = timed_slice(enhancer, self.part, timed)
+        plan = make_plan(enhancer, self.part, self.model.scale, self.options, slab, len(slices), kind, seconds)
+        if self.scheduler is None and self.model.device.type == "cpu":
+            threads = max(1, torch.get_num_threads() // self.devices)
+            plan = replace(plan, processes=self.devices, threads=threads, passive=waits_passively())
         if self._shared:
             plan = replace(plan, memory=plan.memory * self.devices)
         elif self.devices > 1:
@@ -157,6 +170,7 @@ class Job:
         for line in plan.lines():
             self.tell(line)
         require_disk(plan, self.output)
+        return {timed: made}
 
     def _run_streamed(self) -> EnhancementSummary:
         journal = Journal(self.output)
@@ -170,7 +184,8 @@ class Job:
             return EnhancementSummary(found_finished=True)
         else:
             self._require_writable()
-            self._begin(journal)
+            with workers_ready(self.scheduler):
+                self._begin(journal)
         summary = summarised(journal)
         place(journal, self.outputs, self.overwrite)
         return summary
@@ -188,14 +203,17 @@ class Job:
         """Enhance from the first slice on."""
         enhancer = self._prepare()
         count = self.part.scan.shape[0]
-        self._plan(enhancer, count)
+        known = self._plan(enhancer, range(count))
         journal.begin()
         values = described(self.fitted, self.options, self.part.scan)
         beside = described_beside(self.fitted, self.options, self.part.scan)
-        stores = Stores.create(journal.folder, values, levels_of(self.model.scale), beside)
+        with ThreadPoolExecutor(1, initializer=give_way) as first:
+            # What zarr compresses with is started by its first user, and is as urgent as that one.
+            made = first.submit(Stores.create, journal.folder, values, levels_of(self.model.scale), beside)
+        stores = made.result()
         identity = self._identity()
         journal.opened(BegunWork(identity=identity, tiling=enhancer.tiling, stores=stores.descriptions()))
-        self._stream(enhancer, slabs_of(count, self.slab, set()), stores, journal)
+        self._stream(enhancer, slabs_of(count, self.slab, set()), stores, journal, known)
 
     def _go_on(self, journal: Journal) -> None:
         """Enhance what an interrupted run had not finished."""
@@ -206,11 +224,12 @@ class Job:
         slabs = slabs_of(count, self.slab, finished)
         if not slabs:
             return
-        enhancer = self._prepare()
-        if journal.work.tiling is not None:
-            enhancer.use(journal.work.tiling)
-        self._plan(enhancer, len(slabs) * self.slab)
-        self._stream(enhancer, slabs, stores, journal)
+        with workers_ready(self.scheduler):
+            enhancer = self._prepare()
+            if journal.work.tiling is not None:
+                enhancer.use(journal.work.tiling)
+            known = self._plan(enhancer, [z for run in slabs for z in range(*run)])
+            self._stream(enhancer, slabs, stores, journal, known)
 
     def _whole(self, journal: Journal) -> Stores:
         """The stores that were begun, with nothing in them but slices that are as they were written."""
@@ -225,7 +244,14 @@ class Job:
             stores.clear(z)
         return stores
 
-    def _stream(self, enhancer: SliceEnhancer, slabs: list[tuple[int, int]], stores: Stores, journal: Journal) -> None:
+    def _stream(
+        self,
+        enhancer: SliceEnhancer,
+        slabs: list[tuple[int, int]],
+        stores: Stores,
+        journal: Journal,
+        known: dict[int, EnhancedSlice],
+    ) -> None:
         """Fill the stores, and keep what is finished when the work is stopped."""
         done = len(journal.finished())
 
@@ -239,7 +265,7 @@ class Job:
             if self.devices > 1:
                 fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record)
             elif self.scheduler is None:
-                fill(enhancer, self.part, slabs, stores, record)
+                fill(enhancer, self.part, slabs, stores, record, known)
             else:
                 file = None if self.file is None else PartOfFile(self.file, self.region, self.part.mask)
                 fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record, file, self.tell)
@@ -253,7 +279,7 @@ class Job:
         output = files["values"]
         output.parent.mkdir(parents=True, exist_ok=True)
         enhancer, summary, done = self._prepare(), EnhancementSummary(), 0
-        self._plan(enhancer, self.part.scan.shape[0])
+        known = self._plan(enhancer, range(self.part.scan.shape[0]))
         beside = described_beside(self.fitted, self.options, self.part.scan)
         with ExitStack() as stack:
             spools = {
@@ -268,7 +294,7 @@ class Job:
                 done += 1
                 self.progress(done)
 
-            lazy = lazily(self.fitted, self.options, enhancer, self.part, keep)
+            lazy = lazily(self.fitted, self.options, enhancer, self.part, keep, known)
             write(lazy, output, overwrite=self.overwrite, source=self.source)
             for name, spool in spools.items():
                 filled = beside[name].with_data(spool.data(lazy.shape))

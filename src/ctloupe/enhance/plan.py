@@ -11,8 +11,8 @@ import numpy as np
 
 from ctloupe.enhance.enhanced_volume import levels_of
 from ctloupe.enhance.options import EnhanceOptions
-from ctloupe.enhance.scan_part import ScanPart
-from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.scan_part import Mask, ScanPart
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.tiling import fixed_bytes
 from ctloupe.foundation.amounts import duration_in_words
 from ctloupe.foundation.errors import FileError
@@ -41,6 +41,10 @@ class Plan:
         Bytes asked for on the disk.
     seconds
         Estimated time.
+    processes, threads
+        Processes that compute on the CPU, and the threads of each; 0 threads: another device does.
+    passive
+        Whether these sleep while they wait.
     """
 
     slices: int
@@ -50,6 +54,9 @@ class Plan:
     memory: float
     disk: float
     seconds: float
+    processes: int = 1
+    threads: int = 0
+    passive: bool = True
 
     def lines(self) -> list[str]:
         """Say it in words."""
@@ -59,7 +66,22 @@ class Plan:
             f"plan: {self.slices} slices to {self.fine[2]}×{self.fine[1]} pixels, {at_a_time} at a time, {cut}",
             f"plan: memory about {self.memory / 1e9:.1f} GB, disk up to {self.disk / 1e9:.2f} GB, "
             f"time about {duration_in_words(self.seconds)}",
+            *([self._sharing()] if self.threads else []),
         ]
+
+    def _sharing(self) -> str:
+        """Say who shares the cores, and how."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        who = threads if self.processes == 1 else f"{self.processes} processes of {threads}"
+        if self.processes * self.threads == 1:
+            waiting = ""
+        elif self.passive:
+            waiting = ", sleeping while they wait for each other"
+        else:
+            waiting = (
+                ", busy while they wait for each other (set OMP_WAIT_POLICY=PASSIVE where others share the machine)"
+            )
+        return f"plan: {who} compute{waiting}; reading is ahead of them, and writing gives way"
 
 
 def make_plan(
@@ -70,8 +92,9 @@ def make_plan(
     slab: int,
     slices: int,
     kind: Format,
+    seconds: float,
 ) -> Plan:
-    """Say beforehand what enhancing costs; the middle slice is timed to know.
+    """Say beforehand what enhancing costs.
 
     Parameters
     ----------
@@ -89,6 +112,8 @@ def make_plan(
         How many slices there are still to do.
     kind
         Format of the output: one that is resumable has coarser levels too, and one that does not stream is held whole.
+    seconds
+        Time that one slice takes; see `timed_slice`.
     """
     shape = part.scan.shape
     fine = shape[0], shape[1] * scale, shape[2] * scale
@@ -97,8 +122,7 @@ def make_plan(
         needed += float(np.prod(fine)) * np.dtype(np.int16).itemsize
     levels = levels_of(scale) if kind.resumable else 0
     disk = disk_needed((slices, fine[1], fine[2]), levels, len(options.beside))
-    seconds = slices * seconds_per_slice(enhancer, part, shape[0] // 2)
-    return Plan(slices, fine, slab, enhancer.tile, needed, disk, seconds)
+    return Plan(slices, fine, slab, enhancer.tile, needed, disk, slices * seconds)
 
 
 def require_disk(plan: Plan, path: Location) -> None:
@@ -120,13 +144,22 @@ def disk_needed(fine: tuple[int, int, int], levels: int, beside: int) -> float:
     return voxels * (2 + 4 * beside) / COMPRESSION
 
 
-def seconds_per_slice(enhancer: SliceEnhancer, part: ScanPart, z: int) -> float:
-    """Time of enhancing slice `z` of `part`, measured on it; the second of two runs when they are short."""
-    spent = 0.0
-    for _ in range(2):
-        begun = time.perf_counter()
-        enhancer.enhance(part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z), part.first + z)
-        spent = time.perf_counter() - begun
-        if spent > 2:
-            break
-    return spent
+def timed_slice(enhancer: SliceEnhancer, part: ScanPart, z: int) -> tuple[float, EnhancedSlice]:
+    """Enhance slice `z` of `part`, and return the seconds that it took and what was made of it.
+
+    What is done once only, the first time that a network runs, is not counted where a small part of a slice shows it.
+    """
+    plane, mask = part.planes(z, z + 1, enhancer.neighbours)[0], part.mask_of(z)
+    if enhancer.tile is not None:
+        enhancer.enhance(plane, _one_voxel(part, mask), part.first + z)
+    begun = time.perf_counter()
+    made = enhancer.enhance(plane, mask, part.first + z)
+    return time.perf_counter() - begun, made
+
+
+def _one_voxel(part: ScanPart, mask: Mask | None) -> Mask:
+    """A mask of one voxel of a slice, inside `mask` where that holds any: for one tile there is something to do."""
+    found = np.zeros(part.scan.shape[1:], bool)
+    inside = np.flatnonzero(mask) if mask is not None else np.empty(0, np.intp)
+    found.flat[inside[len(inside) // 2] if inside.size else found.size // 2] = True
+    return found

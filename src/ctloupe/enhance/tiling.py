@@ -55,10 +55,11 @@ def memory_allowed(options: EnhanceOptions) -> int:
 def fixed_bytes(shape: tuple[int, int, int], scale: int, beside: int) -> float:
     """Bytes that depend on neither network nor tile: the process, and the planes of a slice in work.
 
-    Float32 plane, its enlargement and correction, int16 slices in work, waiting and being compressed, maps `beside`.
+    Float32 plane, its enlargement and correction, int16 slices in work, waiting, being compressed and timed beforehand,
+    maps `beside`.
     """
     area = shape[1] * shape[2]
-    planes = (4 * 2 + 2 * 4 + 4 * 2 * beside) * area * scale * scale
+    planes = (4 * 2 + 2 * 5 + 4 * 3 * beside) * area * scale * scale
     return PROCESS_BYTES + planes
 
 

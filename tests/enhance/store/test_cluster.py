@@ -2,16 +2,20 @@
 
 import signal
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.enhance.store.cluster import finished_slabs
+from ctloupe.enhance.store.cluster import finished_slabs, grouped
 from ctloupe.enhance.store.journal import FinishedSlab
 from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
+from ctloupe.enhance.store.stream import slabs_of
 from ctloupe.foundation.errors import OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.formats import read, write
@@ -114,3 +118,12 @@ def test_an_answer_of_other_slices_or_of_another_version_is_refused_in_a_line():
     for damaged in (None, [{"slices": [0, 2]}], [answer[0] | {"tiles": "many"}]):
         with pytest.raises(OptionError, match=r"answer of a worker: .*let all workers"):
             finished_slabs(damaged, (0, 2))
+
+
+@given(st.sets(st.integers(0, 60)), st.integers(1, 4), st.integers(0, 5))
+def test_tasks_hold_every_slab_once_in_order_and_end_with_single_ones(finished, size, workers):
+    slabs = slabs_of(50, size, finished)
+    tasks = grouped(slabs, workers)
+    assert [slab for task in tasks for slab in task] == slabs
+    assert all(one[1] == other[0] for task in tasks for one, other in pairwise(task))
+    assert all(len(task) == 1 for task in tasks[-2 * max(1, workers) :])

@@ -113,8 +113,9 @@ def test_the_plan_is_told_before_the_work(tmp_path):
     said = []
     enhance(tmp_path / "fine.ome.zarr", tell=said.append)
     assert said[0].startswith("precision: bf16, ") or said[0].startswith("plan: ")
-    assert "9 slices to 112×96 pixels, 2 at a time" in said[-2]
-    assert "memory about" in said[-1] and "disk up to" in said[-1] and "time about" in said[-1]
+    assert "9 slices to 112×96 pixels, 2 at a time" in said[-3]
+    assert "memory about" in said[-2] and "disk up to" in said[-2] and "time about" in said[-2]
+    assert " compute" in said[-1] and "writing gives way" in said[-1]
 
 
 def test_too_little_disk_is_an_error_before_the_work(tmp_path, monkeypatch):

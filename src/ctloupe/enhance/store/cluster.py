@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Final
 
 import numpy as np
 from pydantic import RootModel
@@ -19,6 +22,14 @@ from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.records import validated
 
+Run = tuple[int, int]
+
+_MOST_TOGETHER: Final = 4
+"""Slabs of a task at most; they are lost together when a worker is."""
+
+_TASKS_LEFT: Final = 4
+"""Tasks for each worker that are still to come when one is made as large as this allows."""
+
 _READY: dict[str, tuple[SliceEnhancer, ScanPart, Stores]] = {}
 """The one slice enhancer that a worker process has loaded, with what it reads and writes."""
 
@@ -27,7 +38,7 @@ def fill_on_cluster(
     address: str,
     enhancer: SliceEnhancer,
     part: ScanPart,
-    slabs: list[tuple[int, int]],
+    slabs: list[Run],
     folder: Location,
     record: Callable[[FinishedSlab], None],
     file: PartOfFile | None = None,
@@ -67,13 +78,59 @@ def fill_on_cluster(
 
         token = str(folder if isinstance(folder, Remote) else folder.absolute())
         sent = client.scatter((enhancer, _as_sent(client, part, file, tell)), broadcast=True)
-        futures = {client.submit(_one, token, sent, run, pure=False, retries=RETRIES): run for run in slabs}
+        tasks = grouped(slabs, len(client.scheduler_info()["workers"]))
+        futures = {client.submit(_some, token, sent, one, pure=False, retries=RETRIES): one for one in tasks}
         for future, answer in as_completed(futures, with_results=True):
-            for slab in finished_slabs(answer, futures[future]):
+            task = futures[future]
+            for slab in finished_slabs(answer, (task[0][0], task[-1][1])):
                 record(slab)
 
 
-def finished_slabs(answer: Any, run: tuple[int, int]) -> list[FinishedSlab]:
+@contextmanager
+def workers_ready(address: str | None) -> Iterator[None]:
+    """Let the workers of a Dask scheduler import what they need beside what is done in the block.
+
+    Parameters
+    ----------
+    address
+        Address of the scheduler; None: there is none, and nothing is done.
+
+    Raises
+    ------
+    MissingExtraError, OptionError
+        See `fill_on_cluster`.
+    """
+    if address is None:
+        yield
+        return
+    with connected(address) as client:
+        kept = [client.submit(_ready, workers=[one], pure=False) for one in client.scheduler_info()["workers"]]
+        yield
+        del kept
+
+
+def _ready() -> None:
+    """Import in a worker what a slice enhancer is made of."""
+    import_module("ctloupe.enhance.preparation")
+
+
+def grouped(slabs: Sequence[Run], workers: int) -> list[list[Run]]:
+    """Put slabs that follow each other into tasks.
+
+    A worker reads and writes beside computing within a task, so that the first ones have several; the last ones have
+    one, so that all workers end together.
+    """
+    tasks, left = list[list[Run]](), deque(slabs)
+    while left:
+        size = min(_MOST_TOGETHER, max(1, len(left) // (_TASKS_LEFT * max(1, workers))))
+        task = [left.popleft()]
+        while left and len(task) < size and left[0][0] == task[-1][1]:
+            task.append(left.popleft())
+        tasks.append(task)
+    return tasks
+
+
+def finished_slabs(answer: Any, run: Run) -> list[FinishedSlab]:
     """Return what a worker says that it has made.
 
     Parameters
@@ -117,13 +174,13 @@ class _Answer(RootModel[list[FinishedSlab]]):
     """What a worker sends back of a slab."""
 
 
-def _one(token: str, sent: tuple[SliceEnhancer, ScanPart | PartOfFile], run: tuple[int, int]) -> list[dict[str, Any]]:
-    """Enhance one slab in a worker process."""
+def _some(token: str, sent: tuple[SliceEnhancer, ScanPart | PartOfFile], slabs: list[Run]) -> list[dict[str, Any]]:
+    """Enhance slabs in a worker process."""
     if token not in _READY:
         _READY.clear()
         loaded, scan = sent
         _READY[token] = loaded, scan.read() if isinstance(scan, PartOfFile) else scan, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
-    fill(enhancer, part, [run], stores, made.append)
+    fill(enhancer, part, slabs, stores, made.append)
     return [slab.model_dump(mode="json") for slab in made]

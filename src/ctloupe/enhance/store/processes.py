@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,6 +24,7 @@ from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.cluster import finished_slabs
 from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.server import context_of_workers
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import AHEAD, fill
 from ctloupe.foundation.errors import CtLoupeError, OptionError
@@ -167,7 +167,7 @@ class _Worker:
 @contextmanager
 def _started(count: int, name: str) -> Iterator[list[_Worker]]:
     """Start processes, and wait in the end for those that have all their slabs; whatever happens, none is left."""
-    context = _context()
+    context = context_of_workers()
     workers: list[_Worker] = []
     try:
         for number in range(count):
@@ -185,15 +185,6 @@ def _started(count: int, name: str) -> Iterator[list[_Worker]]:
         for worker in workers:
             worker.process.join()
             worker.connection.close()
-
-
-def _context() -> Any:
-    """Return what starts processes: where it can, of one that has the large libraries, and no device, already."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "scipy.ndimage", "zarr", "numcodecs.blosc"])
-    return context
 
 
 def _visible(number: int) -> str:

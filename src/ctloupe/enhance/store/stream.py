@@ -13,12 +13,13 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from ctloupe.enhance.scan_part import ScanPart
-from ctloupe.enhance.slice_enhancer import SliceEnhancer
+from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab, Journal
 from ctloupe.enhance.store.stores import SUFFIX, Mark, Stores
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.foundation.atomic import explained, move_into_place
 from ctloupe.foundation.location import Location, Remote
+from ctloupe.foundation.threads import give_way
 from ctloupe.volume.formats.ome_zarr.remote import publish
 
 AHEAD: Final = 2
@@ -41,6 +42,7 @@ def fill(
     slabs: Iterable[tuple[int, int]],
     stores: Stores,
     finished: Callable[[FinishedSlab], None],
+    known: dict[int, EnhancedSlice] | None = None,
 ) -> None:
     """Enhance slabs of `part` into the stores; reading, computing and writing overlap.
 
@@ -56,14 +58,19 @@ def fill(
         Where the slices go.
     finished
         Called, in the order of the slabs, with what is to be noted of each after it is on the disk.
+    known
+        Slices, as indices of `part`, that were enhanced before; they are taken out of it.
     """
+    known = {} if known is None else known
     with _pen() as pen:
         waiting: list[tuple[tuple[int, int], list[_Write], EnhancementSummary]] = []
         unwritten: deque[_Write] = deque()
         for (begin, end), block in _read_ahead(part, slabs, enhancer.neighbours):
             writes, summary = [], EnhancementSummary()
             for z in range(begin, end):
-                made = enhancer.enhance(block[z - begin], part.mask_of(z), part.first + z)
+                made = known.pop(z, None)
+                if made is None:
+                    made = enhancer.enhance(block[z - begin], part.mask_of(z), part.first + z)
                 summary.add(made.residual, made.tiles, made.skipped)
                 if len(unwritten) == AHEAD:
                     unwritten.popleft().result()
@@ -78,8 +85,12 @@ def fill(
 
 @contextmanager
 def _pen() -> Iterator[ThreadPoolExecutor]:
-    """A thread that writes; after a failure, which a server that is gone takes long to have, it writes no more."""
-    with ThreadPoolExecutor(1) as pen:
+    """A thread that writes; after a failure, which a server that is gone takes long to have, it writes no more.
+
+    It gives way to the network: compressing a slice takes a fraction of the time in which the next one is computed, and
+    finds it where that leaves a core idle.
+    """
+    with ThreadPoolExecutor(1, initializer=give_way) as pen:
         try:
             yield pen
         except BaseException:

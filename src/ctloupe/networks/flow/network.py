@@ -100,7 +100,8 @@ class FlowNetwork(nn.Module):
         numbers = 1 + 2 * _WAVES + len(SCANNER_NUMBERS) + neighbours
         # Buffers, so that an exported network takes them to whatever device it runs on; no state of the network.
         units = [1.0, 1 / _NOISE_UNIT, 1.0, 1.0, 1 / _SPACING_UNIT]
-        self.register_buffer("waves", torch.arange(1.0, _WAVES + 1), persistent=False)
+        # Not `torch.arange`, which imports PyTorch's compiler where there is no storage: that takes seconds.
+        self.register_buffer("waves", torch.tensor([1.0 + wave for wave in range(_WAVES)]), persistent=False)
         self.register_buffer("units", torch.tensor(units[: len(SCANNER_NUMBERS) + neighbours]), persistent=False)
         self.conditioning = nn.Sequential(
             nn.Linear(numbers, condition), nn.SiLU(), nn.Linear(condition, condition), nn.SiLU()
