@@ -20,6 +20,7 @@ from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
 from ctloupe.enhance.network.footprint import Footprint
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
+from ctloupe.enhance.network.winograd import coarse_copies
 from ctloupe.enhance.options import EnhanceOptions, is_of_values
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
@@ -104,7 +105,10 @@ class ExactSliceEnhancer:
         height, width = self.tile or shape
         halo = 0 if network.is_split else 2 * network.of_tile.halo
         of_tile = 2 * (height + halo) * (width + halo) * needs.tile
-        return 2.0 * needs.coarse * shape[0] * shape[1] + of_tile * (self._copies if self.options.samples else 1)
+        # What the allocator keeps where the memory is not limited; see `kept_memory`.
+        kept = float(self.options.memory is None and self.device.type == "cpu")
+        coarse = (coarse_copies(network.plain, self.precision) + kept) * needs.coarse * shape[0] * shape[1]
+        return coarse + of_tile * (self._copies if self.options.samples else 1)
 
     @torch.inference_mode()
     def rounding(self, patches: Tensor) -> float:

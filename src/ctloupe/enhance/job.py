@@ -33,6 +33,7 @@ from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised
 from ctloupe.enhance.summary import EnhancementSummary
 from ctloupe.enhance.tiling import memory_allowed
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError
+from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.remote_lock import locked_anywhere
 from ctloupe.foundation.threads import give_way, waits_passively
@@ -103,6 +104,8 @@ class Job:
         with ExitStack() as stack:
             for output in sorted(self.outputs.values(), key=str):
                 stack.enter_context(locked_anywhere(output))
+            if self.options.memory is None and self.model.device.type == "cpu":
+                stack.enter_context(kept_memory())
             if format_of_output(self.output).resumable:
                 return self._run_streamed()
             try:

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from ctloupe import methods
 from ctloupe.foundation.errors import CtLoupeError, Interrupted, OptionError, TrainingError
+from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.foundation.lock import locked
 from ctloupe.foundation.progress import Progress, Silent
 from ctloupe.foundation.signals import deferred
@@ -23,7 +24,6 @@ from ctloupe.train import checkpoint
 from ctloupe.train.bank_pair import BankPair, device_bank, load_banks, require_hu
 from ctloupe.train.events import Events
 from ctloupe.train.fabric import FabricBackend, make_fabric, resolve_precision
-from ctloupe.train.kept_memory import kept_memory
 from ctloupe.train.model_card import model_card
 from ctloupe.train.previews import write_preview
 from ctloupe.train.ranks import launched

@@ -133,7 +133,7 @@ class _Last:
     layer
         Whose last convolution it is.
     width, height
-        Of the grid of the features.
+        Columns and rows of the grid of the features.
     borders
         Whether top, bottom, left and right are borders of the image.
     out

@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEWEST_CHANNELS: Final = 64
-"""With fewer, transforming images takes longer than the multiplications that are saved (`benchmarks/tries.py`)."""
+"""Fewest for which transforming images takes less time than the multiplications that are saved."""
 
 _CLOSE: Final = 1e-4
+
+_COPIES, _COPIES_TRANSFORMED = 2.0, 4.0
+"""Measured: of direct convolutions, and with what NNPACK transforms."""
 
 
 def _works() -> bool:
@@ -46,6 +49,12 @@ def suits(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
     widths = min(convolution.in_channels, convolution.out_channels)
     square = convolution.kernel_size == (3, 3) and convolution.padding_mode == "zeros"
     return PAYS and dtype == torch.float32 and square and widths >= FEWEST_CHANNELS
+
+
+def coarse_copies(network: nn.Module, dtype: torch.dtype) -> float:
+    """How many times the features of a layer, in and out, are in memory at once while `network` runs."""
+    transformed = any(isinstance(layer, nn.Conv2d) and suits(layer, dtype) for layer in network.modules())
+    return _COPIES_TRANSFORMED if transformed else _COPIES
 
 
 class WinogradResidual(nn.Module):

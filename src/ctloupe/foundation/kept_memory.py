@@ -1,4 +1,4 @@
-"""Memory that a training has given back is kept for its next step."""
+"""Memory that is given back is kept for what comes next."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _USUAL_MAPPED: Final = 65536
 def kept_memory() -> Iterator[None]:
     """Let the allocator of glibc keep for a while what is given back; elsewhere nothing is done.
 
-    By default it returns every tensor of more than 32 MB to the system at once, so that each step of a training on a
-    CPU waits for fresh pages again. What is kept is given back at the end.
+    By default it returns every tensor of more than 32 MB to the system at once, so that each step of a training, and
+    each layer of an enhancement, waits for fresh pages again. What is kept is given back at the end.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
