@@ -25,7 +25,7 @@ TABLES = {
     "enhance-flow": "enhance.py --method physics-flow",
     "tries": "tries.py",
     "file-to-file": "file_to_file.py",
-    "train": "train.py --profile",
+    "train": "train.py --profile --batch-size 2 --repeats 2",
     "methods": "methods.py --only sr-cyclegan physics-flow unet bicubic",
     "prepare": "prepare.py",
     "evaluate": "evaluate.py",

@@ -17,9 +17,9 @@ from collections import defaultdict
 from functools import partial
 
 import torch
-from ctloupe.train.kept_memory import kept_memory
 
 from ctloupe import methods
+from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.methods.base import Batch
 from ctloupe.methods.cost import gflop, without_storage
 from ctloupe.train.fabric import FabricBackend, make_fabric
