@@ -6,11 +6,12 @@ python benchmarks/machine.py
 from __future__ import annotations
 
 import json
-import os
 import platform
 
 import psutil
 import torch
+
+from ctloupe.foundation.beside import cores
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 """Of a processor, which decide in what number format and how fast it convolves; named as by the Linux kernel."""
@@ -52,7 +53,7 @@ def machine() -> dict[str, object]:
         "kind": kind(),
         "architecture": platform.machine(),
         "features": features(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "python": platform.python_version(),

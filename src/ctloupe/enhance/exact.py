@@ -105,10 +105,8 @@ class ExactSliceEnhancer:
         height, width = self.tile or shape
         halo = 0 if network.is_split else 2 * network.of_tile.halo
         of_tile = 2 * (height + halo) * (width + halo) * needs.tile
-        # What the allocator keeps where the memory is not limited; see `kept_memory`.
-        kept = float(self.options.memory is None and self.device.type == "cpu")
-        coarse = (coarse_copies(network.plain, self.precision) + kept) * needs.coarse * shape[0] * shape[1]
-        return coarse + of_tile * (self._copies if self.options.samples else 1)
+        copies = coarse_copies(network.plain, self.precision) + self.options.keeps_memory(self.device)
+        return copies * needs.coarse * shape[0] * shape[1] + of_tile * (self._copies if self.options.samples else 1)
 
     @torch.inference_mode()
     def rounding(self, patches: Tensor) -> float:

@@ -104,7 +104,7 @@ class Job:
         with ExitStack() as stack:
             for output in sorted(self.outputs.values(), key=str):
                 stack.enter_context(locked_anywhere(output))
-            if self.options.memory is None and self.model.device.type == "cpu":
+            if self.options.keeps_memory(self.model.device):
                 stack.enter_context(kept_memory())
             if format_of_output(self.output).resumable:
                 return self._run_streamed()

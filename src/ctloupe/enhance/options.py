@@ -203,6 +203,10 @@ class EnhanceOptions(BaseModel):
         bf16 = self.precision == "bf16" or (self.precision == "auto" and hardware_has_bf16(device.type))
         return torch.bfloat16 if bf16 else torch.float32
 
+    def keeps_memory(self, device: torch.device) -> bool:
+        """Whether what layers give back is kept for the next ones; see `ctloupe.foundation.kept_memory`."""
+        return self.memory is None and device.type == "cpu"
+
     def deciding(self) -> dict[str, Any]:
         """Every option that can change the result, in JSON: all but `WITHOUT_INFLUENCE`."""
         return self.model_dump(mode="json", exclude=set(self.WITHOUT_INFLUENCE))

@@ -252,14 +252,6 @@ class _Frame:
             fine[there, :, sub] = fine[here, :, own]
 
 
-def interleaved(features: Tensor) -> Tensor:
-    """Pixel shuffle of one image's channels in ``(row, column, channel)`` order, stored channels last."""
-    _, channels, height, width = features.shape
-    rows = features.new_empty(_PAIR * height, _PAIR * width, channels // _PAIR**2)
-    _shuffle(features, rows)
-    return _as_image(rows)
-
-
 def _shuffle(features: Tensor, rows: Tensor) -> None:
     """Lay the sub-pixels of `features` ``(1, 4·c, r, w)`` into `rows` ``(2r, 2w, c)``: whole runs of channels."""
     _, channels, height, width = features.shape
