@@ -36,7 +36,10 @@ extras = [one for name in sys.argv[1].split(',') if name for one in project['opt
 print('setuptools', *project['dependencies'], *extras, sep='\n')" "${EXTRAS}" > requirements.txt \
     && pip install --constraint constraints.txt --requirement requirements.txt
 
-COPY README.md LICENSE ./
+# A C compiler for the convolutions that come as source; it stays in this stage.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
+COPY README.md LICENSE setup.py ./
 COPY src ./src
 RUN pip install --no-deps --no-build-isolation --no-index . \
     && ctloupe --version

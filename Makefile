@@ -60,7 +60,7 @@ MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes
 
 .PHONY: demo test test-usual test-thorough test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers bench model pack-model docs diagrams pictures tutorial wheel sbom clean
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ctloupe/networks/winograd/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(LOCKED) $(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
@@ -178,9 +178,11 @@ $(RELEASE)/.installed:
 	$(RELEASE)/bin/python -m pip install $(QUIETLY) $(RELEASE_TOOLS)
 	touch $@
 
-# The source distribution, and the wheel that is built from it.
+# The source distribution, the wheel for this kind of machine that is built from it, and one for all, which has no compiled
+# convolutions.
 wheel: $(RELEASE)/.installed
 	$(RELEASE)/bin/python -m build --outdir dist .
+	CTLOUPE_PURE=1 $(RELEASE)/bin/python -m build --wheel --outdir dist .
 
 # What an installation brings, in the versions and with the hashes of constraints.txt, in the form of CycloneDX; what
 # only the CUDA builds of torch bring is left out. cyclonedx-py holds it against the schema before it is written.

@@ -7,6 +7,7 @@ import pytest
 
 from ctloupe import doctor
 from ctloupe.foundation.memory import Memory
+from ctloupe.networks.winograd import library
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -16,6 +17,14 @@ def test_memory_is_what_the_rest_of_the_package_goes_by(monkeypatch):
     facts = doctor.examine()
     assert facts["memory_gb"] == pytest.approx({"total": 8.0, "available": 3.0})
     assert any(line.startswith("3.0 GB of memory free") for line in facts["problems"])
+
+
+def test_it_tells_whether_convolutions_are_compiled(monkeypatch):
+    monkeypatch.setattr(library, "registers", lambda: (8,))
+    assert doctor.examine()["convolutions"] == "compiled, 8 numbers at once"
+    monkeypatch.setattr(library, "registers", lambda: ())
+    monkeypatch.setattr(library, "is_compiled", lambda: False)
+    assert "install a C compiler" in doctor.examine()["convolutions"]
 
 
 def test_every_extra_that_is_promised_exists_and_brings_the_package():

@@ -69,9 +69,23 @@ def examine() -> dict[str, Any]:
             }
             for name, extra, purpose in _EXTRAS
         ],
+        "convolutions": _convolutions(),
         "browser": browser(),
         "problems": _problems(free, room.available / 1e9),
     }
+
+
+def _convolutions() -> str:
+    """How the convolutions are computed that come as C source."""
+    from ctloupe.networks.winograd import library
+
+    if library.registers():
+        return f"compiled, {library.registers()[0]} numbers at once"
+    if library.is_compiled():
+        return "by PyTorch; this processor has too narrow registers for the compiled ones"
+    return (
+        "by PyTorch, slower on a CPU; install a C compiler and then ctloupe anew, or a wheel for this kind of machine"
+    )
 
 
 def _version(name: str) -> str | None:

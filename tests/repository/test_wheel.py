@@ -30,8 +30,8 @@ def wheel(tmp_path_factory):
     """A wheel built from a copy, since building leaves folders behind."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     done(*pip, "--wheel-dir", folder, source, cwd=folder)
@@ -61,10 +61,22 @@ def ctloupe(installed, tmp_path_factory):
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):
     source = ROOT / "src"
-    files = (path for path in (source / "ctloupe").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = (
+        path
+        for path in (source / "ctloupe").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+    )
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {path.relative_to(source).as_posix() for path in files} <= held
+    assert {path.relative_to(source).as_posix() for path in files if path.suffix != ".so"} <= held
     assert not [name for name in held if name.startswith("tests/")]
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_the_compiled_convolutions_are_in_it_and_found(wheel, installed, tmp_path):
+    assert "-abi3-" in wheel.name
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    ask = "from ctloupe.networks.winograd import library; print(library.is_compiled())"
+    assert done(installed / "python", "-c", ask, cwd=tmp_path).strip() == "True"
 
 
 def test_the_source_distribution_is_the_whole_checkout(tmp_path):

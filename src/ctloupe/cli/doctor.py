@@ -37,6 +37,7 @@ def doctor(as_json: AsJson = False) -> None:
     for extra in facts["extras"]:
         state = extra["version"] or f"absent; {extra['need']}"
         print(f"  {extra['name']}: {state} ({extra['for']})")
+    print(f"  convolutions on a CPU: {facts['convolutions']}")
     printer = facts["browser"] or "absent; any other one makes a PDF of a report by printing it"
     print(f"  Chromium or Chrome: {printer} (evaluate --pdf)")
     for problem in facts["problems"]:

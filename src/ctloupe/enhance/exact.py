@@ -18,9 +18,8 @@ from ctloupe.enhance.flat_field import FlatField
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fold import folded
-from ctloupe.enhance.network.footprint import Footprint
+from ctloupe.enhance.network.footprint import COARSE_COPIES, Footprint
 from ctloupe.enhance.network.tiles import TiledNetwork, halved
-from ctloupe.enhance.network.winograd import coarse_copies
 from ctloupe.enhance.options import EnhanceOptions, is_of_values
 from ctloupe.enhance.samples import RunningMoments
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, channels_of
@@ -105,7 +104,7 @@ class ExactSliceEnhancer:
         height, width = self.tile or shape
         halo = 0 if network.is_split else 2 * network.of_tile.halo
         of_tile = 2 * (height + halo) * (width + halo) * needs.tile
-        copies = coarse_copies(network.plain, self.precision) + self.options.keeps_memory(self.device)
+        copies = COARSE_COPIES + self.options.keeps_memory(self.device)
         return copies * needs.coarse * shape[0] * shape[1] + of_tile * (self._copies if self.options.samples else 1)
 
     @torch.inference_mode()

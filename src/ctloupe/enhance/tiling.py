@@ -8,9 +8,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from ctloupe.enhance.network.footprint import Footprint
+from ctloupe.enhance.network.footprint import COARSE_COPIES, Footprint
 from ctloupe.enhance.network.tiles import halved
-from ctloupe.enhance.network.winograd import coarse_copies
 from ctloupe.enhance.options import EnhanceOptions
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.memory import memory
@@ -94,7 +93,7 @@ def choose_tiling(
     copies = min(4, options.samples) or 1
     if options.tile is not None:
         return Tiling(tile=(options.tile, options.tile), copies=copies)
-    coarse = coarse_copies(network, dtype) * needs.coarse * shape[1] * shape[2]
+    coarse = COARSE_COPIES * needs.coarse * shape[1] * shape[2]
     fixed = fixed_bytes(shape, scale, len(options.beside)) + coarse
     left = memory_allowed(options) - fixed
     size, halo = TILE, field.halo * (needs.coarse == 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,14 +15,13 @@ from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, SubPixelGenerator
 from ctloupe.networks.training import rewrite, winograd
 from ctloupe.networks.training.rewrite import quicken
-from ctloupe.networks.training.winograd import Geometry, convolved
 
 
 @pytest.fixture(autouse=True)
 def small_layers_are_quickened_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise these would be left to PyTorch."""
     monkeypatch.setattr(rewrite, "_LARGE", 1)
-    monkeypatch.setattr(rewrite, "_FEWEST_CHANNELS", 64)
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
 
 
 LAYERS = {
@@ -29,6 +30,9 @@ LAYERS = {
     "3x3 without padding": (nn.Conv2d(64, 64, 3), (1, 64, 7, 9)),
     "4x4 with many channels": (nn.Conv2d(64, 64, 4, padding=1), (3, 64, 9, 12)),
     "one pixel at each border": (nn.Conv2d(64, 64, 3, padding=1, padding_mode="reflect"), (1, 64, 2, 2)),
+    "4x4 without padding": (nn.Conv2d(64, 64, 4), (1, 64, 8, 7)),
+    "2x2 with padding": (nn.Conv2d(64, 80, 2, padding=1), (2, 64, 8, 7)),
+    "4x4, reflected by two": (nn.Conv2d(64, 64, 4, padding=2, padding_mode="reflect"), (1, 64, 6, 5)),
     "without bias": (nn.Conv2d(64, 64, 3, padding=1, bias=False), (1, 64, 6, 6)),
     "7x7 of one channel, reflected": (nn.Conv2d(1, 5, 7, padding=3, padding_mode="reflect"), (2, 1, 9, 12)),
     "7x7 to one channel": (nn.Conv2d(5, 1, 7, padding=3), (2, 5, 9, 7)),
@@ -105,27 +109,18 @@ def test_gradients_can_be_differentiated(name: str) -> None:
     _assert_alike(penalty(quick, image), penalty(exact, image.double()), 1e-4)
 
 
-def test_images_that_take_several_strips_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    image, weight = torch.randn(3, 4, 30, 22), torch.randn(5, 4, 3, 3)
-    image.requires_grad_()
-    whole = convolved(image, weight, None, Geometry(3, 1))
-    of_whole = torch.autograd.grad(whole.square().sum(), image)[0]
-    monkeypatch.setattr(winograd, "_BLOCK_COLUMNS", 70)
-    monkeypatch.setattr(winograd, "_STRIP_COLUMNS", 130)
-    strips = convolved(image, weight, None, Geometry(3, 1))
-    torch.testing.assert_close(strips, whole)
-    torch.testing.assert_close(torch.autograd.grad(strips.square().sum(), image)[0], of_whole, rtol=1e-4, atol=1e-3)
-
-
 @pytest.mark.parametrize(
-    ("network", "size"),
+    ("make", "size"),
     [
-        (SubPixelGenerator(2, 64, 1), 12),
-        (ShrinkingGenerator(2, 16, 1), 24),
-        (PatchDiscriminator(16, 2), 24),
+        (partial(SubPixelGenerator, 2, 64, 1), 12),
+        (partial(ShrinkingGenerator, 2, 16, 1), 24),
+        (partial(PatchDiscriminator, 16, 2), 24),
     ],
 )
-def test_a_whole_network_computes_the_same_and_keeps_its_names(network: nn.Module, size: int) -> None:
+def test_a_whole_network_computes_the_same_and_keeps_its_names(make: Callable[[], nn.Module], size: int) -> None:
+    # Weights by which no activation lies so near its kink that rounding takes it to the other side.
+    torch.manual_seed(0)
+    network = make()
     quick, exact = copy.deepcopy(network), copy.deepcopy(network).double()
     quicken(quick)
     image = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(2)) * 2 - 1

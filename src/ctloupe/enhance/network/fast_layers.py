@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.enhance.network.fused import convolve, convolve_onto, works_on
+from ctloupe.networks.winograd import convolution as winograd
 
 _FEW: Final = 4
 """Channels of which a padded copy costs less than to mend the frame."""
@@ -49,23 +51,28 @@ class FastConvolution(nn.Module):
         Slope of the activation for negative values; 1: no activation.
     dtype
         Type of weights and output; the input is converted to it.
+    run
+        How many outputs lie side by side, where they become sub-pixels.
     """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, convolution: nn.Conv2d, slope: float, dtype: torch.dtype) -> None:
+    def __init__(self, convolution: nn.Conv2d, slope: float, dtype: torch.dtype, run: int | None = None) -> None:
         super().__init__()
         self.register_buffer("weight", channels_last(convolution.weight, dtype))
         self.register_buffer("bias", None if convolution.bias is None else convolution.bias.detach().float())
         self.padding = convolution.kernel_size[0] // 2
         self.reflects = convolution.padding_mode == "reflect" and self.padding > 0
         self.slope = slope
+        self._run = run
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(n, c, h, w)`` to ``(n, c_out, h, w)``."""
         image = image.to(self.weight.dtype)
         pad = self.padding
+        if self.is_winograd(image):
+            return self.by_winograd(image, winograd.Padding.around(pad, self.reflects))
         if not self.reflects:
             return self._convolve(image, (pad, pad))
         if image.shape[1] <= _FEW or min(image.shape[-2:]) < 2 * pad:
@@ -79,12 +86,48 @@ class FastConvolution(nn.Module):
             target.copy_(self._convolve(_padded(band, pads), (0, 0)))
         return out
 
+    @cached_property
+    def kernel(self) -> winograd.Kernel | None:
+        """What Winograd's convolution multiplies with, where that is to be had."""
+        outputs, inputs, taps, _ = self.weight.shape
+        known = self.weight.dtype == torch.float32 and taps in winograd.TAPS
+        lanes = winograd.lanes_for(inputs, outputs, self._run) if known else 0
+        return winograd.transformed(self.weight, lanes) if lanes else None
+
+    def by_winograd(
+        self,
+        image: Tensor,
+        padding: winograd.Padding,
+        *,
+        skip: Tensor | None = None,
+        out: Tensor | None = None,
+        shuffles: bool = False,
+    ) -> Tensor:
+        """Convolve by `kernel`, activate, and add a skip; see `winograd.convolve`."""
+        assert self.kernel is not None
+        image = image.contiguous(memory_format=torch.channels_last)
+        return winograd.convolve(
+            image, self.kernel, self.bias, padding, self.slope, skip=skip, out=out, shuffles=shuffles
+        )
+
+    def is_winograd(self, image: Tensor) -> bool:
+        """Whether `by_winograd` can be used."""
+        return image.device.type == "cpu" and self.kernel is not None
+
+    def beyond(self, begin: int, end: int, height: int) -> tuple[int, int]:
+        """How many rows of padding rows `begin` to `end` of the output see above and below an image of `height`."""
+        return max(0, self.padding - begin), max(0, end + self.padding - height)
+
     def rows(self, image: Tensor, begin: int, end: int) -> Tensor:
         """Compute rows `begin` to `end` of the output for the whole of `image`."""
         pad = self.padding
-        above, below = max(0, begin - pad), min(image.shape[2], end + pad)
-        part = self.with_rows(image[:, :, above:below], above > begin - pad, below < end + pad)
-        out = self._convolve(part, (0, pad))
+        above, below = self.beyond(begin, end, image.shape[2])
+        return self.within(image[:, :, begin - pad + above : end + pad - below], above > 0, below > 0)
+
+    def within(self, image: Tensor, above: bool, below: bool) -> Tensor:
+        """Compute the rows of which all is seen in `image`, or in it and the padding above or below it."""
+        part = self.with_rows(image, above, below)
+        out = self._convolve(part, (0, self.padding))
         if self.reflects:
             self._mend_columns(part, out, (0, 0))
         return out
@@ -212,6 +255,8 @@ class FastResidual(nn.Module):
         """Map ``(n, c, h, w)`` to the same shape."""
         given = features
         features = features.to(self.first.weight.dtype).contiguous(memory_format=torch.channels_last)
+        if self.first.is_winograd(features) and self.second.is_winograd(features):
+            return self._by_winograd(features, self.in_place or features is not given)
         count, channels, height, width = features.shape
         margin = self.first.padding + self.second.padding
         if count > 1 or min(height, width) <= 4 * margin or not works_on(features):
@@ -228,6 +273,12 @@ class FastResidual(nn.Module):
             self.second.add_rows(inner, features[:, :, top:bottom])
             inner = after
         return features
+
+    def _by_winograd(self, features: Tensor, in_place: bool) -> Tensor:
+        first, second = self.first, self.second
+        hidden = first.by_winograd(features, winograd.Padding.around(first.padding, first.reflects))
+        around = winograd.Padding.around(second.padding, second.reflects)
+        return second.by_winograd(hidden, around, skip=features, out=features if in_place else None)
 
     def _inner(self, features: Tensor, top: int, bottom: int) -> Tensor:
         """The first convolution, with as many rows more as the second one will look at."""

@@ -9,7 +9,6 @@ from typing import Final
 import torch
 from torch import nn
 
-from ctloupe.enhance.network import winograd
 from ctloupe.enhance.network.fast_layers import Converted, FastConvolution, FastFirst, FastResidual, slope_of
 from ctloupe.enhance.network.fine_part import FineStrips
 from ctloupe.enhance.network.fused import NO_ACTIVATION
@@ -17,8 +16,6 @@ from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
 from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.srresnet import BatchNormBlock
 from ctloupe.networks.sub_pixel_shell import SubPixelShell
-
-_RESIDUALS: Final = (FastResidual, winograd.WinogradResidual)
 
 _OF_AN_IMAGE: Final = (1, 3)
 """Channels of an image, alone or with its neighbouring slices."""
@@ -54,7 +51,7 @@ def _rewrite(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     if isinstance(module, SubPixelShell) and module.neck is not None:
         # Here nothing but the trunk reads what the head made; networks with a long skip read it again.
         first = next(module.trunk.children(), None)
-        if isinstance(first, _RESIDUALS):
+        if isinstance(first, FastResidual):
             first.in_place = True
     return Converted(module, dtype) if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else module
 
@@ -95,7 +92,7 @@ def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
             out[places[0]] = _rewrite(layer, dtype)
         places = places[taken:]
     for before, behind in pairwise(out):
-        if isinstance(before, _RESIDUALS) and isinstance(behind, _RESIDUALS):
+        if isinstance(before, FastResidual) and isinstance(behind, FastResidual):
             behind.in_place = True
     return nn.Sequential(*out)
 
@@ -113,8 +110,6 @@ def _residual(module: nn.Module, dtype: torch.dtype) -> nn.Module | None:
     first, _, second = layers
     assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
     scaling = module.scaling if isinstance(module, PlainBlock) else 1.0
-    if winograd.suits(first, dtype) and winograd.suits(second, dtype):
-        return winograd.WinogradResidual(first, slope, second, scaling)
     return FastResidual(FastConvolution(first, slope, dtype), FastConvolution(second, NO_ACTIVATION, dtype), scaling)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Final
+from itertools import pairwise
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from ctloupe.enhance.network.fast_layers import FastConvolution, channels_last, 
 from ctloupe.enhance.network.fused import convolve, convolve_less, works_on
 from ctloupe.networks.blocks import SubPixelStep
 from ctloupe.networks.tile import PlacedLayer
+from ctloupe.networks.winograd import convolution as winograd
 
 STRIP_BYTES: Final = 4 << 20
 """Bytes of the largest features of a strip (`python benchmarks/tries.py`)."""
@@ -87,14 +89,37 @@ class FineStrips(PlacedLayer):
         rows = height
         if features.device.type == "cpu":
             bytes_of_a_row = self.widest * width * features.element_size()
-            rows = max(BLOCK, STRIP_BYTES // bytes_of_a_row)
+            # As high as each other: a last strip of few rows costs almost as much as a whole one.
+            strips = -(-height * bytes_of_a_row // STRIP_BYTES)
+            rows = max(BLOCK, -(-height // strips))
+        stages: list[_Grid | _Last] = [*grids, image]
         for begin in range(0, height, rows):
             end = min(height, begin + rows)
-            found = first.rows(features, begin, end)
-            for grid in grids:
-                found = grid.taken(found, end == height)
-            image.take(found, end == height)
+            is_last, (above, below) = end == height, first.beyond(begin, end, height)
+            part = features[:, :, begin - first.padding + above : end + first.padding - below]
+            _lay(first, part, (above, below), stages[0], is_last)
+            for grid, following in pairwise(stages):
+                assert isinstance(grid, _Grid)
+                _lay(grid.step, _as_image(grid.rows), (0, 0), following, is_last)
+            image.fill(is_last)
         return out[None, None]
+
+
+def _lay(
+    step: FastConvolution, image: Tensor, beyond: tuple[int, int], following: _Grid | _Last, is_last: bool
+) -> None:
+    """Convolve an image, with so many rows of zeros above and below, and lay the result where it is read next."""
+    pad = step.padding
+    room = following.room(image.shape[2] + sum(beyond) - 2 * pad, is_last)
+    if step.is_winograd(image):
+        padding = winograd.Padding(beyond, (pad, pad))
+        step.by_winograd(image, padding, out=_as_image(room), shuffles=following.shuffles)
+        return
+    found = step.within(image, beyond[0] > 0, beyond[1] > 0)
+    if following.shuffles:
+        _shuffle(found, room)
+    else:
+        room.copy_(found[0].permute(1, 2, 0))
 
 
 class _Grid:
@@ -108,21 +133,24 @@ class _Grid:
         Its convolution, whose padding is by zeros.
     """
 
+    shuffles: ClassVar[bool] = True
+    """Whether what it is given are sub-pixels."""
+
     def __init__(self, width: int, step: FastConvolution) -> None:
         self.width, self.step = width, step
-        self.held: Tensor | None = None
+        pad, weight = step.padding, step.weight
+        self.rows = weight.new_zeros(pad, width, weight.shape[1])
+        """What the convolution sees, with the rows that it sees again; at first the zeros above the grid."""
 
-    def taken(self, found: Tensor, is_last: bool) -> Tensor:
-        """Take what the step before found, ``(1, 4·c, r, w/2)``, and return what this one finds."""
+    def room(self, count: int, is_last: bool) -> Tensor:
+        """Rows ``(2r, w, c)`` for the sub-pixels of `count` rows of the grid before, behind those that are kept."""
         pad = self.step.padding
-        count, channels = _PAIR * found.shape[2], found.shape[1] // _PAIR**2
-        held = found.new_zeros(pad, self.width, channels) if self.held is None else self.held
-        rows = found.new_empty(len(held) + count + pad * is_last, self.width, channels)
-        rows[: len(held)] = held
-        _shuffle(found, rows[len(held) : len(held) + count])
-        rows[len(held) + count :] = 0
-        self.held = rows[-2 * pad :]
-        return convolve(_as_image(rows), self.step.weight, self.step.bias, (0, pad), self.step.slope)
+        held = self.rows[-2 * pad :]
+        begin, end = len(held), len(held) + _PAIR * count
+        self.rows = self.rows.new_empty(end + pad * is_last, *self.rows.shape[1:])
+        self.rows[:begin] = held
+        self.rows[end:] = 0
+        return self.rows[begin:end]
 
 
 class _Last:
@@ -140,6 +168,9 @@ class _Last:
         The image, which is filled from above.
     """
 
+    shuffles: ClassVar[bool] = False
+    """Whether what it is given are sub-pixels."""
+
     def __init__(
         self, layer: FineStrips, width: int, height: int, borders: tuple[bool, bool, bool, bool], out: Tensor
     ) -> None:
@@ -147,21 +178,30 @@ class _Last:
         self.width, self.height = width, height
         self.units = -(-width // _PAIR)
         self.held: Tensor | None = None
+        self.rows = layer.high.new_empty(0)
+        self.taken = 0
         self.done = 0
 
-    def take(self, found: Tensor, is_last: bool) -> None:
-        """Take features ``(1, 4·c, r, w)`` and fill as much of the image as they suffice for."""
-        frame, count = self.frame, found.shape[2]
+    def room(self, count: int, is_last: bool) -> Tensor:
+        """Rows ``(r, w, 4·c)`` for as many of features, behind those that are kept."""
+        frame, begin = self.frame, _PAIR * self.frame.left
         above = len(self.held) if self.held is not None else frame.above
         # An odd row at the end is joined by one of zeros, whose image is cut off.
         below = frame.below + (self.height % _PAIR) if is_last else 0
         columns = _PAIR * (self.units + frame.left + frame.right)
-        rows, begin = found.new_empty(above + count + below, columns, found.shape[1]), _PAIR * frame.left
+        self.rows = rows = self.rows.new_empty(above + count + below, columns, self.layer.high.shape[1] // _PAIR)
         rows[:above] = 0 if self.held is None else self.held
         rows[above + count :] = 0
         rows[above:, :begin] = 0
         rows[above:, begin + self.width :] = 0
-        rows[above : above + count, begin : begin + self.width] = found[0].permute(1, 2, 0)
+        self.taken = count
+        return rows[above : above + count, begin : begin + self.width]
+
+    def fill(self, is_last: bool) -> None:
+        """Fill as much of the image as the features suffice for that lie in the room now."""
+        frame, rows, count = self.frame, self.rows, self.taken
+        above = len(self.held) if self.held is not None else frame.above
+        begin, columns = _PAIR * frame.left, rows.shape[1]
         if frame.reflects:
             own = slice(0 if self.held is None else above, above + count)
             frame.reflect_columns(rows[own], begin, self.width, self.borders[2], self.borders[3])
@@ -276,7 +316,7 @@ def _reordered(step: SubPixelStep, dtype: torch.dtype) -> FastConvolution:
     for parameter in (reordered.weight, reordered.bias):
         if parameter is not None:
             parameter.data = parameter.data.unflatten(0, (-1, _PAIR**2)).transpose(0, 1).flatten(0, 1).contiguous()
-    return FastConvolution(reordered, slope, dtype)
+    return FastConvolution(reordered, slope, dtype, run=reordered.out_channels // _PAIR**2)
 
 
 def _packed(weight: Tensor, frame: _Frame) -> Tensor:

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from ctloupe.networks.split import SplitNetwork
 
+COARSE_COPIES: Final = 2.0
+"""How many times what goes into and comes out of the widest coarse layer is in memory at once (measured)."""
+
 _SIZE: Final = 32
 
 

@@ -12,28 +12,8 @@ from torch import Tensor, nn
 from ctloupe.networks.training import columns, winograd
 from ctloupe.networks.training.instance_norm import normalised
 
-_FEWEST_CHANNELS: Final = 128
-"""Fewer channels do not make up for the time that transforming the tiles takes."""
-
 _LARGE: Final = 2**20
 """Numbers of an image's features from which on weight gradients by columns are quicker than those of PyTorch."""
-
-
-class _Winograd(nn.Conv2d):
-    _transformed: tuple[tuple[int, int], Tensor] | None = None
-
-    def forward(self, input: Tensor) -> Tensor:
-        if not _suits(input):
-            return super().forward(input)
-        geometry = winograd.Geometry(self.kernel_size[0], int(self.padding[0]), self.padding_mode == "reflect")
-        return winograd.convolved(input, self.weight, self.bias, geometry, self._kernel())
-
-    def _kernel(self) -> Tensor:
-        """The transformed weights, which are made once a step: the weights tell when they have changed."""
-        state = self.weight._version, self.weight.data_ptr()
-        if self._transformed is None or self._transformed[0] != state:
-            self._transformed = state, winograd.transformed_kernel(self.weight)
-        return self._transformed[1]
 
 
 class _ByColumns(nn.Conv2d):
@@ -44,6 +24,23 @@ class _ByColumns(nn.Conv2d):
         if self.padding_mode == "reflect":
             input, rim = F.pad(input, (rim,) * 4, mode="reflect"), 0
         return columns.convolved(input, self.weight, self.bias, self.stride[0], rim)
+
+
+class _Winograd(_ByColumns):
+    _transformed: tuple[tuple[int, int], winograd.Kernels] | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not _suits(input) or winograd.tiles(input, self.kernel_size[0]) < winograd.FEWEST_TILES:
+            return super().forward(input)
+        rim, reflects = int(self.padding[0]), self.padding_mode == "reflect"
+        return winograd.convolved(input, self.weight, self.bias, rim, reflects, self._kernels())
+
+    def _kernels(self) -> winograd.Kernels:
+        """The transformed weights, which are made once a step: the weights tell when they have changed."""
+        state = self.weight._version, self.weight.data_ptr()
+        if self._transformed is None or self._transformed[0] != state:
+            self._transformed = state, winograd.Kernels.of(self.weight)
+        return self._transformed[1]
 
 
 class _TransposedByColumns(nn.ConvTranspose2d):
@@ -121,8 +118,7 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 
 
 def _pays(layer: nn.Conv2d) -> bool:
-    enough = min(layer.in_channels, layer.out_channels) >= _FEWEST_CHANNELS
-    return enough and layer.stride[0] == 1 and layer.kernel_size[0] in (3, 4)
+    return layer.stride[0] == 1 and int(layer.padding[0]) < layer.kernel_size[0] and winograd.suits(layer.weight)
 
 
 def _is_large(features: Tensor, beyond: float) -> bool:

@@ -1,0 +1,1 @@
+"""Winograd's convolutions, compiled from C, which PyTorch has only in part."""

@@ -1,0 +1,285 @@
+"""Convolutions by Winograd's minimal filtering on channels-last float32 images on a CPU.
+
+A 3×3 convolution of 4×4 outputs at once needs 36 multiplications instead of 144, a 4×4 one of 3×3 outputs 36 instead
+of 144, and a 2×2 one of 5×5 outputs 36 instead of 100 (Lavin and Gray 2016, arXiv:1509.09308). What it rounds is a few
+times what a direct convolution does, far below the last digit of HU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from ctloupe.networks.winograd import library
+
+SIDE: Final = 6
+"""Side of the tiles that are transformed."""
+
+TAPS: Final = (2, 3, 4)
+"""Sides of kernels that are known."""
+
+_TILES: Final = 24
+"""Tiles that go through a convolution together: few enough for the second-level cache, enough for a good product."""
+
+_WIDE: Final = 96
+"""Inputs from which on transformed tiles leave that cache, and are to be multiplied with more outputs at once."""
+
+_WIDE_BLOCKS: Final = 4
+"""How many blocks of outputs these are then."""
+
+_POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0)
+"""Where polynomials are evaluated, besides infinity."""
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What a convolution sees beyond its image.
+
+    Attributes
+    ----------
+    rows, columns
+        How far before the first and behind the last one.
+    reflects
+        Whether the image is reflected there; else there are zeros.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    reflects: bool = False
+
+    @classmethod
+    def around(cls, width: int, reflects: bool = False) -> Padding:
+        """As wide on all sides."""
+        return cls((width, width), (width, width), reflects)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Weights, transformed and in the order in which they are multiplied.
+
+    Attributes
+    ----------
+    numbers : (blocks, 36, inputs, outputs of a block)
+        Transformed weights; a block has two registers of outputs.
+    taps
+        Side of the kernel.
+    """
+
+    numbers: Tensor
+    taps: int
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the image."""
+        return self.numbers.shape[2]
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the result."""
+        return self.numbers.shape[0] * self.numbers.shape[3]
+
+    @property
+    def lanes(self) -> int:
+        """Floats of the registers that it was made for."""
+        return self.numbers.shape[3] // 2
+
+    @property
+    def side(self) -> int:
+        """Side of the tiles of the result."""
+        return SIDE - self.taps + 1
+
+
+def lanes_for(inputs: int, outputs: int, run: int | None = None) -> int:
+    """Floats of the registers that suit so many channels; 0 if there are none, on this machine or for these channels.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels of image and result.
+    run
+        How many outputs lie side by side, where they are sub-pixels; all of them: None.
+    """
+    for lanes in library.registers():
+        if not (inputs % lanes or outputs % (2 * lanes) or (run or outputs) % lanes):
+            return lanes
+    return 0
+
+
+@torch.no_grad()
+def transformed(weight: Tensor, lanes: int) -> Kernel:
+    """Transform weights ``(outputs, inputs, taps, taps)`` for registers of `lanes` floats."""
+    outputs, inputs, taps, _ = weight.shape
+    # One product of matrices, with the outputs side by side as they are wanted.
+    flat = weight.permute(2, 3, 0, 1).reshape(taps * taps, -1).float()
+    found = (_kernel_transform(taps) @ flat).view(SIDE**2, outputs // (2 * lanes), 2 * lanes, inputs)
+    return Kernel(found.permute(1, 0, 3, 2).contiguous(), taps)
+
+
+@torch.no_grad()
+def weight_gradient(products: Tensor, taps: int) -> Tensor:
+    """Gradient of weights ``(outputs, inputs, taps, taps)`` from that of the transformed ones, ``(36, in, out)``."""
+    found = (_kernel_transform(taps).T @ products.flatten(1)).view(taps, taps, *products.shape[1:])
+    return found.permute(3, 2, 0, 1)
+
+
+@cache
+def _kernel_transform(taps: int) -> Tensor:
+    """The matrix G ⊗ G of a kernel with so many taps: its polynomial at each point, over that of the other points."""
+    rows = []
+    for point in _POINTS:
+        others = 1.0
+        for other in _POINTS:
+            others *= 1.0 if other == point else point - other
+        rows.append([point**power / others for power in range(taps)])
+    rows.append([0.0] * (taps - 1) + [1.0])
+    one = torch.tensor(rows, dtype=torch.float64)
+    return torch.kron(one, one).float()
+
+
+def convolve(
+    image: Tensor,
+    kernel: Kernel,
+    bias: Tensor | None,
+    padding: Padding,
+    slope: float = 1.0,
+    *,
+    skip: Tensor | None = None,
+    out: Tensor | None = None,
+    shuffles: bool = False,
+) -> Tensor:
+    """Convolve images, activate, and add a skip.
+
+    Parameters
+    ----------
+    image : (n, inputs, h, w)
+        Channels of a pixel lie side by side; float32 on a CPU.
+    kernel
+        See `transformed`.
+    bias : (outputs,), optional
+        Added before the activation.
+    padding
+        What lies beyond the image.
+    slope
+        Slope of the activation for negative values; 1: none.
+    skip : (n, outputs, h', w'), optional
+        Added after the activation; stored like the image. It may be `out`.
+    out : (n, outputs, h', w') or (n, outputs / 4, 2·h', 2·w'), optional
+        What is written to.
+    shuffles
+        Whether the outputs, in the order (sub-row, sub-column, channel), become sub-pixels.
+
+    Returns
+    -------
+    Tensor
+        `out`, or one that was made for it.
+
+    Raises
+    ------
+    MemoryError
+        If there is not enough memory for what a thread works on.
+    """
+    height, width = (
+        size + sum(beyond) - kernel.taps + 1
+        for size, beyond in zip(image.shape[2:], (padding.rows, padding.columns), strict=True)
+    )
+    if out is None:
+        shape = (kernel.outputs // 4, 2 * height, 2 * width) if shuffles else (kernel.outputs, height, width)
+        out = torch.empty((len(image), *shape), memory_format=torch.channels_last)
+    if not out.numel():
+        return out
+    job = _job(image, kernel.inputs, kernel.side, padding, (height, width))
+    _write_to(job, out, kernel.outputs, kernel.lanes, shuffles)
+    zeros = _zeros(max(kernel.inputs, kernel.outputs))
+    job.kernel, job.zeros, job.slope = kernel.numbers.data_ptr(), zeros.data_ptr(), slope
+    job.bias = zeros.data_ptr() if bias is None else bias.data_ptr()
+    if skip is not None:
+        job.skip = skip.data_ptr()
+        job.skip_image, job.skip_row, job.skip_column = skip.stride(0), skip.stride(2), skip.stride(3)
+    job.outputs_at_once = 2 * kernel.lanes * (_WIDE_BLOCKS if kernel.inputs > _WIDE else 1)
+    library.convolve(job, kernel.lanes)
+    return out
+
+
+def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes: int) -> Tensor:
+    """Gradient of the transformed weights, for `weight_gradient`.
+
+    Parameters
+    ----------
+    image : (n, inputs, h, w)
+        What was convolved; channels-last.
+    gradient : (n, outputs, h', w')
+        Gradient of the result without activation; channels-last.
+    taps, padding
+        Of the convolution.
+    lanes
+        See `lanes_for`.
+
+    Returns
+    -------
+    Tensor of shape (36, inputs, outputs)
+
+    Raises
+    ------
+    MemoryError
+        If there is not enough memory for what a thread works on.
+    """
+    inputs, outputs = image.shape[1], gradient.shape[1]
+    job = _job(image, inputs, SIDE - taps + 1, padding, (gradient.shape[2], gradient.shape[3]))
+    _write_to(job, gradient, outputs, lanes, False)
+    job.zeros = _zeros(inputs).data_ptr()
+    return library.gradient(job, lanes)
+
+
+def _job(image: Tensor, inputs: int, side: int, padding: Padding, size: tuple[int, int]) -> library.Job:
+    """What both kinds of work need to know of the image, for a result of `size`."""
+    job = library.Job()
+    rows = _table(image.shape[2], *padding.rows, padding.reflects)
+    columns = _table(image.shape[3], *padding.columns, padding.reflects)
+    job.image, job.row_of, job.column_of = image.data_ptr(), rows.data_ptr(), columns.data_ptr()
+    job.in_image, job.in_row, job.in_column = image.stride(0), image.stride(2), image.stride(3)
+    job.inputs, job.side, job.images = inputs, side, len(image)
+    job.height, job.width = size
+    job.tiles = len(image) * -(-size[0] // side) * -(-size[1] // side)
+    job.tiles_at_once = _TILES
+    job.tables = rows, columns
+    return job
+
+
+def _write_to(job: library.Job, out: Tensor, outputs: int, lanes: int, shuffles: bool) -> None:
+    job.out, job.outputs = out.data_ptr(), outputs
+    image, row, column = out.stride(0), out.stride(2), out.stride(3)
+    of_sub_pixel = (row, column) if shuffles else (0, 0)
+    places = _places(outputs, lanes, *of_sub_pixel)
+    job.place_of = places.data_ptr()
+    factor = 2 if shuffles else 1
+    job.out_image, job.out_row, job.out_column = image, factor * row, factor * column
+    job.tables = *job.tables, places
+
+
+@cache
+def _zeros(count: int) -> Tensor:
+    return torch.zeros(count)
+
+
+@lru_cache(256)
+def _table(size: int, before: int, behind: int, reflects: bool) -> Tensor:
+    """Row of the image for each row of the padded one, and −1 for zeros, as far as tiles may reach."""
+    rows = torch.arange(-before, size + behind + SIDE)
+    if reflects:
+        rows = torch.where(rows < 0, -rows, rows)
+        rows = torch.where(rows >= size, 2 * (size - 1) - rows, rows)
+    return torch.where((rows < 0) | (rows >= size), -1, rows)
+
+
+@lru_cache(256)
+def _places(outputs: int, lanes: int, row: int, column: int) -> Tensor:
+    """Where each register of outputs lies beside its pixel; as sub-pixels where these have steps."""
+    first = torch.arange(0, outputs, lanes)
+    if not (row or column):
+        return first
+    sub, within = first // (outputs // 4), first % (outputs // 4)
+    return sub // 2 * row + sub % 2 * column + within

@@ -1,0 +1,142 @@
+/* Convolutions of stride 1 by Winograd's minimal filtering, on float32 images whose channels come last.
+
+   F(m×m, r×r) with m + r = 7 (Lavin and Gray 2016, arXiv:1509.09308): tiles of 6×6 pixels are transformed, multiplied
+   with transformed kernels in 36 matrix products, and transformed back; each tile goes through all of that while it
+   is in the cache. Several threads may work on one job: they take tiles by a counter that they share. Nothing here
+   needs Python: `library.py` calls it through ctypes. */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 6, PLACES = SIDE * SIDE };
+
+/* Steps are counted in floats. `row_of` and `column_of` tell for each place of the padded input which row or column of
+   the image it is, or −1 for zeros; `place_of` tells for each register of outputs where it lies beside the pixel. */
+struct winograd {
+    const float *in, *kernel, *bias, *skip, *zeros;
+    float *out;
+    const int64_t *row_of, *column_of, *place_of;
+    int64_t inputs, outputs, height, width, side, images, tiles;
+    int64_t in_image, in_row, in_column, out_image, out_row, out_column, skip_image, skip_row, skip_column;
+    int64_t tiles_at_once, outputs_at_once;
+    float slope;
+};
+
+struct place {
+    int64_t image, y, x;
+};
+
+static inline struct place place_of_tile(const struct winograd *job, int64_t tile)
+{
+    int64_t across = (job->width + job->side - 1) / job->side, down = (job->height + job->side - 1) / job->side;
+    struct place at = {tile / across / down, tile / across % down * job->side, tile % across * job->side};
+    return at;
+}
+
+/* Zeros: registers that no tile fills are multiplied too, and numbers left there could be slow ones. */
+static float *room(int64_t count)
+{
+    void *found = NULL;
+    if (posix_memalign(&found, 64, (size_t)count * sizeof(float))) return NULL;
+    return memset(found, 0, (size_t)count * sizeof(float));
+}
+
+#if defined(__x86_64__)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define LANES 8
+#define ROWS 6
+#define NAME(name) name##_8
+#include "convolve.h"
+#undef LANES
+#undef ROWS
+#undef NAME
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#endif
+#define LANES 16
+#define ROWS 12
+#define NAME(name) name##_16
+#include "convolve.h"
+#undef LANES
+#undef ROWS
+#undef NAME
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+/* Floats of the widest register that this processor and this library have; 0 where there is nothing to gain. */
+int winograd_lanes(void)
+{
+    if (__builtin_cpu_supports("avx512f")) return 16;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 8 : 0;
+}
+
+#elif defined(__aarch64__)
+
+#define LANES 4
+#define ROWS 12
+#define NAME(name) name##_4
+#include "convolve.h"
+
+int winograd_lanes(void) { return 4; }
+
+#else
+
+int winograd_lanes(void) { return 0; }
+
+#endif
+
+/* What one thread does: it convolves, with activation and skip, or, where there are sums, it adds the gradient of the
+   transformed kernel, (36, inputs, outputs), to them. */
+struct share {
+    const struct winograd *job;
+    int64_t *counter;
+    float *sums;
+};
+
+struct work {
+    const struct share *shares;
+    int64_t count, next, failed;
+    int32_t lanes;
+};
+
+static int done(const struct share *one, int lanes)
+{
+#if defined(__x86_64__)
+    if (lanes == 16 && one->sums) return add_gradient_16(one->job, one->counter, one->sums);
+    if (lanes == 16) return convolve_16(one->job, one->counter);
+    if (lanes == 8 && one->sums) return add_gradient_8(one->job, one->counter, one->sums);
+    if (lanes == 8) return convolve_8(one->job, one->counter);
+#elif defined(__aarch64__)
+    if (lanes == 4 && one->sums) return add_gradient_4(one->job, one->counter, one->sums);
+    if (lanes == 4) return convolve_4(one->job, one->counter);
+#endif
+    (void)one;
+    (void)lanes;
+    return 1;
+}
+
+/* Do shares until none is left; any number of threads may call this for the same work. `failed` counts those for which
+   there was not enough memory. */
+void winograd_do(struct work *work)
+{
+    for (;;) {
+        int64_t at = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED);
+        if (at >= work->count) return;
+        if (done(work->shares + at, work->lanes)) __atomic_fetch_add(&work->failed, 1, __ATOMIC_RELAXED);
+    }
+}
