@@ -21,7 +21,7 @@ from ctloupe.networks.winograd.convolution import (
 )
 
 compiled = pytest.mark.skipif(not library.registers(), reason="this installation has no compiled convolutions")
-NEAR = 2e-5
+NEAR = 1e-4
 
 
 def random(*shape, seed=0):
@@ -51,7 +51,7 @@ def problems(draw):
         around = draw(st.integers(0, most)), draw(st.integers(0, most))
         size.append(max(side, taps - sum(around)))
         beyond.append(around)
-    inputs, outputs = draw(st.sampled_from([8, 16, 104])), draw(st.sampled_from([16, 48]))
+    inputs, outputs = draw(st.sampled_from([8, 16, 104])), draw(st.sampled_from([8, 16, 40]))
     seed = draw(st.integers(0, 99))
     image = channels_last(random(draw(st.integers(1, 3)), inputs, *size, seed=seed))
     weight = random(outputs, inputs, taps, taps, seed=seed + 1) / (taps * inputs**0.5)
@@ -70,7 +70,7 @@ def test_they_are_compiled_where_there_is_a_compiler():
 @given(problems(), st.sampled_from([0.0, 0.2, 1.0]), st.booleans(), st.sampled_from(range(3)))
 def test_a_convolution_is_the_plain_one(problem, slope, has_bias, which):
     image, weight, bias, padding = problem
-    registers = [one for one in library.registers() if not (weight.shape[1] % one or len(weight) % (2 * one))]
+    registers = [one for one in library.registers() if not (weight.shape[1] % one or len(weight) % one)]
     kernel = transformed(weight, registers[which % len(registers)])
     whole = padded(image.double(), padding.rows, padding.columns, padding.reflects)
     wanted = F.leaky_relu(F.conv2d(whole, weight.double(), bias.double() if has_bias else None), slope)

@@ -117,7 +117,7 @@ def convolved(image: Tensor, weight: Tensor, bias: Tensor | None, rim: int, refl
     reflects
         Whether it reflects the image; else it is of zeros.
     kernels
-        Of these weights.
+        These weights, transformed.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.networks.winograd import library
@@ -25,10 +26,16 @@ TAPS: Final = (2, 3, 4)
 _TILES: Final = 24
 """Tiles that go through a convolution together: few enough for the second-level cache, enough for a good product."""
 
+_LARGE_SUMS: Final = 1 << 15
+"""Weights from which on the sums of their gradient leave that cache too, and are to be read and written less often."""
+
+_TILES_OF_LARGE_SUMS: Final = 96
+"""How many tiles go together then."""
+
 _WIDE: Final = 96
 """Inputs from which on transformed tiles leave that cache, and are to be multiplied with more outputs at once."""
 
-_WIDE_BLOCKS: Final = 4
+_WIDE_BLOCKS: Final = 8
 """How many blocks of outputs these are then."""
 
 _POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0)
@@ -53,7 +60,7 @@ class Padding:
 
     @classmethod
     def around(cls, width: int, reflects: bool = False) -> Padding:
-        """As wide on all sides."""
+        """Return a padding that is as wide on all sides."""
         return cls((width, width), (width, width), reflects)
 
 
@@ -64,23 +71,21 @@ class Kernel:
     Attributes
     ----------
     numbers : (blocks, 36, inputs, outputs of a block)
-        Transformed weights; a block has two registers of outputs.
+        Transformed weights; a block has two registers of outputs, of which the last may be empty.
+    outputs
+        Channels of the result.
     taps
         Side of the kernel.
     """
 
     numbers: Tensor
+    outputs: int
     taps: int
 
     @property
     def inputs(self) -> int:
         """Channels of the image."""
         return self.numbers.shape[2]
-
-    @property
-    def outputs(self) -> int:
-        """Channels of the result."""
-        return self.numbers.shape[0] * self.numbers.shape[3]
 
     @property
     def lanes(self) -> int:
@@ -104,7 +109,7 @@ def lanes_for(inputs: int, outputs: int, run: int | None = None) -> int:
         How many outputs lie side by side, where they are sub-pixels; all of them: None.
     """
     for lanes in library.registers():
-        if not (inputs % lanes or outputs % (2 * lanes) or (run or outputs) % lanes):
+        if not (inputs % lanes or outputs % lanes or (run or outputs) % lanes):
             return lanes
     return 0
 
@@ -113,10 +118,13 @@ def lanes_for(inputs: int, outputs: int, run: int | None = None) -> int:
 def transformed(weight: Tensor, lanes: int) -> Kernel:
     """Transform weights ``(outputs, inputs, taps, taps)`` for registers of `lanes` floats."""
     outputs, inputs, taps, _ = weight.shape
-    # One product of matrices, with the outputs side by side as they are wanted.
-    flat = weight.permute(2, 3, 0, 1).reshape(taps * taps, -1).float()
-    found = (_kernel_transform(taps) @ flat).view(SIDE**2, outputs // (2 * lanes), 2 * lanes, inputs)
-    return Kernel(found.permute(1, 0, 3, 2).contiguous(), taps)
+    weight = weight.float()
+    if outputs % (2 * lanes):
+        weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, lanes))
+    # In the order of the result before there are four times as many numbers.
+    blocks = weight.reshape(-1, 2 * lanes, inputs, taps * taps).permute(0, 3, 2, 1).flatten(2)
+    found = torch.matmul(_kernel_transform(taps), blocks)
+    return Kernel(found.view(-1, SIDE**2, inputs, 2 * lanes), outputs, taps)
 
 
 @torch.no_grad()
@@ -214,7 +222,7 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
     gradient : (n, outputs, h', w')
         Gradient of the result without activation; channels-last.
     taps, padding
-        Of the convolution.
+        Side of its kernel, and what it saw beyond the image.
     lanes
         See `lanes_for`.
 
@@ -230,8 +238,11 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
     inputs, outputs = image.shape[1], gradient.shape[1]
     job = _job(image, inputs, SIDE - taps + 1, padding, (gradient.shape[2], gradient.shape[3]))
     _write_to(job, gradient, outputs, lanes, False)
-    job.zeros = _zeros(inputs).data_ptr()
-    return library.gradient(job, lanes)
+    zeros = _zeros(inputs)
+    job.zeros = zeros.data_ptr()
+    if inputs * outputs >= _LARGE_SUMS:
+        job.tiles_at_once = _TILES_OF_LARGE_SUMS
+    return library.gradient(job, lanes)[..., :outputs]
 
 
 def _job(image: Tensor, inputs: int, side: int, padding: Padding, size: tuple[int, int]) -> library.Job:

@@ -49,16 +49,19 @@ INLINE void NAME(of_gradient)(const vec y[SIDE], vec o[SIDE], const int outputs)
     o[5] = y[outputs - 1];
 }
 
-/* One tile of the input, seen from its corner at (y, x) of the output; `step` floats lie between two products. */
-static void NAME(take_input)(const struct winograd *job, const float *image, int64_t y, int64_t x, float *into, int64_t step)
+/* One tile of the input, seen from its corner at (y, x) of the output; so many floats lie between two places of it, and
+   between two registers. */
+static void NAME(take_input)(const struct winograd *job, struct place at, float *into, int64_t place_step,
+                             int64_t lane_step)
 {
+    const float *image = job->in + at.image * job->in_image;
     const float *seen[SIDE][SIDE];
     for (int i = 0; i < SIDE; i++)
         for (int j = 0; j < SIDE; j++) {
-            int64_t row = job->row_of[y + i], column = job->column_of[x + j];
+            int64_t row = job->row_of[at.y + i], column = job->column_of[at.x + j];
             seen[i][j] = row < 0 || column < 0 ? job->zeros : image + row * job->in_row + column * job->in_column;
         }
-    for (int64_t c = 0; c < job->inputs; c += LANES) {
+    for (int64_t c = 0; c < job->inputs; c += LANES, into += lane_step) {
         vec half[SIDE][SIDE];
         for (int j = 0; j < SIDE; j++) {
             vec d[SIDE], o[SIDE];
@@ -69,7 +72,7 @@ static void NAME(take_input)(const struct winograd *job, const float *image, int
         for (int i = 0; i < SIDE; i++) {
             vec o[SIDE];
             NAME(of_input)(half[i], o);
-            for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * step + c, o[j]);
+            for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * place_step, o[j]);
         }
     }
 }
@@ -133,9 +136,10 @@ INLINE void NAME(give_outputs)(const struct winograd *job, const float *products
 
 static int NAME(convolve)(const struct winograd *job, int64_t *counter)
 {
-    int64_t inputs = job->inputs, together = job->tiles_at_once, group = job->outputs_at_once, side = job->side;
+    int64_t inputs = job->inputs, outputs = job->outputs, side = job->side;
+    int64_t together = job->tiles_at_once, group = job->outputs_at_once;
     int64_t step = together * inputs, product_step = together * group;
-    float *seen = room(PLACES * step), *products = room(PLACES * product_step);
+    float *seen = room(PLACES * step, 1), *products = room(PLACES * product_step, 0);
     int failed = !seen || !products;
     while (!failed) {
         int64_t first = __atomic_fetch_add(counter, together, __ATOMIC_RELAXED);
@@ -143,10 +147,10 @@ static int NAME(convolve)(const struct winograd *job, int64_t *counter)
         int64_t count = job->tiles - first < together ? job->tiles - first : together;
         for (int64_t t = 0; t < count; t++) {
             struct place at = place_of_tile(job, first + t);
-            NAME(take_input)(job, job->in + at.image * job->in_image, at.y, at.x, seen + t * inputs, step);
+            NAME(take_input)(job, at, seen + t * inputs, step, LANES);
         }
-        for (int64_t from = 0; from < job->outputs; from += group) {
-            int64_t until = from + group < job->outputs ? from + group : job->outputs;
+        for (int64_t from = 0; from < outputs; from += group) {
+            int64_t until = from + group < outputs ? from + group : outputs;
             for (int k = 0; k < PLACES; k++)
                 for (int64_t c = from; c < until; c += COLUMNS)
                     for (int64_t t = 0; t < count; t += ROWS)
@@ -166,12 +170,14 @@ static int NAME(convolve)(const struct winograd *job, int64_t *counter)
     return failed;
 }
 
-/* One tile of the gradient of the output; what lies beyond the image is zero. */
-INLINE void NAME(take_gradient)(const struct winograd *job, struct place at, float *into, int64_t step, const int outputs)
+/* One tile of the gradient of the output; what lies beyond the image is zero. COLUMNS channels lie side by side. */
+INLINE void NAME(take_gradient)(const struct winograd *job, struct place at, float *into, int64_t place_step,
+                                int64_t column_step, const int outputs)
 {
     int64_t rows = job->height - at.y, columns = job->width - at.x;
     const float *given = job->out + at.image * job->out_image + at.y * job->out_row + at.x * job->out_column;
     for (int64_t c = 0; c < job->outputs; c += LANES) {
+        float *place = into + c / COLUMNS * column_step + c % COLUMNS;
         vec half[SIDE][SIDE];
         for (int j = 0; j < outputs; j++) {
             vec y[SIDE], o[SIDE];
@@ -183,67 +189,59 @@ INLINE void NAME(take_gradient)(const struct winograd *job, struct place at, flo
         for (int i = 0; i < SIDE; i++) {
             vec o[SIDE];
             NAME(of_gradient)(half[i], o, outputs);
-            for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * step + c, o[j]);
+            for (int j = 0; j < SIDE; j++) STORE(place + (SIDE * i + j) * place_step, o[j]);
         }
     }
 }
 
-/* Some inputs times COLUMNS outputs, summed over the tiles, added to what is there. */
-INLINE void NAME(add_products)(const float *tiles, const float *gradients, float *sums, int64_t inputs, int64_t outputs,
-                               int64_t count, const int rows)
+/* Four inputs times COLUMNS outputs, summed over the tiles, added to what is there unless they are the first. */
+static void NAME(add_products)(const float *tiles, const float *gradients, float *sums, int64_t outputs, int64_t count,
+                               int first)
 {
-    vec sum[ROWS][2];
-    for (int r = 0; r < rows; r++) {
-        sum[r][0] = LOAD(sums + r * outputs);
-        sum[r][1] = LOAD(sums + r * outputs + LANES);
+    vec sum[4][2];
+    for (int r = 0; r < 4; r++) {
+        sum[r][0] = first ? (vec){0} : LOAD(sums + r * outputs);
+        sum[r][1] = first ? (vec){0} : LOAD(sums + r * outputs + LANES);
     }
     for (int64_t t = 0; t < count; t++) {
-        vec a = LOAD(gradients + t * outputs), b = LOAD(gradients + t * outputs + LANES);
-        for (int r = 0; r < rows; r++) {
-            float factor = tiles[t * inputs + r];
+        vec a = LOAD(gradients + t * COLUMNS), b = LOAD(gradients + t * COLUMNS + LANES);
+        for (int r = 0; r < 4; r++) {
+            float factor = tiles[t * LANES + r];
             sum[r][0] += factor * a;
             sum[r][1] += factor * b;
         }
     }
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < 4; r++) {
         STORE(sums + r * outputs, sum[r][0]);
         STORE(sums + r * outputs + LANES, sum[r][1]);
     }
 }
 
-static void NAME(add_all_products)(const float *tiles, const float *gradients, float *sums, int64_t inputs, int64_t outputs,
-                                   int64_t count)
-{
-    for (int64_t c = 0; c < outputs; c += COLUMNS) {
-        const float *given = gradients + c;
-        int64_t i = 0;
-        for (; i + ROWS <= inputs; i += ROWS)
-            NAME(add_products)(tiles + i, given, sums + i * outputs + c, inputs, outputs, count, ROWS);
-        for (; i + 2 <= inputs; i += 2)
-            NAME(add_products)(tiles + i, given, sums + i * outputs + c, inputs, outputs, count, 2);
-    }
-}
-
 static int NAME(add_gradient)(const struct winograd *job, int64_t *counter, float *sums)
 {
-    int64_t inputs = job->inputs, outputs = job->outputs, together = job->tiles_at_once, side = job->side;
-    float *seen = room(PLACES * together * inputs), *given = room(PLACES * together * outputs);
+    int64_t inputs = job->inputs, outputs = (job->outputs + COLUMNS - 1) / COLUMNS * COLUMNS;
+    int64_t together = job->tiles_at_once, side = job->side;
+    int64_t seen_step = together * inputs, given_step = together * outputs;
+    float *seen = room(PLACES * seen_step, 0), *given = room(PLACES * given_step, outputs > job->outputs);
     int failed = !seen || !given;
-    while (!failed) {
+    for (int is_first = 1; !failed; is_first = 0) {
         int64_t first = __atomic_fetch_add(counter, together, __ATOMIC_RELAXED);
         if (first >= job->tiles) break;
         int64_t count = job->tiles - first < together ? job->tiles - first : together;
         for (int64_t t = 0; t < count; t++) {
             struct place at = place_of_tile(job, first + t);
-            float *into = given + t * outputs;
-            NAME(take_input)(job, job->in + at.image * job->in_image, at.y, at.x, seen + t * inputs, together * inputs);
-            if (side == 4) NAME(take_gradient)(job, at, into, together * outputs, 4);
-            if (side == 3) NAME(take_gradient)(job, at, into, together * outputs, 3);
-            if (side == 5) NAME(take_gradient)(job, at, into, together * outputs, 5);
+            float *into = given + t * COLUMNS;
+            NAME(take_input)(job, at, seen + t * LANES, seen_step, together * LANES);
+            if (side == 4) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 4);
+            if (side == 3) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 3);
+            if (side == 5) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 5);
         }
         for (int k = 0; k < PLACES; k++)
-            NAME(add_all_products)(seen + k * together * inputs, given + k * together * outputs,
-                                   sums + k * inputs * outputs, inputs, outputs, count);
+            for (int64_t i = 0; i < inputs; i += 4)
+                for (int64_t c = 0; c < outputs; c += COLUMNS)
+                    NAME(add_products)(seen + k * seen_step + i / LANES * together * LANES + i % LANES,
+                                       given + k * given_step + c * together, sums + (k * inputs + i) * outputs + c,
+                                       outputs, count, is_first);
     }
     free(seen);
     free(given);

@@ -94,7 +94,7 @@ def convolve(job: Job, lanes: int) -> None:
 
 
 def gradient(job: Job, lanes: int) -> torch.Tensor:
-    """Sum of the products of transformed tiles of image and gradient, ``(36, inputs, outputs)``.
+    """Sum of the products of transformed tiles of image and gradient, ``(36, inputs, whole blocks of outputs)``.
 
     Each share has its own tiles, so that the same sums are made each time.
 
@@ -104,7 +104,7 @@ def gradient(job: Job, lanes: int) -> torch.Tensor:
         If there is not enough memory for what a thread works on.
     """
     count = max(1, min(torch.get_num_threads(), job.tiles // job.tiles_at_once))
-    sums = torch.zeros(count, 36, job.inputs, job.outputs)
+    sums = torch.empty(count, 36, job.inputs, -(-job.outputs // (2 * lanes)) * 2 * lanes)
     shares = []
     for at, into in enumerate(sums):
         own = Job.from_buffer_copy(job)

@@ -34,12 +34,13 @@ static inline struct place place_of_tile(const struct winograd *job, int64_t til
     return at;
 }
 
-/* Zeros: registers that no tile fills are multiplied too, and numbers left there could be slow ones. */
-static float *room(int64_t count)
+/* Cleared where registers that no tile fills are read too: numbers left there could be slow ones. */
+static float *room(int64_t count, int cleared)
 {
     void *found = NULL;
-    if (posix_memalign(&found, 64, (size_t)count * sizeof(float))) return NULL;
-    return memset(found, 0, (size_t)count * sizeof(float));
+    size_t bytes = (size_t)count * sizeof(float);
+    if (posix_memalign(&found, 64, bytes)) return NULL;
+    return cleared ? memset(found, 0, bytes) : found;
 }
 
 #if defined(__x86_64__)
@@ -100,8 +101,8 @@ int winograd_lanes(void) { return 0; }
 
 #endif
 
-/* What one thread does: it convolves, with activation and skip, or, where there are sums, it adds the gradient of the
-   transformed kernel, (36, inputs, outputs), to them. */
+/* What one thread does: it convolves, with activation and skip, or, where there are sums, it fills them with the
+   gradient of the transformed kernel, (36, inputs, whole blocks of outputs). */
 struct share {
     const struct winograd *job;
     int64_t *counter;
