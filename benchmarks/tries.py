@@ -17,6 +17,7 @@ from ctloupe.enhance.network import fast_layers, fast_rewrite, fine_part, fused
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.tile import Tile
+from ctloupe.networks.winograd import convolution as winograd
 
 CL = torch.channels_last
 TYPE = torch.bfloat16 if hardware_has_bf16("cpu") else torch.float32
@@ -69,9 +70,7 @@ def residual(repeats, in_place):
     fast = fast_rewrite._residual(block, TYPE)
     fast.in_place = in_place
     before = plain(block)
-    name = "residual block: activation in the convolution, strips in the cache, skip added " + (
-        "in place" if in_place else "to a copy"
-    )
+    name = "residual block: activation in the convolution, skip added " + ("in place" if in_place else "to a copy")
     return name, best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
 
 
@@ -146,15 +145,44 @@ def first_stored(repeats):
     return "first convolution, whose kernel tells that channels are last, float32", before, after
 
 
-def winograd(repeats, channels):
-    """NNPACK's Winograd convolution, channels first, against oneDNN's direct one, channels last, float32."""
+def nnpack(repeats, channels):
+    """NNPACK's Winograd convolution, channels first, against oneDNN's direct one, channels last, float32 (dropped)."""
     if not torch.backends.nnpack.is_available():
-        return f"Winograd by NNPACK, {channels} channels (not in this build)", float("nan"), float("nan")
+        return f"Winograd by NNPACK, {channels} channels (dropped; not in this build)", float("nan"), float("nan")
     x, weight = features(channels, 128, 512, torch.float32), torch.randn(channels, channels, 3, 3) / 24
     told, first = fast_layers.channels_last(weight, torch.float32), x.contiguous()
     before = best(lambda: fused.convolve(x, told, None, (1, 1)), repeats)
     after = best(lambda: torch._nnpack_spatial_convolution(first, weight, None, (1, 1), (1, 1)), repeats)
-    return f"Winograd by NNPACK, {channels} channels, float32", before, after
+    return f"Winograd by NNPACK, {channels} channels, float32 (dropped)", before, after
+
+
+def compiled_winograd(repeats, inputs, outputs, dtype):
+    """Our own Winograd convolution in float32 against oneDNN's direct one in `dtype`."""
+    name = f"Winograd compiled from C, {inputs} to {outputs} channels, against direct in {str(dtype)[6:]}"
+    lanes = winograd.lanes_for(inputs, outputs)
+    if not lanes:
+        return f"{name} (not here)", float("nan"), float("nan")
+    x, weight = features(inputs, 128, 512, dtype), torch.randn(outputs, inputs, 3, 3) / 24
+    told, single = fast_layers.channels_last(weight, dtype), x.float()
+    own = winograd.transformed(weight, lanes)
+    before = best(lambda: fused.convolve(x, told, None, (1, 1)), repeats)
+    return name, before, best(lambda: winograd.convolve(single, own, None, winograd.Padding.around(1)), repeats)
+
+
+def winograd_gradient(repeats, channels, side):
+    """Gradient of the weights by the same, against PyTorch's, in float32."""
+    name = f"gradient of its weights, {channels} channels of {side}×{side}, batch 4, against PyTorch's"
+    lanes, side = winograd.lanes_for(channels, channels), side // SHRINK
+    if not lanes:
+        return f"{name} (not here)", float("nan"), float("nan")
+    x, gradient = (torch.randn(4, channels, side, side).contiguous(memory_format=CL) for _ in range(2))
+    weight = fast_layers.channels_last(torch.randn(channels, channels, 3, 3), torch.float32)
+    sizes, around = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1), winograd.Padding.around(1)
+    before = best(
+        lambda: torch.ops.aten.convolution_backward(gradient, x, weight, None, *sizes, [False, True, False]), repeats
+    )
+    after = best(lambda: winograd.weight_gradient(winograd.products(x, gradient, 3, around, lanes), 3), repeats)
+    return name, before, after
 
 
 def compiled(repeats):
@@ -217,8 +245,12 @@ def main():
         last_at_once(repeats),
         step_on_its_own_grid(repeats),
         first_stored(repeats),
-        winograd(repeats, 64),
-        winograd(repeats, 96),
+        nnpack(repeats, 64),
+        nnpack(repeats, 96),
+        *(compiled_winograd(repeats, *widths, torch.float32) for widths in ((64, 64), (96, 96), (32, 64), (16, 32))),
+        *([compiled_winograd(repeats, 64, 64, TYPE)] if torch.float32 != TYPE else []),
+        winograd_gradient(repeats, 96, 32),
+        winograd_gradient(repeats, 256, 64),
         *([] if arguments.no_compile else [compiled(repeats)]),
         *([first(repeats)] if torch.bfloat16 == TYPE else []),
         half_float(repeats),

@@ -24,7 +24,7 @@ from ctloupe.networks.blocks import SubPixelStep
 from ctloupe.networks.tile import PlacedLayer
 from ctloupe.networks.winograd import convolution as winograd
 
-STRIP_BYTES: Final = 4 << 20
+STRIP_BYTES: Final = 16 << 20
 """Bytes of the largest features of a strip (`python benchmarks/tries.py`)."""
 
 BLOCK: Final = 4
