@@ -2,6 +2,8 @@
 
 import platform
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,6 +79,33 @@ def test_a_convolution_is_the_plain_one(problem, slope, has_bias, which):
     skip = channels_last(random(*wanted.shape, seed=5))
     found = convolve(image, kernel, bias if has_bias else None, padding, slope, skip=skip)
     torch.testing.assert_close(found.double(), wanted + skip, atol=NEAR, rtol=NEAR)
+
+
+@pytest.fixture(scope="module")
+def of_any_width(tmp_path_factory):
+    """The same source with registers of every size, which the compiler makes of those that there are."""
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("no C compiler")
+    path = tmp_path_factory.mktemp("winograd") / "winograd.so"
+    source = Path(library.__file__).with_name("winograd.c")
+    flags = ["-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-DWINOGRAD_ALL_WIDTHS"]
+    subprocess.run([compiler, *flags, source, "-o", path], check=True)
+    return library._opened(path)
+
+
+@pytest.mark.parametrize(("lanes", "inputs", "outputs"), [(4, 8, 12), (4, 4, 16), (16, 32, 64), (16, 16, 48)])
+def test_registers_of_other_sizes_find_the_same(lanes, inputs, outputs, of_any_width, monkeypatch):
+    monkeypatch.setattr(library, "_library", lambda: of_any_width)
+    image = channels_last(random(2, inputs, 11, 18))
+    weight = (random(outputs, inputs, 3, 3) / (3 * inputs**0.5)).requires_grad_()
+    wanted = F.conv2d(padded(image, (1, 1), (1, 1), True), weight)
+    found = convolve(image, transformed(weight, lanes), None, Padding.around(1, True))
+    torch.testing.assert_close(found, wanted, atol=NEAR, rtol=NEAR)
+    gradient = channels_last(random(*wanted.shape, seed=7))
+    wanted.backward(gradient)
+    of_weight = weight_gradient(products(image, gradient, 3, Padding.around(1, True), lanes), 3)
+    torch.testing.assert_close(of_weight, weight.grad, atol=1e-3, rtol=NEAR)
 
 
 @compiled

@@ -50,19 +50,19 @@ class _Work(ctypes.Structure):
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f"_compiled{suffix}")
-        if not path.is_file():
-            continue
-        try:
-            found = ctypes.CDLL(str(path))
-            found.winograd_lanes.restype = ctypes.c_int
-            found.winograd_do.argtypes = [ctypes.c_void_p]
-            found.winograd_do.restype = None
-        except (OSError, AttributeError):
-            return None
-        return found
-    return None
+    paths = (Path(__file__).with_name(f"_compiled{suffix}") for suffix in EXTENSION_SUFFIXES)
+    path = next((one for one in paths if one.is_file()), None)
+    try:
+        return None if path is None else _opened(path)
+    except (OSError, AttributeError):
+        return None
+
+
+def _opened(path: Path) -> ctypes.CDLL:
+    found = ctypes.CDLL(str(path))
+    found.winograd_lanes.restype = ctypes.c_int
+    found.winograd_do.argtypes, found.winograd_do.restype = [ctypes.c_void_p], None
+    return found
 
 
 @cache

@@ -43,14 +43,43 @@ static float *room(int64_t count, int cleared)
     return cleared ? memset(found, 0, bytes) : found;
 }
 
-#if defined(__x86_64__)
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+/* Which sizes of registers are known, in floats. All are where tests ask for it: the compiler makes wide ones of several. */
+#if defined(WINOGRAD_ALL_WIDTHS)
+#define HAS_4
+#define HAS_8
+#define HAS_16
+#define BEGIN_TARGET(features)
+#define END_TARGET
+#elif defined(__x86_64__) && defined(__clang__)
+#define HAS_8
+#define HAS_16
+#define PRAGMA(text) _Pragma(#text)
+#define BEGIN_TARGET(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define END_TARGET _Pragma("clang attribute pop")
+#elif defined(__x86_64__)
+#define HAS_8
+#define HAS_16
+#define PRAGMA(text) _Pragma(#text)
+#define BEGIN_TARGET(features) _Pragma("GCC push_options") PRAGMA(GCC target(features))
+#define END_TARGET _Pragma("GCC pop_options")
+#elif defined(__aarch64__)
+#define HAS_4
+#define BEGIN_TARGET(features)
+#define END_TARGET
 #endif
+
+#if defined(HAS_4)
+#define LANES 4
+#define ROWS 12
+#define NAME(name) name##_4
+#include "convolve.h"
+#undef LANES
+#undef ROWS
+#undef NAME
+#endif
+
+#if defined(HAS_8)
+BEGIN_TARGET("avx2,fma")
 #define LANES 8
 #define ROWS 6
 #define NAME(name) name##_8
@@ -58,14 +87,11 @@ static float *room(int64_t count, int cleared)
 #undef LANES
 #undef ROWS
 #undef NAME
-#if defined(__clang__)
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+END_TARGET
 #endif
+
+#if defined(HAS_16)
+BEGIN_TARGET("avx512f")
 #define LANES 16
 #define ROWS 12
 #define NAME(name) name##_16
@@ -73,33 +99,21 @@ static float *room(int64_t count, int cleared)
 #undef LANES
 #undef ROWS
 #undef NAME
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
+END_TARGET
 #endif
 
 /* Floats of the widest register that this processor and this library have; 0 where there is nothing to gain. */
 int winograd_lanes(void)
 {
+#if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) return 16;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 8 : 0;
-}
-
-#elif defined(__aarch64__)
-
-#define LANES 4
-#define ROWS 12
-#define NAME(name) name##_4
-#include "convolve.h"
-
-int winograd_lanes(void) { return 4; }
-
+#elif defined(HAS_4)
+    return 4;
 #else
-
-int winograd_lanes(void) { return 0; }
-
+    return 0;
 #endif
+}
 
 /* What one thread does: it convolves, with activation and skip, or, where there are sums, it fills them with the
    gradient of the transformed kernel, (36, inputs, whole blocks of outputs). */
@@ -117,14 +131,15 @@ struct work {
 
 static int done(const struct share *one, int lanes)
 {
-#if defined(__x86_64__)
-    if (lanes == 16 && one->sums) return add_gradient_16(one->job, one->counter, one->sums);
-    if (lanes == 16) return convolve_16(one->job, one->counter);
-    if (lanes == 8 && one->sums) return add_gradient_8(one->job, one->counter, one->sums);
-    if (lanes == 8) return convolve_8(one->job, one->counter);
-#elif defined(__aarch64__)
-    if (lanes == 4 && one->sums) return add_gradient_4(one->job, one->counter, one->sums);
-    if (lanes == 4) return convolve_4(one->job, one->counter);
+#if defined(HAS_4)
+    if (lanes == 4) return one->sums ? add_gradient_4(one->job, one->counter, one->sums) : convolve_4(one->job, one->counter);
+#endif
+#if defined(HAS_8)
+    if (lanes == 8) return one->sums ? add_gradient_8(one->job, one->counter, one->sums) : convolve_8(one->job, one->counter);
+#endif
+#if defined(HAS_16)
+    if (lanes == 16)
+        return one->sums ? add_gradient_16(one->job, one->counter, one->sums) : convolve_16(one->job, one->counter);
 #endif
     (void)one;
     (void)lanes;
