@@ -165,7 +165,7 @@ def test_the_record_of_a_machine_stands_beside_another_and_is_not_gone_on_with_h
     tables = {"samples": record["tables"]["samples"]}
     other = record | {"machine": record["machine"] | {"kind": "another"}, "tables": tables}
     (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         run_here(BENCH, ["--compare", kept, tmp_path / "other.json"], monkeypatch, capsys)
     headers = [table["header"] for table in tables["samples"]["tables"]]
     # Once in the heading, and once beside each column of ours.

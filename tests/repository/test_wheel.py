@@ -108,7 +108,7 @@ def test_its_commands_run(installed, tmp_path):
         "study list",
         "phantom --size 16 160 160 --seed 1 --out phantom",
         "enhance phantom/clinical.nii.gz -o fine.nii.gz --model bicubic --mask none",
-        "evaluate --input phantom/clinical.nii.gz --output fine.nii.gz --truth phantom/truth.nii.gz --out judged --json",
+        "evaluate --input phantom/clinical.nii.gz --output fine.nii.gz --truth phantom/truth.nii.gz --out e --json",
     ]
     # In one process, since to import the libraries takes longer than most of what they do.
     printed = done(installed / "python", "-c", IN_ONE_PROCESS, *commands, cwd=tmp_path).split(chr(0))
