@@ -106,7 +106,7 @@ def test_its_commands_run(installed, tmp_path):
         "doctor --json",
         "models",
         "study list",
-        "phantom --size 16 160 160 --seed 1 --out phantom",
+        "phantom --size 16 96 96 --seed 1 --out phantom",
         "enhance phantom/clinical.nii.gz -o fine.nii.gz --model bicubic --mask none",
         "evaluate --input phantom/clinical.nii.gz --output fine.nii.gz --truth phantom/truth.nii.gz --out e --json",
     ]
