@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 
 # What is imported is compiled then; to compile everything at once takes a third of the installation.
 QUIETLY := --quiet --disable-pip-version-check --no-compile
@@ -65,6 +66,11 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ctloupe/network
 	$(LOCKED) $(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
+# What the tests import, compiled by one process before several would compile it at the same time.
+$(COMPILED): $(STAMP)
+	$(BIN)/python -m pytest --collect-only -qq > /dev/null || true
+	touch $@
+
 demo: $(STAMP)
 	$(BIN)/ctloupe demo --out demo --overwrite
 
@@ -82,11 +88,11 @@ audit:
 		echo "audit: skipped, $(KNOWN_WEAKNESSES) cannot be reached"; \
 	else pip-audit --requirement constraints.txt --no-deps --disable-pip; fi
 
-# Beside each other: the types take one core, and the first tests wait for disks.
+# Beside each other: the types take one core, and what is compiled before the tests begin takes the other.
 test: $(STAMP)
 	$(MAKE) --no-print-directory -j 2 lint test-usual
 
-test-usual: $(STAMP)
+test-usual: $(COMPILED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 # What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters,

@@ -55,7 +55,7 @@ def test_its_gradient_leads_from_noise_to_the_texture() -> None:
     real = points(0)
     drawn = (real.mean() + real.std() * torch.randn_like(real)).requires_grad_(True)
     first = None
-    for _ in range(40):
+    for _ in range(20):
         loss = sliced_wasserstein_loss(drawn, real)
         first = loss.item() if first is None else first
         (gradient,) = torch.autograd.grad(loss, drawn)

@@ -63,7 +63,7 @@ def test_samples_become_as_strong_as_the_errors_and_have_little_in_common():
     torch.manual_seed(0)
     head, discriminator = TextureHead(2, 4, 12, 8, 1), TextureDiscriminator(8)
     backend, weights = backend_of(texture=head, discriminator=discriminator), TextureWeights()
-    for step in range(120):
+    for step in range(60):
         fine, mean = torch.randn(4, 2, 16, 16), torch.zeros(4, 1, 64, 64)
         errors = 0.3 * torch.randn(4, 1, 32, 32).repeat_interleave(2, 2).repeat_interleave(2, 3)
         terms = texture_step(backend, discriminator, fine, mean, errors, 8, weights)

@@ -130,8 +130,15 @@ def test_the_display_check_is_kept_and_tells_what_was_not_seen(chromium, tmp_pat
         server.wait()
 
 
-@pytest.mark.parametrize("width", [1366, 390])
-@pytest.mark.parametrize("choice", [False, True])
+@pytest.mark.parametrize(
+    ("choice", "width"),
+    [
+        (False, 1366),
+        (True, 390),
+        pytest.param(False, 390, marks=pytest.mark.thorough),
+        pytest.param(True, 1366, marks=pytest.mark.thorough),
+    ],
+)
 def test_axe_finds_nothing_on_any_screen(chromium, tmp_path, width, choice):
     _, study = small_study(tmp_path, choice=choice, patches=2, repeats=0)
     server, links = started(study)

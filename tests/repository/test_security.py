@@ -100,7 +100,7 @@ for command in COMMANDS:
 @pytest.mark.slow
 def test_no_command_speaks_to_a_network_unasked(tmp_path):
     commands = [
-        "phantom --size 16 128 128 --seed 1 --out phantom",
+        "phantom --size 16 96 96 --seed 1 --out phantom",
         "inspect phantom/clinical.nii.gz",
         "enhance phantom/clinical.nii.gz -o fine.ome.zarr --model bicubic --mask none",
         "evaluate --input phantom/clinical.nii.gz --output fine.ome.zarr --truth phantom/truth.nii.gz --out evaluation",

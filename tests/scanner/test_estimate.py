@@ -1,5 +1,7 @@
 """The estimated scanner against one that is known because the test built it."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -18,8 +20,9 @@ from textured_islands import textured_islands
 SCALE = 4
 
 
-def anatomy(count, seed, size=32 * SCALE):
-    return textured_islands(count, seed, size)
+@cache
+def anatomy(count, seed):
+    return textured_islands(count, seed, 32 * SCALE)
 
 
 def scanned(images, blur, noise, rise, roll_off, gain, offset, seed=5):
