@@ -23,6 +23,17 @@ from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.volume.volume import LazyArray
 
+AS_THE_COMMAND = """
+import runpy, sys
+from ctloupe.foundation.threads import calculate_alone, share_the_cores
+
+# Before libraries are imported that read what these say.
+share_the_cores()
+calculate_alone()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 
 def repeated(volume, slices):
     """The volume's slices over and over, made when they are read, as a volume larger than memory would be."""
@@ -104,7 +115,17 @@ def main():
     print("| slices | all metrics, s | s a slice | peak memory, GB | PSNR and SSIM of scikit-image, s | ratio |")
     print("|---|---|---|---|---|---|")
     for slices in arguments.slices:
-        command = [sys.executable, __file__, "--one", "--slices", str(slices), "--size", str(size)]
+        command = [
+            sys.executable,
+            "-c",
+            AS_THE_COMMAND,
+            __file__,
+            "--one",
+            "--slices",
+            str(slices),
+            "--size",
+            str(size),
+        ]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         spent, peak = map(float, told.split())
         plain = of_scikit_image(slices, size)

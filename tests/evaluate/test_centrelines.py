@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from skimage.morphology import skeletonize
 
 from ctloupe.evaluate.centrelines import Centreline, count_breaks, numbered_runs, step_lengths
 
@@ -87,3 +89,16 @@ def test_a_lost_junction_of_three_branches_breaks_twice():
     arms += [np.arange(1, 8)[:, None] * np.array(one) for one in ((1, 0, 0), (0, 1, 0), (0, -1, -1))]
     points = np.concatenate(arms)
     assert count_breaks(points, np.abs(points).max(1) > 2) == 2
+
+
+def test_regions_thinned_one_by_one_are_those_thinned_together():
+    flags = gaussian_filter(np.random.default_rng(0).normal(size=(24, 40, 30)), 1.2) > 0.09
+    finer = np.zeros([2 * length - 1 for length in flags.shape], bool)
+    for at in np.ndindex(finer.shape):
+        # What lies between cubes is inside where all of them are.
+        finer[at] = flags[tuple(slice(one // 2, (one + 1) // 2 + 1) for one in at)].all()
+    points, depth = np.argwhere(skeletonize(finer, method="lee")), distance_transform_edt(flags)
+    line = Centreline.of(flags, 0.5)
+    assert label(flags)[1] > 10 and np.array_equal(line.points, points)
+    beside = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
+    assert np.array_equal(line.widths, 0.5 * (2 * beside + 1))

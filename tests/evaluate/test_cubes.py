@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import label
+from scipy.ndimage import distance_transform_edt, label
+from skimage.measure import block_reduce
 
-from ctloupe.evaluate.cubes import CORE, Block, Cubes, whole_between_slices
+from ctloupe.evaluate.cubes import CORE, Block, Cubes, squared_distances, whole_between_slices
 from ctloupe.evaluate.slices import Setting
 from ctloupe.volume.volume import Volume
 
@@ -70,3 +71,29 @@ def test_squares_are_merged_to_the_finest_that_is_asked_for():
     assert cubes.edge == pytest.approx(0.2) and cubes.shape == (4, 4, 4)
     (block,) = cubes.blocks()
     assert np.array_equal(cubes.whole(block), np.broadcast_to([True, True, False, False], (4, 4, 4)))
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (9, 30, 20), (3, 4)])
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_near_distances_are_those_of_scipy(shape, steps):
+    flags = np.random.default_rng(steps).random(shape) > 0.02
+    flags.ravel()[0] = False
+    whole = np.rint(distance_transform_edt(flags) ** 2)
+    assert np.array_equal(squared_distances(flags, steps), whole.clip(max=(steps + 1) ** 2))
+
+
+def test_where_nothing_is_outside_all_is_far():
+    assert (squared_distances(np.ones((5, 6), bool), 2) == 9).all()
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_squares_are_those_of_scikit_image(side):
+    flags = np.random.default_rng(side).random((17, 23)) > 0.5
+    shape = (2, *flags.shape)
+    setting = Setting.of(shape, Volume(np.zeros(shape, np.int16), (0.1, 0.1, 0.1)), None, known=frozenset())
+    cubes = Cubes(setting, 0.1 * side, 0.5)
+    for z in range(2):
+        cubes.add(z, flags)
+    wanted = block_reduce(flags, side, np.mean) >= 0.5
+    (block,) = cubes.blocks()
+    assert np.array_equal(cubes.whole(block)[0], wanted)

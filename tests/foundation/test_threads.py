@@ -11,6 +11,7 @@ import pytest
 from ctloupe.foundation.threads import give_way, waits_passively
 
 NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+UNSET = (*NAMES, "ZARR_THREADING__MAX_WORKERS", "OPENBLAS_NUM_THREADS")
 SHARING = """
 import os
 from ctloupe.foundation.threads import share_the_cores, waits_passively
@@ -20,7 +21,7 @@ print(waits_passively(), os.environ.get("OMP_WAIT_POLICY"), os.environ["ZARR_THR
 
 
 def shared(code=SHARING, **given):
-    kept = {name: value for name, value in os.environ.items() if name not in (*NAMES, "ZARR_THREADING__MAX_WORKERS")}
+    kept = {name: value for name, value in os.environ.items() if name not in UNSET}
     done = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
@@ -36,6 +37,14 @@ def test_what_the_user_has_set_stays():
 
 def test_nothing_is_said_of_what_has_been_read_already():
     assert shared("import sys\nsys.modules['torch'] = sys\n" + SHARING)[:2] == ["False", "None"]
+
+
+def test_linear_algebra_stays_in_its_thread_unless_it_is_loaded_or_the_user_wants_it_otherwise():
+    code = "import os\nfrom ctloupe.foundation.threads import calculate_alone\n{}calculate_alone()\n"
+    code += "print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+    assert shared(code.format("")) == ["1"]
+    assert shared(code.format(""), OPENBLAS_NUM_THREADS="3") == ["3"]
+    assert shared(code.format("import sys\nsys.modules['numpy'] = sys\n")) == ["None"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0")])

@@ -109,6 +109,10 @@ def evaluate(
     Example: ctloupe evaluate --protocol jmi --micro micro.nii.gz --model runs/first/model
     Example: ctloupe evaluate --protocol synth --micro micro.nii.gz --model runs/first/model --pairs-from runs/synth
     """
+    from ctloupe.foundation.threads import calculate_alone, share_the_cores
+
+    share_the_cores()
+    calculate_alone()
     from ctloupe.cli.progress import ConsoleProgress, say
     from ctloupe.evaluate.request import EvaluateRequest, evaluate_files
 

@@ -42,6 +42,10 @@ def suite(
 
     Example: ctloupe suite lung-v1 --model runs/first/model --model unet=runs/unet/model --controls -o leaderboard
     """
+    from ctloupe.foundation.threads import calculate_alone, share_the_cores
+
+    share_the_cores()
+    calculate_alone()
     from ctloupe.cli.progress import say
     from ctloupe.evaluate.suite.request import SuiteRequest, run_suite
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, find_objects
+from scipy.ndimage import distance_transform_edt, find_objects, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
@@ -50,15 +50,15 @@ class Centreline:
         """
         if flags.all() or not flags.any():
             return cls(np.empty((0, 3), np.intp), np.empty(0), np.empty(0))
-        # One cube more on each side, so that the nearest one outside the structure is among them.
-        box = [slice(max(0, one.start - 1), one.stop + 1) for one in find_objects(flags.astype(np.int8))[0]]
-        part = flags[tuple(box)]
-        points, depth = np.argwhere(skeletonize(_with_middles(part), method="lee")), distance_transform_edt(part)
-        deepest = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
+        regions, _ = label(flags)
+        found = [_thinned(regions, number, box) for number, box in enumerate(find_objects(regions), 1)]
+        points, deepest = np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+        # As if all were thinned at once: whichever region comes first, the points go through the grid row by row.
+        order = np.lexsort(points.T[::-1])
+        points, deepest = points[order], deepest[order]
         # A line of cubes is one cube wide; of thicker tubes this is right on average, since the nearest cube outside is
         # one where the surface is dented.
-        widths = edge * (2 * deepest + 1)
-        return cls(points + [2 * one.start for one in box], edge / 2 * step_lengths(points), widths)
+        return cls(points, edge / 2 * step_lengths(points), edge * (2 * deepest + 1))
 
     @property
     def cubes(self) -> Points:
@@ -68,6 +68,20 @@ class Centreline:
     def only(self, which: Flags) -> Centreline:
         """Return those of its points that are flagged."""
         return Centreline(self.points[which], self.lengths[which], self.widths[which])
+
+
+def _thinned(regions: NDArray[np.int32], number: int, box: tuple[slice, ...]) -> tuple[Points, NDArray[np.float64]]:
+    """Thin one region of cubes that touch by faces: its points, and the depth of the deepest cube around each.
+
+    Regions never touch on the grid of half cubes, so that each is thinned as it would be among the others, and what is
+    nearest to it outside lies in the box around it.
+    """
+    # One cube more on each side, so that the nearest one outside the structure is among them.
+    wider = tuple(slice(max(0, one.start - 1), one.stop + 1) for one in box)
+    part = regions[wider] == number
+    points, depth = np.argwhere(skeletonize(_with_middles(part), method="lee")), distance_transform_edt(part)
+    deepest = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
+    return points + [2 * one.start for one in wider], deepest
 
 
 def _with_middles(flags: Flags) -> Flags:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, label
-from skimage.measure import block_reduce
+from scipy.ndimage import label
 
 if TYPE_CHECKING:
     from ctloupe.evaluate.slices import Setting
@@ -51,7 +50,7 @@ class Cubes:
 
     def add(self, z: int, flags: Flags) -> None:
         """Take the structure in slice `z` into account: a square is inside where half of its pixels are."""
-        squares = block_reduce(flags[self._setting.box], self._merged, np.mean) >= 0.5
+        squares = _merged(flags[self._setting.box], self._merged)
         self._square = squares.shape
         self._planes[z] = np.packbits(squares)
 
@@ -79,6 +78,18 @@ class Cubes:
             return np.zeros(self._square, bool)
         count = self._square[0] * self._square[1]
         return np.unpackbits(self._planes[z], count=count).astype(bool).reshape(self._square)
+
+
+def _merged(flags: Flags, side: int) -> Flags:
+    """Squares of so many pixels of which half or more are set; what lies beyond the last row or column is not."""
+    if side == 1:
+        return flags
+    over = [(0, -length % side) for length in flags.shape]
+    counted = np.pad(flags, over).astype(np.uint16)
+    for axis in range(2):
+        counted = np.add.reduce([counted.take(range(at, counted.shape[axis], side), axis) for at in range(side)])
+    squares: Flags = 2 * counted >= side**2
+    return squares
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,37 @@ def _without_cavities(flags: Flags) -> Flags:
 def _depth(plane: Flags, edge: float, reach: float) -> NDArray[np.float32]:
     if plane.all() or not plane.any():
         return np.full(plane.shape, reach if plane.all() else -reach, np.float32)
-    inside, outside = (distance_transform_edt(one, sampling=edge) for one in (plane, ~plane))
-    depth: NDArray[np.float32] = (inside.clip(max=reach) - outside.clip(max=reach)).astype(np.float32)
-    return depth
+    steps = int(reach / edge) + 1
+    length = np.minimum(edge * np.sqrt(np.arange((steps + 1) ** 2 + 1)), reach).astype(np.float32)
+    inside, outside = (length[squared_distances(one, steps)] for one in (plane, ~plane))
+    return inside - outside
+
+
+def squared_distances(flags: Flags, steps: int) -> NDArray[np.uint16]:
+    """Measure how far flags are from the nearest place without one, as far as that is a few steps.
+
+    One axis after the other, a place takes the least of its neighbours' squares and those of the way to them: what
+    `scipy.ndimage.distance_transform_edt` measures over any distance, in a fraction of the time.
+
+    Parameters
+    ----------
+    flags : (..., y, x)
+    steps
+        Number of steps up to which distances are measured, 180 at most.
+
+    Returns
+    -------
+    (..., y, x)
+        Squared distance in steps; ``(steps + 1)²`` where it is that or more.
+    """
+    most = (steps + 1) ** 2
+    found: NDArray[np.uint16] = np.where(flags, np.uint16(most), np.uint16(0))
+    for axis in range(flags.ndim):
+        before = np.moveaxis(found, axis, 0)
+        after = before.copy(order="K")
+        for step in range(1, min(steps + 1, len(before))):
+            way = before + np.uint16(step**2)
+            np.minimum(after[step:], way[:-step], out=after[step:])
+            np.minimum(after[:-step], way[step:], out=after[:-step])
+        found = np.moveaxis(after, 0, axis)
+    return found

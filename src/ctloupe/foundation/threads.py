@@ -17,6 +17,9 @@ _WAITING: Final = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLO
 _COMPRESSING: Final = "ZARR_THREADING__MAX_WORKERS"
 """Number of threads in which zarr compresses the chunks of an array, by the name that it reads."""
 
+_CALCULATING: Final = "OPENBLAS_NUM_THREADS"
+"""Number of threads that NumPy's linear algebra uses for one product, by the name that its library reads."""
+
 
 def share_the_cores() -> None:
     """Let threads of OpenMP sleep while they wait for each other, and half as many compress as there are cores.
@@ -28,6 +31,16 @@ def share_the_cores() -> None:
         os.environ.update(_WAITING)
     if "zarr" not in sys.modules:
         os.environ.setdefault(_COMPRESSING, str(max(1, (os.cpu_count() or 1) // 2)))
+
+
+def calculate_alone() -> None:
+    """Let NumPy's linear algebra stay in the thread that asks for it, where threads share the work already.
+
+    Its own threads spin between one product and the next, and small products are no quicker by them. The library reads
+    this once, so it has to be called before NumPy is imported; later it does nothing. What the user has set stays.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault(_CALCULATING, "1")
 
 
 def waits_passively() -> bool:

@@ -174,8 +174,10 @@ def _choose(
 ) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.int64]]], int]:
     """Slices with the top-left corners of their patches, and the number of places there were to choose from."""
     grid = _grid(mask, stride)
-    valid = _Valid(mask, size)
-    places = np.array([_places(volume, valid, z, grid) for z in range(volume.shape[0])])
+    valid = None if mask is None else _Valid(mask, size, grid)
+    lengths = [length - size + 1 for length in volume.shape[1:]]
+    everywhere = math.prod(max(0, -(-length // grid[0].step)) for length in lengths)
+    places = np.array([everywhere if valid is None else valid.count(z) for z in range(volume.shape[0])])
     total = int(places.sum())
     if total == 0:
         where = "inside the mask" if mask is not None else "into its slices"
@@ -190,7 +192,9 @@ def _choose(
     for z in np.unique(np.searchsorted(ends, chosen, side="right")):
         first = ends[z] - places[z]
         ranks = chosen[(chosen >= first) & (chosen < ends[z])] - first
-        found.append((int(z), *_corners(volume, valid, int(z), ranks, grid)))
+        flat = ranks if valid is None else valid.flat(int(z))[ranks]
+        rows, columns = (np.arange(length)[one] for length, one in zip(lengths, grid, strict=True))
+        found.append((int(z), rows[flat // len(columns)], columns[flat % len(columns)]))
     return found, total
 
 
@@ -228,18 +232,34 @@ def _cut(
 class _Valid:
     """Where patches fit into a mask. Masks are worked out on blocks, so that many slices are like the one before."""
 
-    def __init__(self, mask: Mask | None, size: int) -> None:
-        self.mask, self.size = mask, size
+    def __init__(self, mask: Mask, size: int, grid: tuple[slice, slice]) -> None:
+        self._mask, self._size, self._grid = mask, size, grid
         self._plane: Mask | None = None
         self._found = np.zeros((0, 0), bool)
+        self._count: int | None = None
+        self._flat: NDArray[np.intp] | None = None
 
-    def of(self, z: int) -> Mask:
-        """Top-left corners of the patches that lie wholly inside slice `z` of the mask, of which there must be one."""
-        assert self.mask is not None
-        plane = self.mask[z]
+    def count(self, z: int) -> int:
+        """How many places of the grid a patch may begin at in slice `z`, so that it lies wholly inside."""
+        if not self._mask[z].any():
+            return 0
+        self._look_at(z)
+        if self._count is None:
+            self._count = int(np.count_nonzero(self._found))
+        return self._count
+
+    def flat(self, z: int) -> NDArray[np.intp]:
+        """Which places these are, counted row by row."""
+        self._look_at(z)
+        if self._flat is None:
+            self._flat = np.flatnonzero(self._found)
+        return self._flat
+
+    def _look_at(self, z: int) -> None:
+        plane = self._mask[z]
         if self._plane is None or not np.array_equal(plane, self._plane):
-            self._plane, self._found = plane, _valid(plane, self.size)
-        return self._found
+            self._plane, self._found = plane, _valid(plane, self._size)[self._grid]
+            self._count = self._flat = None
 
 
 def _valid(mask: Mask, size: int) -> Mask:
@@ -263,22 +283,6 @@ def _grid(mask: Mask | None, stride: int) -> tuple[slice, slice]:
         return slice(0, None, stride), slice(0, None, stride)
     rows, columns = mask.any((0, 2)), mask.any((0, 1))
     return slice(int(rows.argmax()), None, stride), slice(int(columns.argmax()), None, stride)
-
-
-def _places(volume: Volume, valid: _Valid, z: int, grid: tuple[slice, slice]) -> int:
-    if valid.mask is None:
-        lengths = [length - valid.size + 1 for length in volume.shape[1:]]
-        return math.prod(max(0, -(-length // grid[0].step)) for length in lengths)
-    return int(np.count_nonzero(valid.of(z)[grid])) if valid.mask[z].any() else 0
-
-
-def _corners(
-    volume: Volume, valid: _Valid, z: int, ranks: NDArray[np.int64], grid: tuple[slice, slice]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    lengths = [length - valid.size + 1 for length in volume.shape[1:]]
-    rows, columns = (np.arange(length)[one] for length, one in zip(lengths, grid, strict=True))
-    flat = ranks if valid.mask is None else np.flatnonzero(valid.of(z)[grid])[ranks]
-    return rows[flat // len(columns)], columns[flat % len(columns)]
 
 
 def _stored(plane: Any, slope: float, intercept: float) -> NDArray[np.int16]:

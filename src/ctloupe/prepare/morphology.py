@@ -48,10 +48,22 @@ def uneven_block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[
     return means
 
 
-def expanded(blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int]) -> NDArray[Any]:
-    """Repeat the value of each block over its voxels: the inverse of `uneven_block_means` on constant blocks."""
+def expanded(
+    blocks: NDArray[Any], edges: Sequence[Edges], shape: Sequence[int], out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Repeat the value of each block over its voxels: the inverse of `uneven_block_means` on constant blocks.
+
+    Parameters
+    ----------
+    blocks, edges
+        Values, and the first indices of the blocks along each axis.
+    shape
+        Shape of the result.
+    out
+        Array of that shape and the type of `blocks` to write into; None: a new one.
+    """
     counts = [np.diff(one, append=length) for one, length in zip(edges, shape, strict=True)]
-    found = np.empty(tuple(shape), blocks.dtype)
+    found = np.empty(tuple(shape), blocks.dtype) if out is None else out
 
     def fill(number: int) -> None:
         block = blocks[number]

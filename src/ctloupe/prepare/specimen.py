@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,6 +60,15 @@ def specimen_mask(volume: Volume) -> Mask:
     IntensityError
         If nothing but air is found.
     """
+    with ThreadPoolExecutor(1) as beside:
+        # The first touch of so much memory takes time, of which there is enough while the volume is read.
+        room = beside.submit(np.full, volume.shape, False)
+        body, edges = _body(volume)
+        return expanded(_filled(body), edges, volume.shape, room.result())
+
+
+def _body(volume: Volume) -> tuple[Mask, tuple[Edges, Edges, Edges]]:
+    """Return the blocks that are the specimen, with its notches and holes, and where blocks begin."""
     stride = max(2, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
     noise = _noise(volume.data)
     blocks = _Blocks.of(volume, (stride, stride, stride), noise)
@@ -77,7 +87,7 @@ def specimen_mask(volume: Volume) -> Mask:
         raise IntensityError(
             "no specimen found in the µCT: it looks like air throughout; give `micro_mask` none or a file"
         )
-    return expanded(_filled(body), blocks.edges, volume.shape)
+    return body, blocks.edges
 
 
 def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice, slice, slice]:
@@ -151,7 +161,10 @@ def _block_sums(slab: NDArray[Any], rows: Edges, columns: Edges) -> NDArray[np.f
     step = max(1, len(rows) * _STRIP_BYTES // (8 * slab.size))
     for first in range(0, len(rows), step):
         end = rows[first + step] if first + step < len(rows) else slab.shape[1]
-        values = slab[:, rows[first] : end].astype(np.float32).astype(np.float64)
+        values = slab[:, rows[first] : end]
+        # What float32 holds exactly needs no detour.
+        exact = np.can_cast(slab.dtype, np.float32)
+        values = (values if exact else values.astype(np.float32)).astype(np.float64)
         inner = rows[first : first + step] - rows[first]
         for which in range(2):
             if which:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label, map_coordinates
+from scipy.ndimage import find_objects, label, map_coordinates
 
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, SizeTable, finite_mean
 from ctloupe.evaluate.metrics.questions import AIRWAY_WALLS
@@ -71,13 +71,13 @@ def wall_profiles(labels: Plane, spacing: tuple[float, float], numbers: WallLabe
     step = 0.25 * min(spacing)
     along = np.arange(-BEFORE_MM, AFTER_MM + step / 2, step)
     regions, count = label(labels == numbers.lumen)
-    diameters = equivalent_diameters(regions, spacing)
+    diameters = equivalent_diameters(np.bincount(regions.ravel(), minlength=count + 1), spacing)
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     places, thickness, diameter = [], [], []
-    for number in range(1, count + 1):
+    for number, box in enumerate(find_objects(regions), 1):
         if diameters[number] < LEAST_DIAMETER_MM or number in touching:
             continue
-        points = np.argwhere(regions == number)
+        points = np.argwhere(regions[box] == number) + [one.start for one in box]
         if _axis_ratio(points * np.asarray(spacing)) > LARGEST_AXIS_RATIO:
             continue
         found = _rays(labels, numbers, points.mean(0), diameters[number], spacing, along, step)
@@ -108,17 +108,14 @@ def _rays(
     reach = np.arange(0, LARGEST_AXIS_RATIO * diameter + AFTER_MM + CLEAR_MM, step)
     where = centre[:, None, None] + ways[:, :, None] * reach
     met = map_coordinates(labels, where, order=0, mode="constant", cval=0)
-    begins = np.argmax(met == numbers.wall, axis=1)
+    is_wall, is_lumen = met == int(numbers.wall), met == int(numbers.lumen)
+    begins = np.argmax(is_wall, axis=1)
     begun = np.arange(reach.size) >= begins[:, None]
-    ends = np.argmin(~begun | (met == numbers.wall), axis=1)
-    clear = round(CLEAR_MM / step)
-    kept = []
-    for ray in range(RAYS):
-        begin, end = begins[ray], ends[ray]
-        outside = met[ray, end : end + clear]
-        is_wall = 0 < begin < end and bool((met[ray, :begin] == numbers.lumen).all())
-        if is_wall and outside.size == clear and bool((outside == numbers.around).all()):
-            kept.append(ray)
+    ends = np.argmin(~begun | is_wall, axis=1)
+    straight = (begins > 0) & (begins < ends) & (is_lumen | begun).all(axis=1)
+    clear = ends[:, None] + np.arange(round(CLEAR_MM / step))
+    outside = np.take_along_axis(met, np.minimum(clear, reach.size - 1), axis=1) == int(numbers.around)
+    kept = np.flatnonzero(straight & (clear < reach.size).all(axis=1) & outside.all(axis=1))
     if len(kept) < LEAST_RAYS:
         return None
     start = reach[begins[kept]] - step / 2

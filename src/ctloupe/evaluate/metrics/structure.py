@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, gaussian_filter, label
+from scipy.ndimage import gaussian_filter, label
 from scipy.spatial import cKDTree
 
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric, SizeTable
@@ -36,11 +36,54 @@ Plane = NDArray[Any]
 Flags = NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Regions:
+    """A structure in a slice, and which of its pixels touch by edges.
+
+    Attributes
+    ----------
+    flags : bool (y, x)
+        Where the structure is.
+    places : (n,)
+        Indices of its pixels, row by row.
+    numbers : (n,)
+        Number of the region, from 1 on, that each of them is of.
+    sizes : (regions + 1,)
+        Pixels of every region by its number; regions of none are no longer there.
+    """
+
+    flags: Flags
+    places: NDArray[np.intp]
+    numbers: NDArray[np.int32]
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, flags: Flags) -> Regions:
+        """Number the regions of a structure."""
+        regions, count = label(flags)
+        places = np.flatnonzero(flags)
+        numbers = regions.ravel()[places]
+        return cls(flags, places, numbers, np.bincount(numbers, minlength=count + 1))
+
+    def sized(self, least: float, spacing: tuple[float, float]) -> Regions:
+        """Those of at least `least` mm equivalent diameter, of pixels of `spacing` (y, x) mm."""
+        keep = equivalent_diameters(self.sizes, spacing) >= least
+        kept = keep[self.numbers]
+        places = self.places[kept]
+        flags = np.zeros_like(self.flags)
+        flags.ravel()[places] = True
+        return Regions(flags, places, self.numbers[kept], np.where(keep, self.sizes, 0))
+
+
 def segment(plane: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
     """Apply a rule to a slice in HU with pixels of `spacing` (y, x) mm."""
+    return _segment(plane, rule, spacing).flags
+
+
+def _segment(plane: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Regions:
     smooth = gaussian_filter(np.asarray(plane, np.float32), [rule.smoothing / edge for edge in spacing])
     found = (smooth > rule.between[0]) & (smooth < rule.between[1])
-    return sized(_opened(found, rule.opening, spacing), rule.least, spacing)
+    return Regions.of(_opened(found, rule.opening, spacing)).sized(rule.least, spacing)
 
 
 def labelled(labels: Plane, rule: StructureRule, spacing: tuple[float, float]) -> Flags:
@@ -50,22 +93,24 @@ def labelled(labels: Plane, rule: StructureRule, spacing: tuple[float, float]) -
 
 def sized(flags: Flags, least: float, spacing: tuple[float, float]) -> Flags:
     """Regions of at least `least` mm equivalent diameter."""
-    regions, _ = label(flags)
-    keep = equivalent_diameters(regions, spacing) >= least
-    keep[0] = False
-    kept: Flags = keep[regions]
-    return kept
+    return Regions.of(flags).sized(least, spacing).flags
 
 
-def equivalent_diameters(regions: NDArray[np.integer], spacing: tuple[float, float]) -> NDArray[np.float64]:
-    """Diameter in mm of the disk of each numbered region's area."""
-    return np.asarray(np.sqrt(np.bincount(regions.ravel()) * (spacing[0] * spacing[1] * 4 / np.pi)))
+def equivalent_diameters(sizes: NDArray[np.integer], spacing: tuple[float, float]) -> NDArray[np.float64]:
+    """Diameter in mm of the disk of each region's area, given its number of pixels."""
+    return np.asarray(np.sqrt(sizes * (spacing[0] * spacing[1] * 4 / np.pi)))
 
 
-def segmented(seen: ImageSlice, rule: StructureRule) -> Flags:
+def segmented(seen: ImageSlice, rule: StructureRule) -> Regions:
     """The structure of a rule in a slice, inside the mask; for `ImageSlice.once`, since trees look at it too."""
-    found, inside = segment(seen.plane, rule, seen.setting.spacing), seen.reference.inside
-    return found if inside is None else found & inside
+    found, inside = _segment(seen.plane, rule, seen.setting.spacing), seen.reference.inside
+    # What the mask cuts may fall apart.
+    return found if inside is None else Regions.of(found.flags & inside)
+
+
+def true_structure(reference: Reference, rule: StructureRule) -> Flags:
+    """All pixels with a label of the structure, inside the mask; for `Reference.once`, since trees look at it too."""
+    return np.isin(reference.labels_inside, rule.labels)
 
 
 def _opened(flags: Flags, radius: float, spacing: tuple[float, float]) -> Flags:
@@ -106,26 +151,38 @@ class Marked:
 
     Attributes
     ----------
-    flags : bool (y, x)
-    regions : int (y, x)
-        Numbered regions.
+    regions
+        The structure.
+    edge : (n,)
+        Indices of the pixels of the structure that touch what is not it.
     border : (n, 2)
-        Places in mm of the pixels of the structure that touch what is not it.
+        Their places in mm.
+    is_border : bool (y, x)
+        The same as flags.
     near : bool (y, x)
         Pixels on or within the tolerance of the structure.
     """
 
-    flags: Flags
-    regions: NDArray[np.int32]
+    regions: Regions
+    edge: NDArray[np.intp]
     border: NDArray[np.float64]
+    is_border: Flags
     near: Flags
 
     @classmethod
-    def of(cls, flags: Flags, spacing: tuple[float, float]) -> Marked:
+    def of(cls, found: Flags | Regions, spacing: tuple[float, float]) -> Marked:
         """Number the regions, and find borders and surroundings."""
-        regions, _ = label(flags)
-        border = np.argwhere(flags & ~binary_erosion(flags, border_value=1)) * np.asarray(spacing)
-        return cls(flags, regions, border, ~_eroded(~flags, TOLERANCE_MM, spacing))
+        regions = found if isinstance(found, Regions) else Regions.of(found)
+        flags = regions.flags
+        inner = flags.copy()
+        for one, other in ((inner[1:], flags[:-1]), (inner[:-1], flags[1:])):
+            one &= other
+        for one, other in ((inner[:, 1:], flags[:, :-1]), (inner[:, :-1], flags[:, 1:])):
+            one &= other
+        is_border = flags & ~inner
+        edge = np.flatnonzero(is_border)
+        border = np.stack(np.divmod(edge, flags.shape[1]), axis=1) * np.asarray(spacing)
+        return cls(regions, edge, border, is_border, ~_eroded(~flags, TOLERANCE_MM, spacing))
 
     @cached_property
     def _nearest(self) -> cKDTree:
@@ -133,12 +190,15 @@ class Marked:
 
     def distances(self, other: Marked) -> NDArray[np.float64]:
         """Distances in mm of this structure's border to that of another, which must have one."""
-        return np.asarray(other._nearest.query(self.border)[0])
+        found: NDArray[np.float64] = np.zeros(len(self.edge))
+        apart = ~other.is_border.ravel()[self.edge]
+        found[apart] = other._nearest.query(self.border[apart])[0]
+        return found
 
     def supports(self, other: Marked) -> Flags:
         """Whether enough of each region of `other`, by number, lies on or near this structure."""
-        size = np.bincount(other.regions.ravel())
-        found: Flags = np.bincount(other.regions[self.near], minlength=size.size) >= SUPPORT * size
+        numbers, sizes = other.regions.numbers[self.near.ravel()[other.regions.places]], other.regions.sizes
+        found: Flags = np.bincount(numbers, minlength=sizes.size) >= SUPPORT * sizes
         return found
 
 
@@ -164,13 +224,13 @@ class StructureScore:
 
     def add(self, found: Marked, real: Marked, spacing: tuple[float, float]) -> None:
         """Take a slice into account: the structure found in an image, and the labelled one (from `labelled`)."""
-        self.both += int((found.flags & real.flags).sum())
-        self.either += int(found.flags.sum()) + int(real.flags.sum())
+        self.both += int(np.count_nonzero(found.regions.flags & real.regions.flags))
+        self.either += len(found.regions.places) + len(real.regions.places)
         if len(found.border) and len(real.border):
             self.distance += float(found.distances(real).sum() + real.distances(found).sum())
             self.border += len(found.border) + len(real.border)
         self.false += int((~real.supports(found))[1:].sum())
-        diameters = equivalent_diameters(real.regions, spacing)[1:]
+        diameters = equivalent_diameters(real.regions.sizes, spacing)[1:]
         counted = diameters >= self.rule.counted
         seen, diameters = found.supports(real)[1:][counted], diameters[counted]
         self.missed += int((~seen).sum())
@@ -239,7 +299,7 @@ class StructureOfImage(Accumulator):
 
 def _marked(reference: Reference, rule: StructureRule) -> Marked:
     spacing = reference.setting.spacing
-    return Marked.of(labelled(reference.labels_inside, rule, spacing), spacing)
+    return Marked.of(Regions.of(reference.once(true_structure, rule)).sized(rule.least, spacing), spacing)
 
 
 def structure_metrics(name: str) -> tuple[Metric, ...]:

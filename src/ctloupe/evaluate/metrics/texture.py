@@ -64,8 +64,9 @@ class Texture:
 
     def add(self, unit: Plane, inside: Flags | None = None, detailed: bool = True) -> None:
         """Take a slice in [−1, 1] into account; `inside` says which pixels count, and is True for all when None."""
+        mass = (unit + 1) / 2
+        self._moments.append(hu_moments((mass if inside is None else np.where(inside, mass, 0))[None]))
         inside = np.ones(unit.shape, bool) if inside is None else inside
-        self._moments.append(hu_moments(np.where(inside, (unit + 1) / 2, 0)[None]))
         if not detailed or not inside.any():
             return
         self.patches.add(unit, inside)

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from ctloupe.evaluate.centrelines import Centreline, Points, count_breaks
-from ctloupe.evaluate.cubes import Block, Cubes
+from ctloupe.evaluate.cubes import Block, Cubes, squared_distances
 from ctloupe.evaluate.metrics.base import LABELS, Accumulator, Metric
 from ctloupe.evaluate.metrics.questions import STRUCTURES_FOUND, STRUCTURES_INVENTED, STRUCTURES_LOST
-from ctloupe.evaluate.metrics.structure import TOLERANCE_MM, segmented
+from ctloupe.evaluate.metrics.structure import TOLERANCE_MM, segmented, true_structure
 from ctloupe.phantom.anatomies.registry import anatomies
 from ctloupe.phantom.structure_rule import StructureRule
 
@@ -101,8 +100,9 @@ class TrueBlock:
     def of(cls, block: Block, real: Flags, edge: float, rule: StructureRule) -> TrueBlock:
         """Find the centreline of labelled cubes of `edge` mm."""
         line = Centreline.of(real, edge)
-        near = distance_transform_edt(~real, sampling=edge) <= TOLERANCE_MM if real.any() else real
-        return cls(block, line.only(line.widths >= rule.counted), np.packbits(near))
+        steps = int(TOLERANCE_MM / edge) + 1
+        near = edge * np.sqrt(np.arange((steps + 1) ** 2 + 1)) <= TOLERANCE_MM
+        return cls(block, line.only(line.widths >= rule.counted), np.packbits(near[squared_distances(~real, steps)]))
 
     def is_true(self, cubes: Points) -> Flags:
         """Whether cubes lie on or near the labelled structure."""
@@ -132,7 +132,7 @@ class TrueTree:
         """Take a slice into account, unless another image has brought it."""
         with self._lock:
             if reference.z not in self._cubes:
-                self._cubes.add(reference.z, np.isin(reference.labels_inside, self._rule.labels))
+                self._cubes.add(reference.z, reference.once(true_structure, self._rule))
                 self._found = []
 
     def blocks(self) -> list[TrueBlock]:
@@ -205,7 +205,7 @@ class TreeOfImage(Accumulator):
         if self._true is None:
             self._true = reference.once(TrueTree, self._rule)
         self._true.add(reference)
-        self._cubes.add(reference.z, seen.once(segmented, self._rule))
+        self._cubes.add(reference.z, seen.once(segmented, self._rule).flags)
         self._score = None
 
     def score(self) -> TreeScore:
