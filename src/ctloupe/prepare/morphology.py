@@ -100,17 +100,17 @@ def _maurer(image: sitk.Image) -> sitk.Image:
     return sitk.SignedMaurerDistanceMap(image, False, False, True)
 
 
-def around(mask: Mask, margin_mm: float, spacing: Triple) -> tuple[slice, slice, slice]:
+def around(mask: Mask, margin_mm: float, spacing: Sequence[float]) -> tuple[slice, ...]:
     """Return the box of the voxels within `margin_mm` of those of `mask`, of which there is one, and a voxel more.
 
     The nearest voxel outside of `mask` lies in it too, so that distances up to the margin are those of the whole array.
     """
     sides = []
     for axis, step in enumerate(spacing):
-        found = np.flatnonzero(mask.any(tuple(one for one in range(3) if one != axis)))
+        found = np.flatnonzero(mask.any(tuple(one for one in range(mask.ndim) if one != axis)))
         margin = int(np.ceil(margin_mm / step)) + 1
         sides.append(slice(max(0, int(found[0]) - margin), min(mask.shape[axis], int(found[-1]) + margin + 1)))
-    return sides[0], sides[1], sides[2]
+    return tuple(sides)
 
 
 def dilated(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
