@@ -80,8 +80,8 @@ class ExactSliceEnhancer:
         asked = self.options.flat_field
         if asked == "off" or (asked == "auto" and not self.flat_by_default):
             return None
-        field = self.network.whole
-        return FlatField.of(self.network.at_the_middle, self.scale, max(field.halo, field.multiple), self.device)
+        network = self.network
+        return FlatField.of(network.network, self.scale, max(network.whole.halo, network.whole.multiple), self.device)
 
     @property
     def tiling(self) -> Tiling:

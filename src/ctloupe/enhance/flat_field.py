@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 LEVELS: Final = 41
 """Values in [−1, 1] at which the mesh is found; between them it is interpolated."""
@@ -37,14 +36,13 @@ class FlatField:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, network: Callable[[Tensor], Tensor], scale: int, reach: int, device: torch.device) -> FlatField:
+    def of(cls, network: nn.Module, scale: int, reach: int, device: torch.device) -> FlatField:
         """Find it.
 
         Parameters
         ----------
         network
-            Maps ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)``, or to the middle of that; further channels are not
-            looked at.
+            Maps ``(n, 1, h, w)`` in [−1, 1] to ``(n, 1, s·h, s·w)``; further channels are not looked at.
         scale
             In-plane enlargement s.
         reach
@@ -53,12 +51,11 @@ class FlatField:
             Where the network runs.
         """
         side = 2 * reach + 1
+        middle = slice(reach * scale, (reach + 1) * scale)
         rows = []
         for levels in torch.linspace(-1, 1, LEVELS, device=device).split(_TOGETHER):
             flat = levels[:, None, None, None].expand(-1, 1, side, side).contiguous()
-            made = network(flat)[:, :1]
-            begin = (made.shape[-1] - scale) // 2
-            made = made[..., begin : begin + scale, begin : begin + scale].float().cpu()
+            made = network(flat)[:, :1, middle, middle].float().cpu()
             rows.append((made - made.mean((1, 2, 3), keepdim=True)).flatten(1))
         return cls(torch.cat(rows), scale)
 

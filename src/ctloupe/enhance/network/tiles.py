@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ctloupe.networks.receptive_field import ReceptiveField, receptive_field_of, trace
 from ctloupe.networks.split import SplitNetwork
-from ctloupe.networks.tile import Tile, placed
+from ctloupe.networks.tile import Tile
 
 TRACE_SIZE = 32
 
@@ -154,15 +154,6 @@ class TiledNetwork:
         top, left = (tile.y[0] - wider.y[0]) * self.scale, (tile.x[0] - wider.x[0]) * self.scale
         rows, columns = (tile.y[1] - tile.y[0]) * self.scale, (tile.x[1] - tile.x[0]) * self.scale
         return output[..., top : top + rows, left : left + columns]
-
-    def at_the_middle(self, images: Tensor) -> Tensor:
-        """Output ``(n, channels, s, s)`` at the voxel in the middle of images ``(n, 1, h, h)``, h odd."""
-        side = images.shape[-1]
-        middle = side // 2, side // 2 + 1
-        tile = Tile(middle, middle, side, side)
-        inputs, wider = self.inputs(images, self.coarse(images, [tile]), tile)
-        with placed(self.network, wider):
-            return self.middle(self.function()(*inputs), wider, tile)
 
 
 class _Rendered(nn.Module):
