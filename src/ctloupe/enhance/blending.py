@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from ctloupe.networks.tile import Tile
+from ctloupe.prepare.morphology import around
 
 Mask = NDArray[np.bool_]
 BLEND_MM: Final = 2.0
@@ -83,7 +84,9 @@ def _grown(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> Mask
     """Grow the mask of a slice by the distance and a voxel: half a voxel of rising weight lies at either end."""
     if not mask.any():
         return mask
-    grown: Mask = distance_transform_edt(~mask, sampling=spacing) <= distance_mm + max(spacing)
+    reach, grown = distance_mm + max(spacing), np.zeros_like(mask)
+    box = around(mask, reach, spacing)
+    grown[box] = distance_transform_edt(~mask[box], sampling=spacing) <= reach
     return grown
 
 
@@ -91,7 +94,11 @@ def _depth(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> NDAr
     """Signed distance of each coarse voxel's centre to the border in units of `distance_mm`, as far as it is needed."""
     if mask.all():
         return np.ones(mask.shape, np.float32)
-    distance = distance_transform_edt(mask, sampling=spacing) - min(spacing) / 2
+    distance = np.zeros(mask.shape)
+    if mask.any():
+        box = around(mask, 0.0, spacing)
+        distance[box] = distance_transform_edt(mask[box], sampling=spacing)
+    distance -= min(spacing) / 2
     return (distance / distance_mm).astype(np.float32)
 
 
@@ -103,7 +110,8 @@ def _enlarged(coarse: NDArray[np.float32], tile: Tile, scale: int) -> Tensor:
     # Along the rows first, of which there are few yet; what is left is of whole rows, which are fetched fast.
     first = int(above[0])
     few = coarse[first : int(below[-1]) + 1]
-    wide = torch.from_numpy(few[:, left] + (few[:, right] - few[:, left]) * across)
+    begun = few.take(left, 1)
+    wide = torch.from_numpy(begun + (few.take(right, 1) - begun) * across)
     upper, lower = (wide.index_select(0, torch.from_numpy(rows - first)) for rows in (above, below))
     return upper.lerp_(lower, torch.from_numpy(down)[:, None])
 

@@ -164,7 +164,10 @@ class ExactSliceEnhancer:
         for tile, mean, maps in self._tiles(self.window.to_unit(seen[None]).to(self.device), tiles, index):
             place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
             weight = None if blend is None else blend.weight(tile, s)
-            plane[place] = mean if weight is None else torch.lerp(plane[place], mean, weight)
+            if weight is None:
+                plane[place] = mean
+            else:
+                plane[place].lerp_(mean, weight)
             for name, made in maps.items():
                 if weight is not None:
                     made = torch.lerp(beside[name][place], made, weight) if is_of_values(name) else made * weight

@@ -74,6 +74,8 @@ class FlatField:
         below = place.floor().clamp_max(LEVELS - 2)
         share = (place - below)[..., None]
         index = below.long()
-        by_place = torch.lerp(self.table[index], self.table[index + 1], share)
+        # Whole rows of the table are fetched, and whole rows of a voxel's places are moved.
+        by_place = F.embedding(index, self.table).lerp_(F.embedding(index + 1, self.table), share)
         last = by_place.ndim - 1  # Places counted from the end are lost where this is exported.
-        return F.pixel_shuffle(by_place.movedim(last, last - 2), self.scale)[..., 0, :, :]
+        by_place = by_place.unflatten(last, (self.scale, self.scale)).transpose(last - 1, last)
+        return by_place.flatten(last, last + 1).flatten(last - 2, last - 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unicodedata import normalize
@@ -329,7 +331,11 @@ class _Enhancement:
             self.say(f"warning: {path.name}: {note}")
         scan = self._fitted(scan)
         region = parse_region(scan.shape, request.slices, request.roi)
-        mask = self._mask(scan)
+        with ThreadPoolExecutor(1) as beside:
+            if request.preview:
+                # What draws takes long to import, and the mask leaves a core idle.
+                beside.submit(import_module, "ctloupe.enhance.preview")
+            mask = self._mask(scan)
         quantiles = _quantiles(request, out)
         self.progress.start("enhancing", region[0].stop - region[0].start)
         try:

@@ -80,12 +80,11 @@ def _grown(trachea: Mask, air: Mask, values: NDArray[np.float32], spacing: Tripl
     lowest = int(np.flatnonzero(trachea.any(axis=(1, 2)))[0])
     bottom = max(0, lowest - round(_BELOW_CARINA_MM / spacing[0]))
     voxel_ml = float(np.prod(spacing)) / 1000
+    trachea, air, values = trachea[bottom:], air[bottom:], values[bottom:]
     start = int(np.count_nonzero(trachea))
     best, size = trachea, start
     for threshold in range(-980, -840, 10):
-        region = (air & (values < threshold)) | trachea
-        region[:bottom] = False
-        labels, count = ndimage.label(region)
+        labels, count = ndimage.label((air & (values < threshold)) | trachea)
         hit = np.zeros(count + 1, dtype=bool)
         hit[labels[trachea]] = True
         hit[0] = False
@@ -94,4 +93,4 @@ def _grown(trachea: Mask, air: Mask, values: NDArray[np.float32], spacing: Tripl
         if new * voxel_ml > start * voxel_ml + _LARGEST_ML or new > 1.5 * size + 10 / voxel_ml:
             break
         best, size = grown, new
-    return best
+    return np.concatenate([np.zeros((bottom, *best.shape[1:]), bool), best])

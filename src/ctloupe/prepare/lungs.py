@@ -15,9 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ctloupe.foundation.beside import each_beside
 from ctloupe.foundation.errors import IntensityError
 from ctloupe.prepare.airways import central_airways
-from ctloupe.prepare.morphology import block_edges, closed, dilated, distance_inside, expanded, uneven_block_means
+from ctloupe.prepare.morphology import (
+    around,
+    block_edges,
+    closed,
+    dilated,
+    distance_inside,
+    eroded,
+    expanded,
+    uneven_block_means,
+)
 from ctloupe.volume.geometry import Direction, Triple
 from ctloupe.volume.volume import Volume
 
@@ -63,9 +73,12 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0, option: str = "ma
     spacing = frame.coarse_spacing
     air = coarse < threshold_hu
     candidates, outside = _inside_body(air, coarse, spacing)
-    airways = central_airways(candidates, coarse, spacing)
+    # Nothing beside it is found or filled. Along the body all is kept, since where the view ends tells the trachea.
+    box = np.s_[:, *around(candidates, _CLOSING_MM, spacing)[1:]] if candidates.any() else np.s_[:, :, :]
+    airways = np.zeros_like(air)
+    airways[box] = central_airways(candidates[box], coarse[box], spacing)
     candidates &= ~airways
-    lungs = _separate_lungs(_lung_components(candidates, coarse), spacing)
+    lungs = _separate_lungs(_lung_components(candidates[box], coarse[box], 0.002 * candidates.size), spacing)
     if not lungs:
         raise IntensityError(
             f"no lung found: no large region between {_PURE_AIR_HU:g} and {threshold_hu:g} HU inside the body; "
@@ -73,8 +86,8 @@ def lung_mask(volume: Volume, *, threshold_hu: float = -400.0, option: str = "ma
         )
     barred = airways | outside
     filled = np.zeros_like(air)
-    for lung in lungs:
-        filled |= _filled(lung, spacing)
+    for lung in each_beside(lambda lung: _filled(lung, spacing), lungs):
+        filled[box] |= lung
     filled &= ~barred
     return _redrawn(volume, frame, filled, air, barred, threshold_hu)
 
@@ -102,23 +115,29 @@ def lung_hull(mask: Mask, spacing: Triple) -> Mask:
     strides = [max(1, round(_COARSE_MM / step)) for step in spacing]
     z, y, x = (block_edges(length, stride) for length, stride in zip(mask.shape, strides, strict=True))
     steps: Triple = (spacing[0] * strides[0], spacing[1] * strides[1], spacing[2] * strides[2])
+    coarse = uneven_block_means(mask, (z, y, x)) >= 0.5
+    if not coarse.any():
+        return mask.copy()
+    box = around(coarse, HULL_MM, steps)
     # Room around, since at the edge of the array nothing must count as lung that only touches it when dilated.
     room = [int(np.ceil(HULL_MM / step)) + 1 for step in steps]
-    coarse = np.pad(uneven_block_means(mask, (z, y, x)) >= 0.5, [(pad, pad) for pad in room])
-    labels, _ = ndimage.label(coarse)
+    labels, _ = ndimage.label(np.pad(coarse[box], [(pad, pad) for pad in room]))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     parts = [labels == one for one in np.flatnonzero(sizes > _SMALLEST_SHARE * sizes.max())]
-    filled = np.zeros_like(coarse)
-    for lung in _separate_lungs(parts, steps):
-        filled |= _filled(lung, steps, HULL_MM)
-    filled = filled[tuple(slice(pad, -pad) for pad in room)]
+    filled, inner = np.zeros_like(coarse), tuple(slice(pad, -pad) for pad in room)
+    for lung in each_beside(lambda lung: _filled(lung, steps, HULL_MM), _separate_lungs(parts, steps)):
+        filled[box] |= lung[inner]
     hull = mask.copy()
-    for block, (start, stop) in enumerate(pairwise([*z.tolist(), mask.shape[0]])):
+
+    def draw(block: int) -> None:
         drawn = expanded(filled[block], (y, x), mask.shape[1:]).astype(np.float32)
         # A majority of the voxels around takes the corners off the blocks.
         smooth = ndimage.uniform_filter(drawn, [2 * stride + 1 for stride in strides[1:]], mode="nearest") > 0.5
-        hull[start:stop] |= smooth
+        hull[z[block] :][: strides[0]] |= smooth
+
+    for _ in each_beside(draw, range(len(z))):
+        pass
     return hull
 
 
@@ -189,8 +208,7 @@ def _inside_body(air: Mask, coarse: NDArray[np.float32], spacing: Triple) -> tup
 
 def _body(outside: Mask, spacing: Triple) -> Mask:
     """The largest thing that stands in the air `outside`: the body, without the table where they can be parted."""
-    core = distance_inside(~outside, spacing) > 4.0
-    labels, count = ndimage.label(core)
+    labels, count = ndimage.label(eroded(~outside, 4.0, spacing))
     if count == 0:
         return ~outside
     sizes = np.bincount(labels.ravel())
@@ -204,7 +222,7 @@ def _pure_share(labels: NDArray[np.int32], count: int, coarse: NDArray[np.float3
     return pure / np.maximum(sizes, 1)
 
 
-def _lung_components(candidates: Mask, coarse: NDArray[np.float32]) -> list[Mask]:
+def _lung_components(candidates: Mask, coarse: NDArray[np.float32], least: float) -> list[Mask]:
     labels, count = ndimage.label(candidates)
     if count == 0:
         return []
@@ -212,7 +230,7 @@ def _lung_components(candidates: Mask, coarse: NDArray[np.float32]) -> list[Mask
     sizes[_pure_share(labels, count, coarse) > 0.5] = 0
     sizes[0] = 0
     # A lone speck of dark voxels (fat, noise) is no lung.
-    if sizes.max() < 0.002 * candidates.size:
+    if sizes.max() < least:
         return []
     return [labels == one for one in np.flatnonzero(sizes >= _SMALLEST_SHARE * sizes.max())]
 
@@ -221,23 +239,25 @@ def _separate_lungs(components: list[Mask], spacing: Triple) -> list[Mask]:
     """Part two lungs that touch in front of or behind the heart, so that the gap between is not closed later."""
     if len(components) != 1:
         return components
-    inner = distance_inside(components[0], spacing)
+    box = around(components[0], 0.0, spacing)
+    lung = components[0][box]
+    inner = distance_inside(lung, spacing)
     for radius in (2.0, 3.5, 5.0, 7.0):
         labels, count = ndimage.label(inner > radius)
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
         sizes[0] = 0
         order = np.argsort(sizes)
         if count >= 2 and sizes[order[-2]] > 0.25 * sizes[order[-1]]:
-            first, second = (distance_inside(labels != one, spacing) for one in order[[-1, -2]])
-            nearer = first <= second
-            return [components[0] & nearer, components[0] & ~nearer]
+            others = [labels != one for one in order[[-1, -2]]]
+            first, second = each_beside(lambda other: distance_inside(other, spacing), others)
+            parts = np.zeros_like(components[0]), np.zeros_like(components[0])
+            parts[0][box], parts[1][box] = lung & (first <= second), lung & (first > second)
+            return [*parts]
     return components
 
 
 def _filled(lung: Mask, spacing: Triple, radius_mm: float = _CLOSING_MM) -> Mask:
-    box = ndimage.find_objects(lung.astype(np.uint8))[0]
-    margin = [int(np.ceil(radius_mm / step)) + 1 for step in spacing]
-    box = tuple(slice(max(0, one.start - pad), one.stop + pad) for one, pad in zip(box, margin, strict=True))
+    box = around(lung, radius_mm, spacing)
     result = np.zeros_like(lung)
     result[box] = ndimage.binary_fill_holes(closed(lung[box], radius_mm, spacing))
     return result
@@ -248,18 +268,25 @@ def _redrawn(volume: Volume, frame: _Frame, filled: Mask, air: Mask, barred: Mas
     if all(len(edges) == length for edges, length in zip(frame.edges, volume.shape, strict=True)):
         return np.ascontiguousarray(frame.to_index(filled))
     cube = np.ones((3, 3, 3), dtype=bool)
-    steps = filled & air
-    sure = ndimage.binary_erosion(filled, cube, border_value=1) | (filled & ~air)
-    perhaps = ndimage.binary_dilation(steps, cube) & ~barred
+    sure, perhaps = filled & ~air, np.zeros_like(filled)
+    if filled.any():
+        box = around(filled, 0.0, frame.coarse_spacing)
+        sure[box] |= ndimage.binary_erosion(filled[box], cube, border_value=1)
+        perhaps[box] = ndimage.binary_dilation((filled & air)[box], cube) & ~barred[box]
     sure, perhaps = frame.to_index(sure), frame.to_index(perhaps)
     mask = np.empty(volume.shape, dtype=bool)
-    z_edges = [*frame.edges[0].tolist(), volume.shape[0]]
-    for block, (start, stop) in enumerate(pairwise(z_edges)):
-        dark = np.asarray(volume.data[start:stop]) < threshold_hu
+
+    def draw(slab: tuple[int, int, Mask]) -> None:
+        block, start, dark = slab
         drawn = expanded(sure[block], frame.edges[1:], volume.shape[1:])
         rim = expanded(perhaps[block], frame.edges[1:], volume.shape[1:])
-        for index in range(stop - start):
-            votes = (drawn | (rim & dark[index])).astype(np.uint8)
+        for index, plane in enumerate(dark, start):
+            votes = (drawn | (rim & plane)).astype(np.uint8)
             # A majority of nine voxels takes noise off the rim.
-            mask[start + index] = ndimage.uniform_filter(votes * np.uint8(9), 3, mode="nearest") >= 5
+            mask[index] = ndimage.uniform_filter(votes * np.uint8(9), 3, mode="nearest") >= 5
+
+    ends = pairwise([*frame.edges[0].tolist(), volume.shape[0]])
+    slabs = ((block, a, np.asarray(volume.data[a:b]) < threshold_hu) for block, (a, b) in enumerate(ends))
+    for _ in each_beside(draw, slabs):
+        pass
     return mask

@@ -43,9 +43,22 @@ def uneven_block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[
     plane = np.multiply.outer(counts[1], counts[2]).astype(np.float32)
     for block, (start, depth) in enumerate(zip(edges[0], counts[0], strict=True)):
         total = np.asarray(data[int(start) : int(start + depth)]).sum(axis=0, dtype=np.float32)
-        total = np.add.reduceat(np.add.reduceat(total, edges[1], axis=0), edges[2], axis=1)
+        total = _sums(_sums(total, edges[1], counts[1], 0), edges[2], counts[2], 1)
         means[block] = total / (plane * np.float32(depth))
     return means
+
+
+def _sums(plane: NDArray[np.float32], edges: Edges, counts: Edges, axis: int) -> NDArray[np.float32]:
+    """Sums over blocks along an axis: for short blocks many times faster than `np.add.reduceat`."""
+    total = plane.take(edges, axis)
+    for number in range(1, int(counts.max())):
+        blocks = np.flatnonzero(counts > number)
+        added = plane.take(edges[blocks] + number, axis)
+        if axis == 0:
+            total[blocks] += added
+        else:
+            total[:, blocks] += added
+    return total
 
 
 def expanded(
@@ -63,18 +76,21 @@ def expanded(
         Array of that shape and the type of `blocks` to write into; None: a new one.
     """
     counts = [np.diff(one, append=length) for one, length in zip(edges, shape, strict=True)]
+    if blocks.ndim == 2 and out is None:
+        return _repeated(blocks, counts)
     found = np.empty(tuple(shape), blocks.dtype) if out is None else out
 
     def fill(number: int) -> None:
-        block = blocks[number]
-        for axis, times in enumerate(counts[1:]):
-            block = np.repeat(block, times, axis=axis)
-        found[edges[0][number] :][: counts[0][number]] = block
+        found[edges[0][number] :][: counts[0][number]] = _repeated(blocks[number], counts[1:])
 
     # Most of the time goes into the first touch of the memory, which threads share well.
     for _ in each_beside(fill, range(len(blocks))):
         pass
     return found
+
+
+def _repeated(plane: NDArray[Any], counts: Sequence[Edges]) -> NDArray[Any]:
+    return np.repeat(np.repeat(plane, counts[1], axis=1), counts[0], axis=0)
 
 
 def distance_inside(mask: Mask, spacing: Triple) -> NDArray[np.float32]:
@@ -96,21 +112,42 @@ def _maurer(image: sitk.Image) -> sitk.Image:
     return sitk.SignedMaurerDistanceMap(image, False, False, True)
 
 
+def around(mask: Mask, margin_mm: float, spacing: Sequence[float]) -> tuple[slice, ...]:
+    """Return the box of the voxels within `margin_mm` of those of `mask`, of which there is one, and a voxel more.
+
+    The nearest voxel outside of `mask` lies in it too, so that distances up to the margin are those of the whole array.
+    """
+    sides = []
+    for axis, step in enumerate(spacing):
+        found = np.flatnonzero(mask.any(tuple(one for one in range(mask.ndim) if one != axis)))
+        margin = int(np.ceil(margin_mm / step)) + 1
+        sides.append(slice(max(0, int(found[0]) - margin), min(mask.shape[axis], int(found[-1]) + margin + 1)))
+    return tuple(sides)
+
+
 def dilated(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
     """Return the voxels within `radius_mm` of a voxel of `mask`; `spacing` is (z, y, x) in mm."""
-    if not mask.any():
-        return mask.copy()
-    return distance_inside(~mask, spacing) <= radius_mm
+    result = np.zeros_like(mask)
+    if mask.any():
+        box = around(mask, radius_mm, spacing)
+        result[box] = distance_inside(~mask[box], spacing) <= radius_mm
+    return result
+
+
+def eroded(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
+    """Return the voxels of `mask` further than `radius_mm` from any outside; the array's edge is no boundary."""
+    result = np.zeros_like(mask)
+    if mask.any():
+        box = around(mask, 0.0, spacing)
+        result[box] = distance_inside(mask[box], spacing) > radius_mm
+    return result
 
 
 def closed(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
     """Close the gaps of `mask` that a ball of `radius_mm` does not fit into; the array's edge closes nothing off."""
-    if not mask.any():
-        return mask.copy()
-    return (distance_inside(dilated(mask, radius_mm, spacing), spacing) > radius_mm) | mask
+    return eroded(dilated(mask, radius_mm, spacing), radius_mm, spacing) | mask
 
 
 def opened(mask: Mask, radius_mm: float, spacing: Triple) -> Mask:
     """Return the part of `mask` that balls of `radius_mm` inside it cover."""
-    core = distance_inside(mask, spacing) > radius_mm
-    return dilated(core, radius_mm, spacing) & mask
+    return dilated(eroded(mask, radius_mm, spacing), radius_mm, spacing) & mask
