@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 
 TABLES = {
     "enhance": "enhance.py",
-    "enhance-flow": "enhance.py --method physics-flow",
+    "enhance-flow": "enhance.py --method physics-flow --size 256",
     "tries": "tries.py",
     "file-to-file": "file_to_file.py",
     "train": "train.py --profile --batch-size 2 --repeats 2",

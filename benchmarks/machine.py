@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from ctloupe.foundation.beside import cores
+from ctloupe.networks.winograd import library
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 """Of a processor, which decide in what number format and how fast it convolves; named as by the Linux kernel."""
@@ -36,12 +37,7 @@ def kind() -> str:
     found = features()
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    for name, told in (
-        ("amx_tile", "AMX"),
-        ("avx512_bf16", "AVX-512 with bf16"),
-        ("avx512f", "AVX-512"),
-        ("avx2", "AVX2"),
-    ):
+    for name, told in KINDS.items():
         if found[name]:
             return told
     return platform.machine()
@@ -53,6 +49,7 @@ def machine() -> dict[str, object]:
         "kind": kind(),
         "architecture": platform.machine(),
         "features": features(),
+        "compiled_convolutions": next(iter(library.registers()), 0),
         "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),

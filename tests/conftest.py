@@ -7,22 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from ctloupe import methods
-from ctloupe.train.settings import TrainSettings
-from small_bank import write_small_bank
-from small_config import SMALL_BY_METHOD
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
+    # Before the first import of NumPy, whose linear algebra asks once how many threads it may have.
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from ctloupe import methods  # noqa: E402
+from ctloupe.train.settings import TrainSettings  # noqa: E402
+from small_bank import write_small_bank  # noqa: E402
+from small_config import SMALL_BY_METHOD  # noqa: E402
 
 pytest_plugins = ["dicom_series"]
 
 
 def pytest_configure() -> None:
     """One thread for each worker: more threads than cores wait for each other most of the time."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        os.environ["OMP_NUM_THREADS"] = "1"
-        if find_spec("torch"):
-            import torch
+    if IS_WORKER and find_spec("torch"):
+        import torch
 
-            torch.set_num_threads(1)
+        torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
