@@ -114,15 +114,15 @@ class FastConvolution(nn.Module):
         """Whether `by_winograd` can be used."""
         return image.device.type == "cpu" and self.kernel is not None
 
-    def beyond(self, begin: int, end: int, height: int) -> tuple[int, int]:
-        """How many rows of padding rows `begin` to `end` of the output see above and below an image of `height`."""
-        return max(0, self.padding - begin), max(0, end + self.padding - height)
+    def seen(self, image: Tensor, begin: int, end: int) -> tuple[Tensor, tuple[int, int]]:
+        """What rows `begin` to `end` of the output see of `image`, and how many rows of padding above and below it."""
+        above, below = max(0, self.padding - begin), max(0, end + self.padding - image.shape[2])
+        return image[:, :, begin - self.padding + above : end + self.padding - below], (above, below)
 
     def rows(self, image: Tensor, begin: int, end: int) -> Tensor:
         """Compute rows `begin` to `end` of the output for the whole of `image`."""
-        pad = self.padding
-        above, below = self.beyond(begin, end, image.shape[2])
-        return self.within(image[:, :, begin - pad + above : end + pad - below], above > 0, below > 0)
+        part, (above, below) = self.seen(image, begin, end)
+        return self.within(part, above > 0, below > 0)
 
     def within(self, image: Tensor, above: bool, below: bool) -> Tensor:
         """Compute the rows of which all is seen in `image`, or in it and the padding above or below it."""

@@ -95,9 +95,8 @@ class FineStrips(PlacedLayer):
         stages: list[_Grid | _Last] = [*grids, image]
         for begin in range(0, height, rows):
             end = min(height, begin + rows)
-            is_last, (above, below) = end == height, first.beyond(begin, end, height)
-            part = features[:, :, begin - first.padding + above : end + first.padding - below]
-            _lay(first, part, (above, below), stages[0], is_last)
+            is_last = end == height
+            _lay(first, *first.seen(features, begin, end), stages[0], is_last)
             for grid, following in pairwise(stages):
                 assert isinstance(grid, _Grid)
                 _lay(grid.step, _as_image(grid.rows), (0, 0), following, is_last)

@@ -18,6 +18,8 @@ from ctloupe.networks.winograd.convolution import (
     convolve,
     lanes_for,
     products,
+    tile_count,
+    tile_side,
     transformed,
     weight_gradient,
 )
@@ -34,8 +36,7 @@ def suits(weight: Tensor) -> bool:
 
 def tiles(image: Tensor, taps: int) -> int:
     """How many tiles a batch is cut into."""
-    side = 7 - taps
-    return len(image) * -(-image.shape[2] // side) * -(-image.shape[3] // side)
+    return tile_count(len(image), (image.shape[2], image.shape[3]), tile_side(taps))
 
 
 @dataclass(frozen=True)

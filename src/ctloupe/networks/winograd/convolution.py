@@ -95,7 +95,17 @@ class Kernel:
     @property
     def side(self) -> int:
         """Side of the tiles of the result."""
-        return SIDE - self.taps + 1
+        return tile_side(self.taps)
+
+
+def tile_side(taps: int) -> int:
+    """Side of the tiles of a result, of a kernel with so many taps."""
+    return SIDE - taps + 1
+
+
+def tile_count(count: int, size: tuple[int, int], side: int) -> int:
+    """How many tiles of a side cover so many images of `size`."""
+    return count * -(-size[0] // side) * -(-size[1] // side)
 
 
 def lanes_for(inputs: int, outputs: int, run: int | None = None) -> int:
@@ -199,7 +209,7 @@ def convolve(
         out = torch.empty((len(image), *shape), memory_format=torch.channels_last)
     if not out.numel():
         return out
-    job = _job(image, kernel.inputs, kernel.side, padding, (height, width))
+    job = _job(image, kernel.side, padding, (height, width))
     _write_to(job, out, kernel.outputs, kernel.lanes, shuffles)
     zeros = _zeros(max(kernel.inputs, kernel.outputs))
     job.kernel, job.zeros, job.slope = kernel.numbers.data_ptr(), zeros.data_ptr(), slope
@@ -236,7 +246,7 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
         If there is not enough memory for what a thread works on.
     """
     inputs, outputs = image.shape[1], gradient.shape[1]
-    job = _job(image, inputs, SIDE - taps + 1, padding, (gradient.shape[2], gradient.shape[3]))
+    job = _job(image, tile_side(taps), padding, (gradient.shape[2], gradient.shape[3]))
     _write_to(job, gradient, outputs, lanes, False)
     zeros = _zeros(inputs)
     job.zeros = zeros.data_ptr()
@@ -245,16 +255,16 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
     return library.gradient(job, lanes)[..., :outputs]
 
 
-def _job(image: Tensor, inputs: int, side: int, padding: Padding, size: tuple[int, int]) -> library.Job:
+def _job(image: Tensor, side: int, padding: Padding, size: tuple[int, int]) -> library.Job:
     """What both kinds of work need to know of the image, for a result of `size`."""
     job = library.Job()
     rows = _table(image.shape[2], *padding.rows, padding.reflects)
     columns = _table(image.shape[3], *padding.columns, padding.reflects)
     job.image, job.row_of, job.column_of = image.data_ptr(), rows.data_ptr(), columns.data_ptr()
     job.in_image, job.in_row, job.in_column = image.stride(0), image.stride(2), image.stride(3)
-    job.inputs, job.side, job.images = inputs, side, len(image)
+    job.inputs, job.side = image.shape[1], side
     job.height, job.width = size
-    job.tiles = len(image) * -(-size[0] // side) * -(-size[1] // side)
+    job.tiles = tile_count(len(image), size, side)
     job.tiles_at_once = _TILES
     job.tables = rows, columns
     return job

@@ -24,7 +24,7 @@ class Job(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("image", "kernel", "bias", "skip", "zeros", "out")),
         *((name, ctypes.c_void_p) for name in ("row_of", "column_of", "place_of")),
-        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "height", "width", "side", "images", "tiles")),
+        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "height", "width", "side", "tiles")),
         *((name, ctypes.c_int64) for name in ("in_image", "in_row", "in_column")),
         *((name, ctypes.c_int64) for name in ("out_image", "out_row", "out_column")),
         *((name, ctypes.c_int64) for name in ("skip_image", "skip_row", "skip_column")),

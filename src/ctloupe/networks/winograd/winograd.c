@@ -17,7 +17,7 @@ struct winograd {
     const float *in, *kernel, *bias, *skip, *zeros;
     float *out;
     const int64_t *row_of, *column_of, *place_of;
-    int64_t inputs, outputs, height, width, side, images, tiles;
+    int64_t inputs, outputs, height, width, side, tiles;
     int64_t in_image, in_row, in_column, out_image, out_row, out_column, skip_image, skip_row, skip_column;
     int64_t tiles_at_once, outputs_at_once;
     float slope;
