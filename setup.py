@@ -4,12 +4,12 @@ import os
 
 from setuptools import Extension, setup
 
-FOLDER = "src/ctloupe/networks/winograd"
+FOLDER = "src/ctloupe/networks/compiled"
 
 compiled = Extension(
-    "ctloupe.networks.winograd._compiled",
-    [f"{FOLDER}/winograd.c"],
-    depends=[f"{FOLDER}/convolve.h"],
+    "ctloupe.networks.compiled._compiled",
+    [f"{FOLDER}/{name}.c" for name in ("winograd", "to_one_channel")],
+    depends=[f"{FOLDER}/{name}.h" for name in ("registers", "winograd", "to_one_channel")],
     extra_compile_args=["-O3", "-g0", "-ffp-contract=fast"],
     # Nothing of Python is called, so that one build serves all versions.
     py_limited_api=True,

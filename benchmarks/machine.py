@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from ctloupe.foundation.beside import cores
-from ctloupe.networks.winograd import library
+from ctloupe.networks.compiled import library
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 """Of a processor, which decide in what number format and how fast it convolves; named as by the Linux kernel."""

@@ -13,11 +13,11 @@ import machine
 import torch
 import torch.nn.functional as F
 
-from ctloupe.enhance.network import fast_layers, fast_rewrite, fine_part, fused
+from ctloupe.enhance.network import fast_layers, fast_rewrite, fine_part, fused, last_in_blocks
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
+from ctloupe.networks.compiled import to_one_channel, winograd
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.tile import Tile
-from ctloupe.networks.winograd import convolution as winograd
 
 CL = torch.channels_last
 TYPE = torch.bfloat16 if hardware_has_bf16("cpu") else torch.float32
@@ -93,7 +93,7 @@ def fine(repeats, reach):
     fast = fine_part.FineStrips(steps, last, TYPE)
     fast.tile = Tile((64, 128), (128, 256), 512, 512)
     before = plain(torch.nn.Sequential(*steps, last))
-    name = "three sub-pixel steps and the last convolution, in strips of rows, 4×4 pixels at once"
+    name = "three sub-pixel steps and the last convolution, in strips of rows"
     return name, best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
 
 
@@ -119,6 +119,22 @@ def last_at_once(repeats):
     before = best(lambda: fused.convolve(x, four, None, (2, 2)), repeats)
     after = best(lambda: fused.convolve(pairs, sixteen, None, (2, 1), stride=(2, 1)), repeats)
     return "last convolution on the grid before, 4×4 pixels at once instead of 2×2", before, after
+
+
+def compiled_last(repeats):
+    """The last convolution compiled from C, on the fine grid, against 4×4 pixels at once by oneDNN, in float32."""
+    name = "last convolution compiled from C, on its own grid, against 4×4 pixels at once, float32"
+    last = convolution(8, 1, 7, padding="reflect")
+    own = to_one_channel.kernel_of(last.weight, last.bias)
+    if own is None:
+        return f"{name} (not here)", float("nan"), float("nan")
+    packed = last_in_blocks.BlockKernel(last, torch.float32)
+    units = features(64, 262, 258, torch.float32)
+    before = best(lambda: packed(units), repeats)
+    height, width = (last_in_blocks.BLOCK * size for size in packed(units).shape[2:])
+    fine = to_one_channel.features_for(own, height + 6, width + 6).fill_(0.5)
+    image = torch.empty(height, width)
+    return name, before, best(lambda: to_one_channel.convolve(fine, own, image), repeats)
 
 
 def step_on_its_own_grid(repeats):
@@ -243,6 +259,7 @@ def main():
         fine(repeats, 3),
         strips(repeats),
         last_at_once(repeats),
+        compiled_last(repeats),
         step_on_its_own_grid(repeats),
         first_stored(repeats),
         nnpack(repeats, 64),

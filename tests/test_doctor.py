@@ -7,7 +7,7 @@ import pytest
 
 from ctloupe import doctor
 from ctloupe.foundation.memory import Memory
-from ctloupe.networks.winograd import library
+from ctloupe.networks.compiled import library
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

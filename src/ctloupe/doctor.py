@@ -77,7 +77,7 @@ def examine() -> dict[str, Any]:
 
 def _convolutions() -> str:
     """How the convolutions are computed that come as C source."""
-    from ctloupe.networks.winograd import library
+    from ctloupe.networks.compiled import library
 
     if library.registers():
         return f"compiled, {library.registers()[0]} numbers at once"

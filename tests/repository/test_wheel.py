@@ -68,7 +68,7 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
 def test_the_compiled_convolutions_are_in_it_and_found(wheel, installed, tmp_path):
     assert "-abi3-" in wheel.name
     assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
-    ask = "from ctloupe.networks.winograd import library; print(library.is_compiled())"
+    ask = "from ctloupe.networks.compiled import library; print(library.is_compiled())"
     assert done(installed / "python", "-c", ask, cwd=tmp_path).strip() == "True"
 
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.enhance.network.fused import convolve, convolve_onto, works_on
-from ctloupe.networks.winograd import convolution as winograd
+from ctloupe.networks.compiled import winograd
 
 _FEW: Final = 4
 """Channels of which a padded copy costs less than to mend the frame."""

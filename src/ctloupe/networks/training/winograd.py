@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctloupe.networks.training.plain_gradients import plain_gradients
-from ctloupe.networks.winograd.convolution import (
+from ctloupe.networks.compiled.winograd import (
     TAPS,
     Kernel,
     Padding,
@@ -23,6 +22,7 @@ from ctloupe.networks.winograd.convolution import (
     transformed,
     weight_gradient,
 )
+from ctloupe.networks.training.plain_gradients import plain_gradients
 
 FEWEST_TILES: Final = 64
 """Fewer of a batch do not make up for the time that transforming the weights takes."""

@@ -11,9 +11,13 @@
 
 enum { SIDE = 6, PLACES = SIDE * SIDE };
 
+/* Places that are written one after the other lie this much further apart than their numbers need, in floats: at steps
+   of powers of two they would all be kept in the same few lines of the cache. */
+enum { A_LINE = 16 };
+
 /* Steps are counted in floats. `row_of` and `column_of` tell for each place of the padded input which row or column of
    the image it is, or −1 for zeros; `place_of` tells for each register of outputs where it lies beside the pixel. */
-struct winograd {
+struct convolution {
     const float *in, *kernel, *bias, *skip, *zeros;
     float *out;
     const int64_t *row_of, *column_of, *place_of;
@@ -27,7 +31,7 @@ struct place {
     int64_t image, y, x;
 };
 
-static inline struct place place_of_tile(const struct winograd *job, int64_t tile)
+static inline struct place place_of_tile(const struct convolution *job, int64_t tile)
 {
     int64_t across = (job->width + job->side - 1) / job->side, down = (job->height + job->side - 1) / job->side;
     struct place at = {tile / across / down, tile / across % down * job->side, tile % across * job->side};
@@ -43,67 +47,11 @@ static float *room(int64_t count, int cleared)
     return cleared ? memset(found, 0, bytes) : found;
 }
 
-/* Which sizes of registers are known, in floats. All are where tests ask for it: the compiler makes wide ones of several. */
-#if defined(WINOGRAD_ALL_WIDTHS)
-#define HAS_4
-#define HAS_8
-#define HAS_16
-#define BEGIN_TARGET(features)
-#define END_TARGET
-#elif defined(__x86_64__) && defined(__clang__)
-#define HAS_8
-#define HAS_16
-#define PRAGMA(text) _Pragma(#text)
-#define BEGIN_TARGET(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
-#define END_TARGET _Pragma("clang attribute pop")
-#elif defined(__x86_64__)
-#define HAS_8
-#define HAS_16
-#define PRAGMA(text) _Pragma(#text)
-#define BEGIN_TARGET(features) _Pragma("GCC push_options") PRAGMA(GCC target(features))
-#define END_TARGET _Pragma("GCC pop_options")
-#elif defined(__aarch64__)
-#define HAS_4
-#define BEGIN_TARGET(features)
-#define END_TARGET
-#endif
-
-#if defined(HAS_4)
-#define LANES 4
-#define ROWS 12
-#define NAME(name) name##_4
-#include "convolve.h"
-#undef LANES
-#undef ROWS
-#undef NAME
-#endif
-
-#if defined(HAS_8)
-BEGIN_TARGET("avx2,fma")
-#define LANES 8
-#define ROWS 6
-#define NAME(name) name##_8
-#include "convolve.h"
-#undef LANES
-#undef ROWS
-#undef NAME
-END_TARGET
-#endif
-
-#if defined(HAS_16)
-BEGIN_TARGET("avx512f")
-#define LANES 16
-#define ROWS 12
-#define NAME(name) name##_16
-#include "convolve.h"
-#undef LANES
-#undef ROWS
-#undef NAME
-END_TARGET
-#endif
+#define TEMPLATE "winograd.h"
+#include "registers.h"
 
 /* Floats of the widest register that this processor and this library have; 0 where there is nothing to gain. */
-int winograd_lanes(void)
+int widest_register(void)
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) return 16;
@@ -118,7 +66,7 @@ int winograd_lanes(void)
 /* What one thread does: it convolves, with activation and skip, or, where there are sums, it fills them with the
    gradient of the transformed kernel, (36, inputs, whole blocks of outputs). */
 struct share {
-    const struct winograd *job;
+    const struct convolution *job;
     int64_t *counter;
     float *sums;
 };
@@ -148,7 +96,7 @@ static int done(const struct share *one, int lanes)
 
 /* Do shares until none is left; any number of threads may call this for the same work. `failed` counts those for which
    there was not enough memory. */
-void winograd_do(struct work *work)
+void winograd(struct work *work)
 {
     for (;;) {
         int64_t at = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED);

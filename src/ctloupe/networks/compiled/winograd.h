@@ -1,14 +1,12 @@
-/* Included once for each kind of processor, with LANES (floats of a register), ROWS and NAME defined. */
+/* Included by `registers.h` once for each size of registers. */
+
+#define COLUMNS (2 * LANES)
+/* As many tiles as there are registers for their sums: sixteen of 8 floats, thirty-two of the others. */
+#define ROWS (LANES == 8 ? 6 : 12)
 
 typedef float NAME(register) __attribute__((vector_size(4 * LANES)));
 typedef int NAME(mask) __attribute__((vector_size(4 * LANES)));
 typedef float NAME(stored) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-#define vec NAME(register)
-#define LOAD(place) ((vec) * (const NAME(stored) *)(place))
-#define STORE(place, value) (*(NAME(stored) *)(place) = (value))
-#define COLUMNS (2 * LANES)
-#define INLINE static inline __attribute__((always_inline))
 
 /* The columns of Bᵀd, of the points 0, 1, −1, 2, −2 and infinity. */
 INLINE void NAME(of_input)(const vec d[SIDE], vec o[SIDE])
@@ -51,7 +49,7 @@ INLINE void NAME(of_gradient)(const vec y[SIDE], vec o[SIDE], const int outputs)
 
 /* One tile of the input, seen from its corner at (y, x) of the output; so many floats lie between two places of it, and
    between two registers. */
-static void NAME(take_input)(const struct winograd *job, struct place at, float *into, int64_t place_step,
+static void NAME(take_input)(const struct convolution *job, struct place at, float *into, int64_t place_step,
                              int64_t lane_step)
 {
     const float *image = job->in + at.image * job->in_image;
@@ -97,7 +95,7 @@ static void NAME(multiply)(const float *tiles, const float *kernel, float *produ
 }
 
 /* One register of outputs of one tile, of which `rows` and `columns` lie within the image. */
-INLINE void NAME(give_output)(const struct winograd *job, const float *product, int64_t step, float *out,
+INLINE void NAME(give_output)(const struct convolution *job, const float *product, int64_t step, float *out,
                               const float *skip, vec bias, int64_t rows, int64_t columns, const int outputs)
 {
     vec half[SIDE][SIDE];
@@ -120,7 +118,7 @@ INLINE void NAME(give_output)(const struct winograd *job, const float *product, 
     }
 }
 
-INLINE void NAME(give_outputs)(const struct winograd *job, const float *products, int64_t step, struct place at, int64_t from,
+INLINE void NAME(give_outputs)(const struct convolution *job, const float *products, int64_t step, struct place at, int64_t from,
                                int64_t until, const int outputs)
 {
     int64_t rows = job->height - at.y, columns = job->width - at.x;
@@ -134,11 +132,11 @@ INLINE void NAME(give_outputs)(const struct winograd *job, const float *products
     }
 }
 
-static int NAME(convolve)(const struct winograd *job, int64_t *counter)
+static int NAME(convolve)(const struct convolution *job, int64_t *counter)
 {
     int64_t inputs = job->inputs, outputs = job->outputs, side = job->side;
     int64_t together = job->tiles_at_once, group = job->outputs_at_once;
-    int64_t step = together * inputs, product_step = together * group;
+    int64_t step = together * inputs + A_LINE, product_step = together * group;
     float *seen = room(PLACES * step, 1), *products = room(PLACES * product_step, 0);
     int failed = !seen || !products;
     while (!failed) {
@@ -171,7 +169,7 @@ static int NAME(convolve)(const struct winograd *job, int64_t *counter)
 }
 
 /* One tile of the gradient of the output; what lies beyond the image is zero. COLUMNS channels lie side by side. */
-INLINE void NAME(take_gradient)(const struct winograd *job, struct place at, float *into, int64_t place_step,
+INLINE void NAME(take_gradient)(const struct convolution *job, struct place at, float *into, int64_t place_step,
                                 int64_t column_step, const int outputs)
 {
     int64_t rows = job->height - at.y, columns = job->width - at.x;
@@ -217,11 +215,11 @@ static void NAME(add_products)(const float *tiles, const float *gradients, float
     }
 }
 
-static int NAME(add_gradient)(const struct winograd *job, int64_t *counter, float *sums)
+static int NAME(add_gradient)(const struct convolution *job, int64_t *counter, float *sums)
 {
     int64_t inputs = job->inputs, outputs = (job->outputs + COLUMNS - 1) / COLUMNS * COLUMNS;
     int64_t together = job->tiles_at_once, side = job->side;
-    int64_t seen_step = together * inputs, given_step = together * outputs;
+    int64_t seen_step = together * inputs + A_LINE, given_step = together * outputs + A_LINE;
     float *seen = room(PLACES * seen_step, 0), *given = room(PLACES * given_step, outputs > job->outputs);
     int failed = !seen || !given;
     for (int is_first = 1; !failed; is_first = 0) {
@@ -248,8 +246,5 @@ static int NAME(add_gradient)(const struct winograd *job, int64_t *counter, floa
     return failed;
 }
 
-#undef vec
-#undef LOAD
-#undef STORE
 #undef COLUMNS
-#undef INLINE
+#undef ROWS

@@ -1,4 +1,4 @@
-"""The compiled convolutions of `winograd.c`, where this installation has them and the processor can run them.
+"""The convolutions compiled from C, where this installation has them and the processor can run them.
 
 They are built when the package is installed with a C compiler at hand, and are in its wheels. Without them everything
 is computed by PyTorch.
@@ -19,7 +19,7 @@ import torch
 
 
 class Job(ctypes.Structure):
-    """One convolution, as `winograd.c` describes it; addresses are of float32 numbers, or of int64 in tables."""
+    """One convolution, as `winograd.c` knows it; addresses are of float32 numbers, or of int64 in tables."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("image", "kernel", "bias", "skip", "zeros", "out")),
@@ -60,8 +60,9 @@ def _library() -> ctypes.CDLL | None:
 
 def _opened(path: Path) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path))
-    found.winograd_lanes.restype = ctypes.c_int
-    found.winograd_do.argtypes, found.winograd_do.restype = [ctypes.c_void_p], None
+    found.widest_register.restype = ctypes.c_int
+    for function in (found.winograd, found.to_one_channel):
+        function.argtypes, function.restype = [ctypes.c_void_p], None
     return found
 
 
@@ -69,7 +70,7 @@ def _opened(path: Path) -> ctypes.CDLL:
 def registers() -> tuple[int, ...]:
     """Floats of the registers for which this machine has compiled convolutions, the widest first; none: empty."""
     library = _library()
-    widest = 0 if library is None else int(library.winograd_lanes())
+    widest = 0 if library is None else int(library.widest_register())
     # A processor of 16 floats to a register has those of 8 too; those of 4 are of another kind of processor.
     return (16, 8) if widest == 16 else (widest,) if widest else ()
 
@@ -114,20 +115,24 @@ def gradient(job: Job, lanes: int) -> torch.Tensor:
     return sums[0] if count == 1 else sums.sum(0)
 
 
-def _do(shares: list[_Share], lanes: int) -> None:
-    library = _library()
-    assert library is not None
-    work = _Work((_Share * len(shares))(*shares), len(shares), 0, 0, lanes)
-    if len(shares) == 1:
-        library.winograd_do(ctypes.byref(work))
+def on_threads(function: str, work: ctypes.Structure, count: int) -> None:
+    """Call a function of the library with the same work on so many threads, and wait for them."""
+    called = getattr(_library(), function)
+    if count == 1:
+        called(ctypes.byref(work))
     else:
-        _threads()(library.winograd_do, work, len(shares))
+        _threads()(called, work, count)
+
+
+def _do(shares: list[_Share], lanes: int) -> None:
+    work = _Work((_Share * len(shares))(*shares), len(shares), 0, 0, lanes)
+    on_threads("winograd", work, len(shares))
     if work.failed:
         raise MemoryError("out of memory in a convolution")
 
 
 @cache
-def _threads() -> Callable[[Any, _Work, int], None]:
+def _threads() -> Callable[[Any, ctypes.Structure, int], None]:
     """What calls a function of the library with the same work on several threads, and waits for them."""
     start = _openmp_of_torch()
     if start is not None:
@@ -135,7 +140,7 @@ def _threads() -> Callable[[Any, _Work, int], None]:
 
     pool = ThreadPoolExecutor(thread_name_prefix="winograd")
 
-    def by_pool(function: Any, work: _Work, count: int) -> None:
+    def by_pool(function: Any, work: ctypes.Structure, count: int) -> None:
         waiting = [pool.submit(function, ctypes.byref(work)) for _ in range(count - 1)]
         function(ctypes.byref(work))
         for one in waiting:

@@ -1,0 +1,1 @@
+"""Convolutions compiled from C, which PyTorch has only in part or slower."""

@@ -1,1 +1,0 @@
-"""Winograd's convolutions, compiled from C, which PyTorch has only in part."""
