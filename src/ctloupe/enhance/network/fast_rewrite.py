@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ctloupe.enhance.network.fast_layers import Converted, FastConvolution, FastFirst, FastResidual, slope_of
+from ctloupe.enhance.network.fast_shuffle import FastShuffle
 from ctloupe.enhance.network.fine_part import FineStrips
 from ctloupe.enhance.network.fused import NO_ACTIVATION
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
@@ -42,6 +43,8 @@ def _rewrite(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     if _is_plain(module):
         assert isinstance(module, nn.Conv2d)
         return _convolution(module, NO_ACTIVATION, dtype)
+    if isinstance(module, nn.PixelShuffle):
+        return FastShuffle(module.upscale_factor)
     if isinstance(module, nn.Sequential):
         return _sequence(list(module), dtype)
     merged = _merge_tail(module, dtype)

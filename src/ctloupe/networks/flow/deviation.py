@@ -7,7 +7,6 @@ from statistics import NormalDist
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.blocks import convolution, full_precision
@@ -38,7 +37,7 @@ class DeviationHead(nn.Module):
 
     def __init__(self, width: int, step: int) -> None:
         super().__init__()
-        self.step = step
+        self.painting = nn.PixelShuffle(step)
         self.body = nn.Sequential(convolution(width, width, 3), nn.PReLU(), convolution(width, step**2, 3))
         last = self.body[-1]
         assert isinstance(last, nn.Conv2d) and last.bias is not None
@@ -47,7 +46,7 @@ class DeviationHead(nn.Module):
 
     def forward(self, fine: Tensor) -> Tensor:
         """Map features ``(n, width, 2h, 2w)`` to log σ ``(n, 1, s·h, s·w)``, σ in units of [−1, 1]."""
-        return full_precision(F.pixel_shuffle(self.body(fine), self.step)).clamp(_SMALLEST, _LARGEST)
+        return full_precision(self.painting(self.body(fine))).clamp(_SMALLEST, _LARGEST)
 
 
 def coverage_loss(log_deviation: Tensor, error: Tensor) -> Tensor:

@@ -35,8 +35,9 @@ class MeanNetwork(SplitNetwork):
         super().__init__()
         flow = enhancer.flow
         condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.told()[None])
-        self.scale, self.step, self.neighbours = flow.scale, flow.step, flow.neighbours
+        self.scale, self.neighbours = flow.scale, flow.neighbours
         self.head, self.up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
+        self.painting = nn.PixelShuffle(flow.step)
         self.trunk = nn.Sequential(*(_folded(block, condition) for block in flow.trunk))
         self.deviation = copy.deepcopy(enhancer.head) if deviation else None
         self.leaving = nn.Sequential(*(_folded(block, condition) for block in flow.leaving))
@@ -49,7 +50,7 @@ class MeanNetwork(SplitNetwork):
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1], and log σ as a second channel where asked for."""
         fine = self.leaving(F.pixel_shuffle(self.up(features), 2))
-        detail = full_precision(F.pixel_shuffle(self.exit(fine), self.step))
+        detail = full_precision(self.painting(self.exit(fine)))
         mean = (enlarge_bicubic(slice_alone(image), self.scale) + detail).clamp(-1, 1)
         return mean if self.deviation is None else torch.cat([mean, self.deviation(fine)], 1)
 

@@ -115,6 +115,7 @@ class FlowNetwork(nn.Module):
         self.leaving = nn.ModuleList(ConditionedBlock(fine_width, condition) for _ in range(fine_blocks))
         self.exit = convolution(fine_width, self.step**2, 3)
         _start_small(self.exit)
+        self.painting = nn.PixelShuffle(self.step)
 
     def inner_weights(self) -> list[nn.Parameter]:
         """Return the weights of the convolutions that lead from features to features."""
@@ -187,4 +188,4 @@ class FlowNetwork(nn.Module):
 
     def painted(self, fine: Tensor) -> Tensor:
         """Return the prediction that is made of those features."""
-        return full_precision(F.pixel_shuffle(self.exit(fine), self.step))
+        return full_precision(self.painting(self.exit(fine)))

@@ -40,6 +40,7 @@ class TextureHead(nn.Module):
         self.joined = convolution(fine_width + self.finer_step**2, fine_width, 3)
         self.body = nn.Sequential(*(PlainBlock(fine_width, 1.0) for _ in range(blocks)), Activation())
         self.exit = convolution(fine_width, self.finer_step**2, 3)
+        self.painting = nn.PixelShuffle(self.finer_step)
         with torch.no_grad():
             self.exit.weight.mul_(0.1)
             assert self.exit.bias is not None
@@ -67,7 +68,7 @@ class TextureHead(nn.Module):
         seen = F.pixel_unshuffle(noise, self.finer_step).to(fine.dtype)
         finer = F.pixel_shuffle(self.entrance(torch.cat([fine, F.pixel_unshuffle(seen, self.zoom)], 1)), self.zoom)
         joined = self.joined(torch.cat([finer, seen], 1))
-        return full_precision(F.pixel_shuffle(self.exit(self.body(joined)), self.finer_step))
+        return full_precision(self.painting(self.exit(self.body(joined))))
 
 
 class TextureDiscriminator(nn.Module):
