@@ -13,7 +13,7 @@ import machine
 import torch
 import torch.nn.functional as F
 
-from ctloupe.enhance.network import fast_layers, fast_rewrite, fine_part, fused, last_in_blocks
+from ctloupe.enhance.network import fast_layers, fast_rewrite, fast_step, fine_part, fused, last_in_blocks
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
 from ctloupe.networks.compiled import to_one_channel, winograd
 from ctloupe.networks.precision import hardware_has_bf16
@@ -78,7 +78,7 @@ def shuffle(repeats):
     x = features(128, 128, 256)
     before = best(lambda: F.pixel_shuffle(x, 2), repeats)
     size = 2 * x.shape[2], 2 * x.shape[3], x.shape[1] // 4
-    after = best(lambda: fine_part._shuffle(x, x.new_empty(size)), repeats)
+    after = best(lambda: fast_step.shuffle_onto(x, x.new_empty(size)), repeats)
     return "pixel shuffle by runs of channels", before, after
 
 

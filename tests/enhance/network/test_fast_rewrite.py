@@ -84,17 +84,28 @@ def test_three_rounded_parts_of_the_last_convolution_are_the_whole():
     width=st.integers(1, 9),
     kernel=st.sampled_from([1, 3, 5, 7, 9]),
     steps=st.integers(1, 3),
+    channels=st.sampled_from([8, 64]),
     reflects=st.booleans(),
     strip=st.sampled_from([1, 1 << 30]),
 )
 @settings(max_examples=60, deadline=None)
-def test_strips_of_the_fine_part_are_its_layers_for_any_size(height, width, kernel, steps, reflects, strip):
+def test_strips_of_the_fine_part_are_its_layers_for_any_size(height, width, kernel, steps, channels, reflects, strip):
     if reflects and kernel // 2 >= 2**steps * min(height, width):
         return  # Nothing can be reflected so far.
     torch.manual_seed(height + 10 * width)
-    layers = [SubPixelStep(8 >> step, normalised=False).eval() for step in range(steps)]
-    last = convolution(8 >> steps, 1, kernel, padding="reflect" if reflects else "zeros")
-    features = torch.randn(1, 8, height, width)
+    layers = [SubPixelStep(channels >> step, normalised=False).eval() for step in range(steps)]
+    last = convolution(channels >> steps, 1, kernel, padding="reflect" if reflects else "zeros")
+    features = torch.randn(1, channels, height, width)
     with mock.patch.object(fine_part, "STRIP_BYTES", strip), torch.no_grad():
         found = FineStrips(layers, last, torch.float32)(features)
         assert (found - last(torch.nn.Sequential(*layers)(features))).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("channels", [6, 32])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_a_convolution_before_a_shuffle_writes_sub_pixels(channels, padding):
+    layers = torch.nn.Sequential(convolution(channels, 4 * channels, 3, padding=padding), torch.nn.PixelShuffle(2))
+    features = torch.randn(2, channels, 7, 11)
+    fast = rewritten(layers.eval(), torch.float32)
+    assert [type(layer).__name__ for layer in fast] == ["FastStep", "Identity"]
+    torch.testing.assert_close(fast(features), layers(features), atol=1e-5, rtol=1e-5)

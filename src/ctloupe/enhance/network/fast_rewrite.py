@@ -11,6 +11,7 @@ from torch import nn
 
 from ctloupe.enhance.network.fast_layers import Converted, FastConvolution, FastFirst, FastResidual, slope_of
 from ctloupe.enhance.network.fast_shuffle import FastShuffle
+from ctloupe.enhance.network.fast_step import PAIR, FastStep
 from ctloupe.enhance.network.fine_part import FineStrips
 from ctloupe.enhance.network.fused import NO_ACTIVATION
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep
@@ -88,9 +89,7 @@ def _sequence(layers: list[nn.Module], dtype: torch.dtype) -> nn.Sequential:
             out[places[0]], taken = FineStrips(steps, last, dtype), len(fine)
         elif _is_plain(layer):
             assert isinstance(layer, nn.Conv2d)
-            slope = slope_of(following) if following is not None else None
-            out[places[0]] = _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype)
-            taken = 1 if slope is None else 2
+            out[places[0]], taken = _with_following(layer, following, dtype)
         else:
             out[places[0]] = _rewrite(layer, dtype)
         places = places[taken:]
@@ -148,6 +147,14 @@ def _mergeable(layers: list[nn.Module]) -> bool:
         and _is_plain(last)
         and last.out_channels == 1
     )
+
+
+def _with_following(layer: nn.Conv2d, following: nn.Module | None, dtype: torch.dtype) -> tuple[nn.Module, int]:
+    """Rewrite a convolution with the activation or shuffle behind it, and say how many layers that are."""
+    if isinstance(following, nn.PixelShuffle) and following.upscale_factor == PAIR:
+        return FastStep(layer, NO_ACTIVATION, dtype), 2
+    slope = slope_of(following) if following is not None else None
+    return _convolution(layer, NO_ACTIVATION if slope is None else slope, dtype), 1 if slope is None else 2
 
 
 def _convolution(layer: nn.Conv2d, slope: float, dtype: torch.dtype) -> nn.Module:

@@ -9,7 +9,6 @@ ways of its own.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar, Final
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ctloupe.enhance.network.fast_layers import FastConvolution, slope_of
+from ctloupe.enhance.network.fast_step import PAIR, reordered, shuffle_onto
 from ctloupe.enhance.network.last_in_blocks import BLOCK, BlockKernel, LastInBlocks
 from ctloupe.enhance.network.last_in_runs import LastInRuns
 from ctloupe.networks.blocks import SubPixelStep
@@ -26,9 +26,6 @@ from ctloupe.networks.tile import PlacedLayer
 
 STRIP_BYTES: Final = 16 << 20
 """Bytes of the largest features of a strip (`python benchmarks/tries.py`)."""
-
-_PAIR: Final = 2
-"""Rows and columns of a grid that a pixel of the grid before becomes."""
 
 
 class FineStrips(PlacedLayer):
@@ -46,7 +43,7 @@ class FineStrips(PlacedLayer):
 
     def __init__(self, steps: Sequence[SubPixelStep], last: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(_reordered(step, dtype) for step in steps)
+        self.steps = nn.ModuleList(_of_step(step, dtype) for step in steps)
         self.blocks = BlockKernel(last, dtype)
         self.runs = to_one_channel.kernel_of(last.weight, last.bias) if dtype == torch.float32 else None
 
@@ -66,9 +63,9 @@ class FineStrips(PlacedLayer):
     def _image(self, features: Tensor) -> Tensor:
         height, width = features.shape[-2:]
         first, *others = self._convolutions()
-        scale = _PAIR ** len(self.steps)
+        scale = PAIR ** len(self.steps)
         out = torch.empty(scale * height, scale * width, device=features.device)
-        grids = [_Grid(width * _PAIR**at, step) for at, step in enumerate(others, 1)]
+        grids = [_Grid(width * PAIR**at, step) for at, step in enumerate(others, 1)]
         image = self._last(out)
         rows = height
         if features.device.type == "cpu":
@@ -110,7 +107,7 @@ def _lay(
         return
     found = step.within(image, beyond[0] > 0, beyond[1] > 0)
     if following.shuffles:
-        _shuffle(found, room)
+        shuffle_onto(found, room)
     else:
         room.copy_(found[0].permute(1, 2, 0))
 
@@ -139,7 +136,7 @@ class _Grid:
         """Rows ``(2r, w, c)`` for the sub-pixels of `count` rows of the grid before, behind those that are kept."""
         pad = self.step.padding
         held = self.rows[-2 * pad :]
-        begin, end = len(held), len(held) + _PAIR * count
+        begin, end = len(held), len(held) + PAIR * count
         self.rows = self.rows.new_empty(end + pad * is_last, *self.rows.shape[1:])
         self.rows[:begin] = held
         self.rows[end:] = 0
@@ -149,28 +146,13 @@ class _Grid:
 _Stage = _Grid | LastInBlocks | LastInRuns
 
 
-def _shuffle(features: Tensor, rows: Tensor) -> None:
-    """Lay the sub-pixels of `features` ``(1, 4·c, r, w)`` into `rows` ``(2r, 2w, c)``: whole runs of channels."""
-    _, channels, height, width = features.shape
-    runs = features[0].permute(1, 2, 0).reshape(height, width, _PAIR, channels // _PAIR)
-    rows.view(height, _PAIR, width, channels // _PAIR).copy_(runs.transpose(1, 2))
-
-
 def _as_image(rows: Tensor) -> Tensor:
     """``(r, w, c)`` as ``(1, c, r, w)``, stored as it is."""
     return rows.permute(2, 0, 1)[None]
 
 
-def _reordered(step: SubPixelStep, dtype: torch.dtype) -> FastConvolution:
-    """The convolution of a step with its activation, where it is the same before the shuffle.
-
-    Its outputs are reordered from PyTorch's ``(channel, sub-pixel)`` to ``(sub-pixel, channel)``, so that the two
-    pixels that a row gets from one lie side by side.
-    """
+def _of_step(step: SubPixelStep, dtype: torch.dtype) -> FastConvolution:
+    """The convolution of a step with its activation, where it is the same before the shuffle."""
     slope = slope_of(step.activation)
     assert slope is not None
-    reordered = copy.deepcopy(step.convolution).requires_grad_(False)
-    for parameter in (reordered.weight, reordered.bias):
-        if parameter is not None:
-            parameter.data = parameter.data.unflatten(0, (-1, _PAIR**2)).transpose(0, 1).flatten(0, 1).contiguous()
-    return FastConvolution(reordered, slope, dtype, run=reordered.out_channels // _PAIR**2)
+    return reordered(step.convolution, slope, dtype)

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ctloupe.enhance.network.fast_layers import channels_last, in_two_halves
+from ctloupe.enhance.network.fast_step import PAIR
 from ctloupe.enhance.network.fused import convolve, convolve_less, works_on
 
 BLOCK: Final = 4
 """Side in fine pixels of what is computed at once: 16 outputs, a register of any processor."""
-
-_PAIR: Final = 2
-"""Rows and columns of a grid that a pixel of the grid before becomes."""
 
 
 class BlockKernel(nn.Module):
@@ -53,11 +51,11 @@ class BlockKernel(nn.Module):
     @property
     def channels(self) -> int:
         """Channels of a pixel of the grid before the last shuffle."""
-        return self.high.shape[1] // _PAIR
+        return self.high.shape[1] // PAIR
 
     def forward(self, units: Tensor) -> Tensor:
         """Map pairs of pixels ``(1, 2·channels, h, w)`` to blocks ``(1, 16, r, w')``, in float32."""
-        stride = (_PAIR, 1)
+        stride = (PAIR, 1)
         if self.low is None or not works_on(units):
             weight = self.high if self.low is None else self.high.float() + self.low.float()
             return convolve(units.float(), weight, self.bias, (0, 0), stride=stride)
@@ -86,8 +84,8 @@ class LastInBlocks:
 
     def __init__(self, kernel: BlockKernel, borders: tuple[bool, bool, bool, bool], out: Tensor) -> None:
         self.kernel, self.frame, self.borders, self.out = kernel, kernel.frame, borders, out
-        self.height, self.width = (size // _PAIR for size in out.shape)
-        self.units = -(-self.width // _PAIR)
+        self.height, self.width = (size // PAIR for size in out.shape)
+        self.units = -(-self.width // PAIR)
         self.held: Tensor | None = None
         self.rows = kernel.high.new_empty(0)
         self.taken = 0
@@ -95,11 +93,11 @@ class LastInBlocks:
 
     def room(self, count: int, is_last: bool) -> Tensor:
         """Rows ``(r, w, 4·c)`` for as many of features, behind those that are kept."""
-        frame, begin = self.frame, _PAIR * self.frame.left
+        frame, begin = self.frame, PAIR * self.frame.left
         above = len(self.held) if self.held is not None else frame.above
         # An odd row at the end is joined by one of zeros, whose image is cut off.
-        below = frame.below + (self.height % _PAIR) if is_last else 0
-        columns = _PAIR * (self.units + frame.left + frame.right)
+        below = frame.below + (self.height % PAIR) if is_last else 0
+        columns = PAIR * (self.units + frame.left + frame.right)
         self.rows = rows = self.rows.new_empty(above + count + below, columns, self.kernel.channels)
         rows[:above] = 0 if self.held is None else self.held
         rows[above + count :] = 0
@@ -112,7 +110,7 @@ class LastInBlocks:
         """Fill as much of the image as the features suffice for that lie in the room now."""
         frame, rows, count = self.frame, self.rows, self.taken
         above = len(self.held) if self.held is not None else frame.above
-        begin, columns = _PAIR * frame.left, rows.shape[1]
+        begin, columns = PAIR * frame.left, rows.shape[1]
         if frame.reflects:
             own = slice(0 if self.held is None else above, above + count)
             frame.reflect_columns(rows[own], begin, self.width, self.borders[2], self.borders[3])
@@ -120,10 +118,10 @@ class LastInBlocks:
                 frame.reflect_rows(rows, above, 1)
             if is_last and self.borders[1]:
                 frame.reflect_rows(rows, above + count - 1, -1)
-        blocks = max(0, (len(rows) - frame.height) // _PAIR + 1)
-        self.held = rows[_PAIR * blocks :]
+        blocks = max(0, (len(rows) - frame.height) // PAIR + 1)
+        self.held = rows[PAIR * blocks :]
         if blocks:
-            units = rows.view(len(rows), columns // _PAIR, -1)
+            units = rows.view(len(rows), columns // PAIR, -1)
             self._fill(self.kernel(units.permute(2, 0, 1)[None]))
 
     def _fill(self, blocks: Tensor) -> None:
@@ -159,35 +157,35 @@ class _Frame:
 
     def __init__(self, padding: int, reflects: bool) -> None:
         self.padding, self.reflects = padding, reflects and padding > 0
-        self.above = -(-padding // _PAIR)
-        self.below = (BLOCK - 1 + padding) // _PAIR - 1
+        self.above = -(-padding // PAIR)
+        self.below = (BLOCK - 1 + padding) // PAIR - 1
         self.left = -(-padding // BLOCK)
         self.right = (BLOCK - 1 + padding) // BLOCK
 
     @property
     def height(self) -> int:
         """Rows that a block depends on."""
-        return self.above + _PAIR + self.below
+        return self.above + PAIR + self.below
 
     def reflect_columns(self, rows: Tensor, begin: int, width: int, left: bool, right: bool) -> None:
         """Fill the columns beyond the image; it is `width` columns from `begin` on, each of (row, column) sub-pixels.
 
         `rows` is ``(r, columns, 4·c)``.
         """
-        fine = rows.unflatten(2, (_PAIR, _PAIR, -1))
-        first, last = _PAIR * begin, _PAIR * (begin + width) - 1
+        fine = rows.unflatten(2, (PAIR, PAIR, -1))
+        first, last = PAIR * begin, PAIR * (begin + width) - 1
         for away in range(1, self.padding + 1):
             for at_border, edge, outwards in ((left, first, -away), (right, last, away)):
                 if at_border:
-                    (there, sub), (here, own) = divmod(edge + outwards, _PAIR), divmod(edge - outwards, _PAIR)
+                    (there, sub), (here, own) = divmod(edge + outwards, PAIR), divmod(edge - outwards, PAIR)
                     fine[:, there, :, sub] = fine[:, here, :, own]
 
     def reflect_rows(self, rows: Tensor, edge: int, inwards: int) -> None:
         """Fill the rows beyond row `edge` of the features, which is the image's first or last one."""
-        fine = rows.unflatten(2, (_PAIR, _PAIR, -1))
-        border = _PAIR * edge + (inwards < 0)
+        fine = rows.unflatten(2, (PAIR, PAIR, -1))
+        border = PAIR * edge + (inwards < 0)
         for away in range(1, self.padding + 1):
-            (there, sub), (here, own) = (divmod(border + way * inwards, _PAIR) for way in (-away, away))
+            (there, sub), (here, own) = (divmod(border + way * inwards, PAIR) for way in (-away, away))
             fine[there, :, sub] = fine[here, :, own]
 
 
@@ -201,15 +199,15 @@ def _packed(weight: Tensor, frame: _Frame) -> Tensor:
     _, channels, size, _ = weight.shape
     pairs = frame.left + 1 + frame.right
     # Outputs (row, column), then what a pair holds: (column of the pair, sub-row, sub-column, channel).
-    made = weight.new_zeros(BLOCK, BLOCK, _PAIR, _PAIR, _PAIR, channels, frame.height, pairs)
+    made = weight.new_zeros(BLOCK, BLOCK, PAIR, PAIR, PAIR, channels, frame.height, pairs)
     taps = range(-frame.padding, frame.padding + 1)
     for a in range(BLOCK):
         for tap in taps:
-            row, sub_row = divmod(a + tap, _PAIR)
+            row, sub_row = divmod(a + tap, PAIR)
             for b in range(BLOCK):
                 for across in taps:
                     pair, within = divmod(b + across, BLOCK)
-                    column, sub_column = divmod(within, _PAIR)
+                    column, sub_column = divmod(within, PAIR)
                     place = (a, b, column, sub_row, sub_column, slice(None), row + frame.above, pair + frame.left)
                     made[place] = weight[0, :, tap + size // 2, across + size // 2]
     return made.flatten(2, 5).flatten(0, 1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from torch import Tensor
 
+from ctloupe.enhance.network.fast_step import PAIR
 from ctloupe.networks.compiled import to_one_channel
-
-_PAIR: Final = 2
-"""Rows of the fine grid that one of the grid before becomes."""
 
 
 class LastInRuns:
@@ -47,7 +45,7 @@ class LastInRuns:
     def room(self, count: int, is_last: bool) -> Tensor:
         """Rows ``(2r, w, c)`` for the sub-pixels of `count` rows of the grid before, behind those that are kept."""
         pad, width = self.padding, self.out.shape[1]
-        above, taken = pad if self.held is None else len(self.held), _PAIR * count
+        above, taken = pad if self.held is None else len(self.held), PAIR * count
         rows = to_one_channel.features_for(self.kernel, above + taken + pad * is_last, width + 2 * pad)
         rows[:above] = 0 if self.held is None else self.held
         rows[above + taken :] = 0

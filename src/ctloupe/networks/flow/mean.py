@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ctloupe.networks.bicubic import enlarge_bicubic
@@ -36,7 +35,8 @@ class MeanNetwork(SplitNetwork):
         flow = enhancer.flow
         condition = flow.condition(enhancer.scanner.new_zeros(1), enhancer.told()[None])
         self.scale, self.neighbours = flow.scale, flow.neighbours
-        self.head, self.up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
+        self.head, up, self.exit = (copy.deepcopy(layer) for layer in (flow.head, flow.up, flow.exit))
+        self.up = nn.Sequential(up, nn.PixelShuffle(2))
         self.painting = nn.PixelShuffle(flow.step)
         self.trunk = nn.Sequential(*(_folded(block, condition) for block in flow.trunk))
         self.deviation = copy.deepcopy(enhancer.head) if deviation else None
@@ -49,7 +49,7 @@ class MeanNetwork(SplitNetwork):
 
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Return the posterior mean ``(n, 1, s·h, s·w)`` in [−1, 1], and log σ as a second channel where asked for."""
-        fine = self.leaving(F.pixel_shuffle(self.up(features), 2))
+        fine = self.leaving(self.up(features))
         detail = full_precision(self.painting(self.exit(fine)))
         mean = (enlarge_bicubic(slice_alone(image), self.scale) + detail).clamp(-1, 1)
         return mean if self.deviation is None else torch.cat([mean, self.deviation(fine)], 1)
