@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from ctloupe.enhance.network import fast_layers, fast_rewrite, fast_step, fine_part, fused, last_in_blocks
 from ctloupe.networks.blocks import ResidualBlock, SubPixelStep, convolution
 from ctloupe.networks.compiled import to_one_channel, winograd
+from ctloupe.networks.plain import PlainBlock
 from ctloupe.networks.precision import hardware_has_bf16
 from ctloupe.networks.tile import Tile
 
@@ -72,6 +73,20 @@ def residual(repeats, in_place):
     before = plain(block)
     name = "residual block: activation in the convolution, skip added " + ("in place" if in_place else "to a copy")
     return name, best(lambda: before(x), repeats), best(lambda: fast(x), repeats)
+
+
+def residual_strips(repeats, channels):
+    """A residual block whose convolutions are compiled, whole against strips of rows, in float32."""
+    name = f"compiled residual block of {channels} channels, in strips of rows against whole, float32"
+    if not winograd.lanes_for(channels, channels):
+        return f"{name} (not here)", float("nan"), float("nan")
+    x = features(channels, 512, 512, torch.float32)
+    fast = fast_rewrite._residual(PlainBlock(channels, 1.0).eval(), torch.float32)
+    usual = fast_layers.COMPILED_STRIP_BYTES
+    fast_layers.COMPILED_STRIP_BYTES = 1 << 40
+    before = best(lambda: fast(x), repeats)
+    fast_layers.COMPILED_STRIP_BYTES = usual
+    return name, before, best(lambda: fast(x), repeats)
 
 
 def shuffle(repeats):
@@ -255,6 +270,8 @@ def main():
         padding(repeats),
         residual(repeats, False),
         residual(repeats, True),
+        residual_strips(repeats, 64),
+        residual_strips(repeats, 96),
         shuffle(repeats),
         fine(repeats, 3),
         strips(repeats),

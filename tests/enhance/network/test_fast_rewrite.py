@@ -12,6 +12,7 @@ from ctloupe.enhance.network.fast_rewrite import rewritten
 from ctloupe.enhance.network.fine_part import FineStrips
 from ctloupe.enhance.network.fold import folded
 from ctloupe.networks.blocks import SubPixelStep, convolution
+from ctloupe.networks.plain import PlainBlock
 from small_enhancers import NAMES, small_enhancer
 
 
@@ -44,6 +45,7 @@ def test_strips_of_rows_change_nothing(monkeypatch):
     image = noise(90, 17)
     whole = rewritten(network, torch.float32)(image)
     monkeypatch.setattr(fast_layers, "STRIP_BYTES", 1)
+    monkeypatch.setattr(fast_layers, "COMPILED_STRIP_BYTES", 1)
     monkeypatch.setattr(fine_part, "STRIP_BYTES", 1)
     assert (rewritten(network, torch.float32)(image) - whole).abs().max() < 1e-5
 
@@ -109,3 +111,16 @@ def test_a_convolution_before_a_shuffle_writes_sub_pixels(channels, padding):
     fast = rewritten(layers.eval(), torch.float32)
     assert [type(layer).__name__ for layer in fast] == ["FastStep", "Identity"]
     torch.testing.assert_close(fast(features), layers(features), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("height", [1, 15, 16, 17, 33, 64])
+def test_a_residual_block_in_strips_is_the_block(height, in_place, monkeypatch):
+    monkeypatch.setattr(fast_layers, "COMPILED_STRIP_BYTES", 1)
+    block = PlainBlock(16, 0.5).eval().requires_grad_(False)
+    given = torch.randn(2, 16, height, 9).contiguous(memory_format=torch.channels_last)
+    features = given.clone(memory_format=torch.channels_last)
+    fast = rewritten(block, torch.float32)
+    fast.in_place = in_place
+    torch.testing.assert_close(fast(features), block(given), atol=1e-5, rtol=1e-5)
+    assert in_place or torch.equal(features, given)

@@ -29,6 +29,16 @@ STRIP_BYTES: int = 6 << 20
 """Bytes of the features of one strip of rows; near the size of the second-level cache."""
 
 
+COMPILED_STRIP_BYTES: int = 3 << 20
+"""The same where both convolutions of a block are compiled (`python benchmarks/tries.py`)."""
+
+_FEWEST_ROWS: Final = 16
+"""Rows of a strip at least, however wide: each strip costs a call."""
+
+_TILE: Final = 4
+"""Rows that the compiled convolution computes at once."""
+
+
 def slope_of(layer: nn.Module) -> float | None:
     """Slope for negative values of an activation that a convolution can take over, else None."""
     if isinstance(layer, nn.ReLU):
@@ -109,6 +119,11 @@ class FastConvolution(nn.Module):
         return winograd.convolve(
             image, self.kernel, self.bias, padding, self.slope, skip=skip, out=out, shuffles=shuffles
         )
+
+    def rows_by_winograd(self, image: Tensor, begin: int, end: int, out: Tensor) -> None:
+        """Compute rows `begin` to `end` of the output for the whole of `image`, by `kernel`."""
+        part, beyond = self.seen(image, begin, end)
+        self.by_winograd(part, winograd.Padding(beyond, (self.padding,) * 2, self.reflects), out=out)
 
     def is_winograd(self, image: Tensor) -> bool:
         """Whether `by_winograd` can be used."""
@@ -275,10 +290,31 @@ class FastResidual(nn.Module):
         return features
 
     def _by_winograd(self, features: Tensor, in_place: bool) -> Tensor:
+        """Both convolutions in strips: rows of the second follow as soon as those of the first around them are there.
+
+        They end so far above those of the first that what its next rows look at is not overwritten.
+        """
         first, second = self.first, self.second
-        hidden = first.by_winograd(features, winograd.Padding.around(first.padding, first.reflects))
-        around = winograd.Padding.around(second.padding, second.reflects)
-        return second.by_winograd(hidden, around, skip=features, out=features if in_place else None)
+        out = features if in_place else torch.empty_like(features)
+        _, channels, height, width = features.shape
+        rows = max(_FEWEST_ROWS, COMPILED_STRIP_BYTES // (channels * width * features.element_size()) // _TILE * _TILE)
+        size = (1, len(first.weight), min(rows, height) + 2 * second.padding, width)
+        room = torch.empty(size, memory_format=torch.channels_last)
+        for image, made in zip(features.split(1), out.split(1), strict=True):
+            done, held = 0, 0
+            for begin in range(0, height, rows):
+                end = min(height, begin + rows)
+                first.rows_by_winograd(image, begin, end, out=room[:, :, held : held + end - begin])
+                until = height if end == height else end - second.padding
+                hidden = room[:, :, : held + end - begin]
+                beyond = max(0, second.padding - done), max(0, until + second.padding - height)
+                padding = winograd.Padding(beyond, (second.padding,) * 2, second.reflects)
+                strip = slice(done, until)
+                second.by_winograd(hidden, padding, skip=image[:, :, strip], out=made[:, :, strip])
+                held = 2 * second.padding
+                room[:, :, :held] = hidden[:, :, -held:].clone()
+                done = until
+        return out
 
     def _inner(self, features: Tensor, top: int, bottom: int) -> Tensor:
         """The first convolution, with as many rows more as the second one will look at."""
