@@ -76,8 +76,9 @@ def fill_on_cluster(
         from distributed import as_completed
 
         token = str(folder if isinstance(folder, Remote) else folder.absolute())
-        # Dask would look into every array of the enhancer, once here and once in each worker.
-        sent = client.scatter((packed(enhancer), _as_sent(client, part, file, tell)), broadcast=True)
+        # Dask would look into every array of the enhancer, once here and once in each worker, and name by their content
+        # what nobody else has.
+        sent = client.scatter((packed(enhancer), _as_sent(client, part, file, tell)), broadcast=True, hash=False)
         tasks = grouped(slabs, len(client.scheduler_info()["workers"]))
         futures = {client.submit(_some, token, sent, one, pure=False, retries=RETRIES): one for one in tasks}
         for future, answer in as_completed(futures, with_results=True):
