@@ -30,25 +30,29 @@ LOOK_SECONDS = 0.1
 
 def inside(record, command):
     """Run the command, and note when the slices were begun, when the first was done, and when the last one."""
-    from ctloupe.foundation.threads import share_the_cores
-
-    # As the command does it, before what it imports later is imported here.
-    share_the_cores()
+    from ctloupe.cli import progress
     from ctloupe.cli.main import main
-    from ctloupe.enhance.job import Job
 
-    marks = {}
-    stream = Job._stream
+    marks, shown = {}, progress.ConsoleProgress
 
-    def noted(job, *arguments):
-        marks["begun"], told = time.time(), job.progress
-        object.__setattr__(job, "progress", lambda done: (marks.setdefault("first", time.time()), told(done)))
-        try:
-            return stream(job, *arguments)
-        finally:
-            marks["ended"] = time.time()
+    def watched():
+        # Only now: the command lets its workers import the large libraries before it does so itself.
+        from ctloupe.enhance.job import Job
 
-    Job._stream = noted
+        stream = Job._stream
+
+        def noted(job, *arguments):
+            marks["begun"], told = time.time(), job.progress
+            object.__setattr__(job, "progress", lambda done: (marks.setdefault("first", time.time()), told(done)))
+            try:
+                return stream(job, *arguments)
+            finally:
+                marks["ended"] = time.time()
+
+        Job._stream = noted
+        return shown()
+
+    progress.ConsoleProgress = watched
     sys.argv = ["ctloupe", "enhance", *command]
     try:
         main()

@@ -113,6 +113,27 @@ def test_bicubic_reproduces_a_ramp_at_voxel_centres(slope_y, slope_x, scale, hei
     assert torch.allclose(fine[inside], expected[inside], atol=1e-3)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    scale=st.integers(1, 9),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    images=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    part=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+)
+def test_bicubic_where_nothing_is_learnt_is_what_pytorch_interpolates(scale, height, width, images, part, dtype):
+    whole = torch.randn(*images, height + 3, width + 2, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    image = whole[..., 3:, 2:] if part else whole[..., 3:, 2:].contiguous()
+    exact = image if dtype == torch.float64 else image.float()
+    size = scale * height, scale * width
+    expected = torch.nn.functional.interpolate(exact, size=size, mode="bicubic", antialias=True)
+    with torch.inference_mode():
+        found = enlarge_bicubic(image, scale)
+    assert found.dtype == expected.dtype
+    assert torch.allclose(found, expected, rtol=0, atol=1e-12 if dtype == torch.float64 else 1e-5)
+
+
 def test_bicubic_agrees_with_keys_kernel_written_out():
     rng = np.random.default_rng(3)
     image = rng.normal(size=(1, 12)).astype(np.float32).repeat(12, axis=0)

@@ -117,51 +117,52 @@ def enhance(
 
     outputs = [location(path) for path in (out, uncertainty, invented) if path is not None]
     refuse_early(location(scan), outputs, model, resume, overwrite)
+    from ctloupe.enhance.store.server import start_early, workers_ready
+
     if devices > 1:
-        from ctloupe.enhance.store.server import start_early
-
         start_early()
+    # Workers import the large libraries while this process does.
+    with workers_ready(scheduler):
+        from ctloupe.cli.progress import ConsoleProgress, say, show
+        from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
-    from ctloupe.cli.progress import ConsoleProgress, say, show
-    from ctloupe.enhance.request import EnhanceRequest, enhance_files
-
-    request = EnhanceRequest(
-        scan=location(scan),
-        out=location(out),
-        model=model,
-        scale=scale,
-        mask=mask,
-        blend=blend,
-        slices=slices,
-        roi=roi,
-        resample=resample,
-        accept_spacing=accept_spacing,
-        stitch=stitch,
-        stitch_size=stitch_size,
-        match_histograms=match_histograms,
-        median=median,
-        samples=samples,
-        output=output,
-        steps=steps,
-        uncertainty=as_location(uncertainty),
-        invented=as_location(invented),
-        quantiles=as_quantiles(quantiles),
-        flat_field=flat_field,
-        consistent=consistent,
-        consistent_with=consistent_with,
-        resume=resume,
-        slab=slab,
-        tile=tile,
-        memory=as_bytes(memory, "--memory"),
-        precision=precision,
-        scheduler=scheduler,
-        devices=devices,
-        format=format_,
-        series=series,
-        voxel_size=as_voxel_size(voxel_size),
-        accelerator=accelerator,
-        seed=seed,
-        preview=preview,
-        overwrite=overwrite,
-    )
-    enhance_files(request, say, ConsoleProgress(), show)
+        request = EnhanceRequest(
+            scan=location(scan),
+            out=location(out),
+            model=model,
+            scale=scale,
+            mask=mask,
+            blend=blend,
+            slices=slices,
+            roi=roi,
+            resample=resample,
+            accept_spacing=accept_spacing,
+            stitch=stitch,
+            stitch_size=stitch_size,
+            match_histograms=match_histograms,
+            median=median,
+            samples=samples,
+            output=output,
+            steps=steps,
+            uncertainty=as_location(uncertainty),
+            invented=as_location(invented),
+            quantiles=as_quantiles(quantiles),
+            flat_field=flat_field,
+            consistent=consistent,
+            consistent_with=consistent_with,
+            resume=resume,
+            slab=slab,
+            tile=tile,
+            memory=as_bytes(memory, "--memory"),
+            precision=precision,
+            scheduler=scheduler,
+            devices=devices,
+            format=format_,
+            series=series,
+            voxel_size=as_voxel_size(voxel_size),
+            accelerator=accelerator,
+            seed=seed,
+            preview=preview,
+            overwrite=overwrite,
+        )
+        enhance_files(request, say, ConsoleProgress(), show)

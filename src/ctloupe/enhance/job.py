@@ -23,10 +23,11 @@ from ctloupe.enhance.preparation import prepared
 from ctloupe.enhance.region import Region, corner_of
 from ctloupe.enhance.scan_part import Mask, ScanPart
 from ctloupe.enhance.slice_enhancer import EnhancedSlice, SliceEnhancer
-from ctloupe.enhance.store.cluster import fill_on_cluster, workers_ready
+from ctloupe.enhance.store.cluster import fill_on_cluster
 from ctloupe.enhance.store.journal import BegunWork, FinishedSlab, Journal
 from ctloupe.enhance.store.processes import ToldHere, fill_on_devices, require_devices
 from ctloupe.enhance.store.scan_file import PartOfFile, ScanFile
+from ctloupe.enhance.store.server import workers_ready
 from ctloupe.enhance.store.spool import Spool
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill, place, slabs_of, summarised

@@ -6,10 +6,13 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctloupe.enhance.model import LoadedModel
 from ctloupe.enhance.resolver import SuperResolver
-from ctloupe.enhance.store.processes import ToldHere, require_devices
+from ctloupe.enhance.store.processes import ToldHere, require_devices, tapered
+from ctloupe.enhance.store.stream import slabs_of
 from ctloupe.foundation.errors import CtLoupeError, OptionError
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.volume.volume import LazyArray, Volume
@@ -82,3 +85,13 @@ def test_lines_are_told_in_this_process_alone():
     tell("here")
     pickle.loads(pickle.dumps(tell))("elsewhere")
     assert told == ["here"]
+
+
+@given(st.sets(st.integers(0, 49)), st.integers(1, 5), st.integers(1, 4))
+def test_slabs_hold_every_slice_that_is_left_once_and_end_with_single_ones(finished, size, workers):
+    slabs = slabs_of(50, size, finished)
+    assert [z for run in slabs for z in range(*run)] == sorted(set(range(50)) - finished)
+    assert all(begin // size == (end - 1) // size for begin, end in slabs)
+    cut = tapered(slabs, workers)
+    assert [z for run in cut for z in range(*run)] == [z for run in slabs for z in range(*run)]
+    assert all(end - begin == 1 for begin, end in cut[-2 * workers :])

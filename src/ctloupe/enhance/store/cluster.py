@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +12,7 @@ from pydantic import RootModel
 from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.packed import packed, unpacked
 from ctloupe.enhance.store.scan_file import PartOfFile
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
@@ -77,41 +76,15 @@ def fill_on_cluster(
         from distributed import as_completed
 
         token = str(folder if isinstance(folder, Remote) else folder.absolute())
-        sent = client.scatter((enhancer, _as_sent(client, part, file, tell)), broadcast=True)
+        # Dask would look into every array of the enhancer, once here and once in each worker, and name by their content
+        # what nobody else has.
+        sent = client.scatter((packed(enhancer), _as_sent(client, part, file, tell)), broadcast=True, hash=False)
         tasks = grouped(slabs, len(client.scheduler_info()["workers"]))
         futures = {client.submit(_some, token, sent, one, pure=False, retries=RETRIES): one for one in tasks}
         for future, answer in as_completed(futures, with_results=True):
             task = futures[future]
             for slab in finished_slabs(answer, (task[0][0], task[-1][1])):
                 record(slab)
-
-
-@contextmanager
-def workers_ready(address: str | None) -> Iterator[None]:
-    """Let the workers of a Dask scheduler import what they need beside what is done in the block.
-
-    Parameters
-    ----------
-    address
-        Address of the scheduler; None: there is none, and nothing is done.
-
-    Raises
-    ------
-    MissingExtraError, OptionError
-        See `fill_on_cluster`.
-    """
-    if address is None:
-        yield
-        return
-    with connected(address) as client:
-        kept = [client.submit(_ready, workers=[one], pure=False) for one in client.scheduler_info()["workers"]]
-        yield
-        del kept
-
-
-def _ready() -> None:
-    """Import in a worker what a slice enhancer is made of."""
-    import_module("ctloupe.enhance.preparation")
 
 
 def grouped(slabs: Sequence[Run], workers: int) -> list[list[Run]]:
@@ -174,12 +147,12 @@ class _Answer(RootModel[list[FinishedSlab]]):
     """What a worker sends back of a slab."""
 
 
-def _some(token: str, sent: tuple[SliceEnhancer, ScanPart | PartOfFile], slabs: list[Run]) -> list[dict[str, Any]]:
+def _some(token: str, sent: tuple[bytes, ScanPart | PartOfFile], slabs: list[Run]) -> list[dict[str, Any]]:
     """Enhance slabs in a worker process."""
     if token not in _READY:
         _READY.clear()
-        loaded, scan = sent
-        _READY[token] = loaded, scan.read() if isinstance(scan, PartOfFile) else scan, Stores.reopen(location(token))
+        enhancer, part = unpacked(sent[0]), sent[1].read() if isinstance(sent[1], PartOfFile) else sent[1]
+        _READY[token] = enhancer, part, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
     fill(enhancer, part, slabs, stores, made.append)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import traceback
 from collections import deque
@@ -24,6 +23,7 @@ from ctloupe.enhance.scan_part import ScanPart
 from ctloupe.enhance.slice_enhancer import SliceEnhancer
 from ctloupe.enhance.store.cluster import finished_slabs
 from ctloupe.enhance.store.journal import FinishedSlab
+from ctloupe.enhance.store.packed import lay_down, taken_up
 from ctloupe.enhance.store.server import context_of_workers
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import AHEAD, fill
@@ -35,6 +35,9 @@ Run = tuple[int, int]
 
 _GIVEN: Final = AHEAD + 2
 """Slabs that a process has at a time: those that it reads ahead, the one in work, and the one being written."""
+
+_LAST: Final = 2
+"""Slabs for each process that are cut into slices in the end."""
 
 _SECONDS_TO_END: Final = 10.0
 
@@ -86,8 +89,8 @@ def fill_on_devices(
 ) -> None:
     """Enhance slabs in a process for each device.
 
-    The slice enhancer, its statistics taken already, is sent to each process; the scan lies in a file in `folder`
-    meanwhile, which all of them map, so that it is in memory once.
+    The slice enhancer, its statistics taken already, and the scan lie in files in `folder` meanwhile, which all of them
+    map, so that both are in memory once.
 
     Parameters
     ----------
@@ -105,14 +108,18 @@ def fill_on_devices(
     CtLoupeError
         If a process ended by itself, or what it was given cannot be done.
     """
-    with _laid_down(part, folder) as shared, _started(min(devices, len(slabs)), enhancer.__class__.__name__) as workers:
-        work = pickle.dumps((enhancer, shared, folder.absolute()))
+    with (
+        TemporaryDirectory(dir=folder if isinstance(folder, Path) else None) as shared,
+        _started(min(devices, len(slabs)), enhancer.__class__.__name__) as workers,
+    ):
+        # Processes begin beside this.
+        work = _laid_down(enhancer, part, Path(shared).absolute())
         threads = max(1, torch.get_num_threads() // len(workers))
         for number, worker in enumerate(workers):
             with worker.heard():
                 worker.connection.send((_visible(number), threads))
-                worker.connection.send_bytes(work)
-        waiting = deque(slabs)
+                worker.connection.send((work, folder.absolute()))
+        waiting = deque(tapered(slabs, len(workers)))
         for _ in range(_GIVEN):
             for worker in workers:
                 worker.give(waiting)
@@ -122,6 +129,12 @@ def fill_on_devices(
                 for slab in finished_slabs(worker.answer(), worker.given.popleft()):
                     record(slab)
                 worker.give(waiting)
+
+
+def tapered(slabs: Sequence[Run], workers: int) -> list[Run]:
+    """Cut the last slabs into slices, so that workers who each have several in hand end together."""
+    few = _LAST * workers
+    return [*slabs[:-few], *((z, z + 1) for run in slabs[-few:] for z in range(*run))]
 
 
 @dataclass
@@ -203,7 +216,8 @@ def _work(connection: Connection) -> None:
     torch.set_num_threads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            enhancer, part, folder = pickle.loads(connection.recv_bytes())
+            work, folder = connection.recv()
+            enhancer, part = taken_up(work)
             fill(
                 enhancer,
                 part,
@@ -240,14 +254,14 @@ class _OnDisk:
         return _OnDisk, (self._path,)
 
 
-@contextmanager
-def _laid_down(part: ScanPart, folder: object) -> Iterator[ScanPart]:
-    """Write scan and mask into files, for as long as the block lasts: in `folder`, where that is one of a disk."""
-    with TemporaryDirectory(dir=folder if isinstance(folder, Path) else None) as made:
-        scan = part.scan.with_data(_copied(part.scan.data, Path(made, "scan.npy")))
-        mask: Any = None if part.mask is None else _copied(part.mask, Path(made, "mask.npy"))
-        around = tuple(None if one is None else one.with_data(np.asarray(one.data)) for one in part.around)
-        yield replace(part, scan=scan, mask=mask, around=around)  # type: ignore[arg-type]
+def _laid_down(enhancer: SliceEnhancer, part: ScanPart, folder: Path) -> Path:
+    """Write scan, mask and what enhances them into files of a folder; return the one that names the others."""
+    scan = part.scan.with_data(_copied(part.scan.data, folder / "scan.npy"))
+    mask: Any = None if part.mask is None else _copied(part.mask, folder / "mask.npy")
+    around = tuple(None if one is None else one.with_data(np.asarray(one.data)) for one in part.around)
+    work = folder / "work"
+    lay_down((enhancer, replace(part, scan=scan, mask=mask, around=around)), work)  # type: ignore[arg-type]
+    return work
 
 
 def _copied(data: Any, file: Path) -> _OnDisk:
@@ -256,4 +270,4 @@ def _copied(data: Any, file: Path) -> _OnDisk:
         written[z : z + _COPIED] = data[z : z + _COPIED]
     written.flush()
     del written
-    return _OnDisk(str(file.absolute()))
+    return _OnDisk(str(file))

@@ -1,9 +1,14 @@
-"""What starts the processes of several devices; nothing here needs torch, so that it can begin before that is there."""
+"""Workers that make themselves ready, while nothing here needs torch, so that they can begin before that is there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, Final
+
+from ctloupe.foundation.cluster import connected
 
 _LIBRARIES: Final = ["ctloupe.enhance.preparation", "ctloupe.enhance.store.processes", "numcodecs.blosc"]
 """Modules that every process needs, which between them import all the large libraries and ask for no device."""
@@ -25,3 +30,34 @@ def start_early() -> None:
 
         context_of_workers()
         ensure_running()
+
+
+@contextmanager
+def workers_ready(address: str | None) -> Iterator[None]:
+    """Let the workers of a Dask scheduler import what they need beside what is done in the block.
+
+    Parameters
+    ----------
+    address
+        Address of the scheduler; None: there is none, and nothing is done.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask is not installed.
+    OptionError
+        If there is no scheduler or it has no workers.
+    """
+    if address is None:
+        yield
+        return
+    with connected(address) as client:
+        kept = [client.submit(_ready, workers=[one], pure=False) for one in client.scheduler_info()["workers"]]
+        yield
+        del kept
+
+
+def _ready() -> None:
+    """Import in a worker what a slice enhancer is made of."""
+    for one in _LIBRARIES:
+        import_module(one)

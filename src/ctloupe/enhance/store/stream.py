@@ -31,9 +31,14 @@ _Write = Future[dict[str, Mark]]
 
 
 def slabs_of(count: int, size: int, finished: set[int]) -> list[tuple[int, int]]:
-    """Runs of at most `size` slices, from the first slice on, that are not all finished."""
-    runs = [(z, min(count, z + size)) for z in range(0, count, size)]
-    return [run for run in runs if not finished.issuperset(range(*run))]
+    """Runs of at most `size` slices, from the first slice on, of which none is finished."""
+    runs: list[tuple[int, int]] = []
+    for z in sorted(set(range(count)) - finished):
+        if runs and runs[-1][1] == z and z % size:
+            runs[-1] = runs[-1][0], z + 1
+        else:
+            runs.append((z, z + 1))
+    return runs
 
 
 def fill(
