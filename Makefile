@@ -96,7 +96,7 @@ test-usual: $(COMPILED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 # What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters,
-# training on several devices.
+# training on several devices, the tutorial as a notebook.
 test-thorough: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m thorough
 
