@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
-# What is imported is compiled then; to compile everything at once takes a third of the installation.
-QUIETLY := --quiet --disable-pip-version-check --no-compile
+# As `pip install`, several times as fast: the Python that it follows gets the packages.
+INSTALL := .ci/install.py
 
 # Also where the environment says otherwise: each of the tests' processes would compile every library anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -63,7 +63,7 @@ MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes
 
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ctloupe/networks/compiled/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(LOCKED) $(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
+	$(LOCKED) $(BIN)/python $(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
 # What the tests import, compiled by one process before several would compile it at the same time.
@@ -77,8 +77,8 @@ demo: $(STAMP)
 # The audit is no prerequisite: make would begin the rest of this only when the tests beside it are done.
 lint: $(STAMP)
 	@$(MAKE) --no-print-directory audit
-	$(BIN)/ruff check src tests benchmarks docs/site integrations
-	$(BIN)/ruff format --check src tests benchmarks docs/site integrations
+	$(BIN)/ruff check src tests benchmarks docs/site integrations .ci
+	$(BIN)/ruff format --check src tests benchmarks docs/site integrations .ci
 	$(BIN)/mypy
 
 # Known weaknesses of what is pinned, where pip-audit is installed and the index, which knows of them, can be reached.
@@ -96,7 +96,7 @@ test-usual: $(COMPILED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 # What takes minutes and guards what changes rarely: every benchmark of the docs at small sizes, clusters,
-# training on several devices.
+# training on several devices, the tutorial as a notebook.
 test-thorough: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m thorough
 
@@ -122,8 +122,8 @@ test-pythons:
 		done="$$done $$version"; \
 		own=$(VENV)-$$version/bin/python; \
 		test -x $$own || $$python -m venv $(VENV)-$$version || exit 1; \
-		$$own -m pip install $(QUIETLY) -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
-		$(LOCKED) $$own -m pip install $(QUIETLY) --no-deps -e . || exit 1; \
+		$$own $(INSTALL) -c constraints.txt $(WITHOUT_TORCH) || exit 1; \
+		$(LOCKED) $$own $(INSTALL) --no-deps -e . || exit 1; \
 		echo "Python $$version, what needs no torch:"; \
 		$$own -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(TESTS_WITHOUT_TORCH) || exit 1; \
 	done; \
@@ -181,7 +181,7 @@ pack-model: $(STAMP)
 
 $(RELEASE)/.installed:
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/python -m pip install $(QUIETLY) $(RELEASE_TOOLS)
+	$(RELEASE)/bin/python $(INSTALL) $(RELEASE_TOOLS)
 	touch $@
 
 # The source distribution, the wheel for this kind of machine that is built from it, and one for all, which has no compiled

@@ -58,8 +58,10 @@ SMALLER = {
     "suite lung-v1": "suite small.yaml",
     "suite lung-kernels-v1": "suite small.yaml",
     "--roi 30:31,200:264,180:244": "--roi 1:2,4:20,4:20",
-    "--scale paper --data mydata.yaml": "--scale  tiny --data mydata.yaml --only A --steps 1 --per-case 4 --seeds 1",
-    "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --data study-data",
+    "--scale paper --data mydata.yaml": "--scale  tiny --data mydata.yaml --only A --steps 1 --per-case 4 --seeds 1 "
+    "--test-patches 4",
+    "--scale tiny": "--scale tiny --steps 1 --size 8 256 256 --per-case 6 --cases 1 --seeds 1 --test-patches 4 "
+    "--data study-data",
 }
 
 SMALL_SUITE = """

@@ -32,8 +32,9 @@ def test_studies_are_listed_for_machines_too(ctloupe):
 
 @pytest.mark.slow
 def test_a_study_runs_and_its_report_is_printed(ctloupe, tmp_path):
-    small = ["--steps", 1, "--size", 8, 256, 256, "--per-case", 6, "--cases", 1, "--seeds", 1]
-    page = ctloupe("study", "run", "synth-table1", "-o", tmp_path / "s", "--only", "SR-CycleGAN", *small)
+    small = ["--scale", "tiny", "--steps", 1, "--size", 8, 256, 256]
+    few = ["--per-case", 6, "--cases", 1, "--seeds", 1, "--test-patches", 4]
+    page = ctloupe("study", "run", "synth-table1", "-o", tmp_path / "s", "--only", "SR-CycleGAN", *small, *few)
     assert page.strip().endswith("report.html")
     printed = ctloupe("study", "report", tmp_path / "s")
     assert "Protocol synth, version 2" in printed and "| bicubic |" in printed and "jmi" not in printed

@@ -3,8 +3,6 @@
 import pickle
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,44 +78,6 @@ def test_no_pickle_runs_in_place_of_a_checkpoint(tmp_path, ran):
         with pytest.raises(FileError, match="not a readable checkpoint"):
             checkpoint.read(file)
     assert not ran.exists()
-
-
-OFFLINE = """
-import sys
-
-def refuse(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"):
-        raise SystemExit(f"asked the network: {event} {arguments[1:]}")
-
-sys.addaudithook(refuse)
-from ctloupe.cli.main import app
-
-for command in COMMANDS:
-    app(command.split(), standalone_mode=False)
-"""
-
-
-@pytest.mark.slow
-def test_no_command_speaks_to_a_network_unasked(tmp_path):
-    commands = [
-        "phantom --size 16 96 96 --seed 1 --out phantom",
-        "inspect phantom/clinical.nii.gz",
-        "enhance phantom/clinical.nii.gz -o fine.ome.zarr --model bicubic --mask none",
-        "evaluate --input phantom/clinical.nii.gz --output fine.ome.zarr --truth phantom/truth.nii.gz --out evaluation",
-        "models",
-        "study list",
-        "doctor",
-    ]
-    code = OFFLINE.replace("COMMANDS", repr(commands))
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "evaluation" / "report.html").is_file()
-
-
-def test_what_asks_the_network_would_be_seen(tmp_path):
-    code = OFFLINE.replace("COMMANDS", "()") + "import socket; socket.getaddrinfo('localhost', 80)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode != 0 and "asked the network: socket.getaddrinfo" in done.stderr
 
 
 def _saved(folder, value):

@@ -1,9 +1,13 @@
-"""The tutorial runs from its first cell to its last, and the copy that is kept shows what it shows."""
+"""The tutorial runs from its first cell to its last, and the copy that is kept shows what it shows.
+
+The usual run takes the cells as one program with fewer steps; a notebook is run by `make test-thorough`.
+"""
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +31,24 @@ def test_the_kept_copy_is_small_and_names_no_folder_of_the_machine_it_ran_on():
 
 
 @pytest.mark.slow
+def test_every_cell_runs_with_fewer_steps(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cells = json.loads(TUTORIAL.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert "SIZE = (16, 192, 192)" in text and "STEPS = 20 " in text
+    text = text.replace("SIZE = (16, 192, 192)", "SIZE = (16, 128, 128)").replace("STEPS = 20 ", "STEPS = 2 ")
+    names = {"__name__": "tutorial"}
+    exec(compile(text, str(TUTORIAL), "exec"), names)
+    printed = capsys.readouterr().out
+    assert names["enhanced"].shape[1] > names["scan"].shape[1] and "model.json" in printed
+    # What the kept copy prints at its end, in the same rows.
+    assert [line.split(":")[0] for line in printed.splitlines()[-len(names["found"].rows) :]] == [
+        f"{row:>8}" for row in names["found"].rows
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(
     not all(map(find_spec, ("nbclient", "ipykernel"))),
     reason="nbclient or ipykernel is not installed: no notebook runs",

@@ -1,4 +1,7 @@
-"""The built wheel, installed where nothing of this folder is seen, holds its data and runs its commands."""
+"""The built wheel, installed where nothing of this folder is seen, holds its data and runs its commands.
+
+They run in one process, since to import the libraries takes longer than most of what they do, and without a network.
+"""
 
 import json
 import os
@@ -64,14 +67,6 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     assert not [name for name in held if name.startswith("tests/")]
 
 
-@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-def test_the_compiled_convolutions_are_in_it_and_found(wheel, installed, tmp_path):
-    assert "-abi3-" in wheel.name
-    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
-    ask = "from ctloupe.networks.compiled import library; print(library.is_compiled())"
-    assert done(installed / "python", "-c", ask, cwd=tmp_path).strip() == "True"
-
-
 def test_the_source_distribution_is_the_whole_checkout(tmp_path):
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -102,8 +97,17 @@ def test_the_installed_package_is_the_one_that_runs(installed, tmp_path):
     assert Path(where.strip()).is_relative_to(installed.parent)
 
 
-IN_ONE_PROCESS = """
+OFFLINE = """
 import sys
+
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"):
+        raise SystemExit(f"asked the network: {event} {arguments[1:]}")
+
+sys.addaudithook(refuse)
+"""
+
+IN_ONE_PROCESS = """
 from ctloupe.cli.main import app
 
 for command in sys.argv[1:]:
@@ -111,20 +115,46 @@ for command in sys.argv[1:]:
     print(end=chr(0))
 """
 
+COMMANDS = [
+    "doctor --json",
+    "models",
+    "study list",
+    "phantom --size 16 96 96 --seed 1 --out phantom",
+    "inspect phantom/clinical.nii.gz",
+    "enhance phantom/clinical.nii.gz -o fine.nii.gz --model bicubic --mask none",
+    "evaluate --input phantom/clinical.nii.gz --output fine.nii.gz --truth phantom/truth.nii.gz --out judged --json",
+]
 
-def test_its_commands_run(installed, tmp_path):
+
+@pytest.fixture(scope="module")
+def printed(installed, tmp_path_factory):
+    """What each command printed, by its first word, of a process that would have ended at a word to the network."""
+    folder = tmp_path_factory.mktemp("offline")
+    texts = done(installed / "python", "-c", OFFLINE + IN_ONE_PROCESS, *COMMANDS, cwd=folder).split(chr(0))
+    assert (folder / "judged" / "report.html").is_file()
+    return dict(zip((command.split()[0] for command in COMMANDS), texts, strict=False))
+
+
+def test_its_commands_run(installed, printed, tmp_path):
     assert "enhance" in done(installed / "ctloupe", "--help", cwd=tmp_path)
-    commands = [
-        "doctor --json",
-        "models",
-        "study list",
-        "phantom --size 16 96 96 --seed 1 --out phantom",
-        "enhance phantom/clinical.nii.gz -o fine.nii.gz --model bicubic --mask none",
-        "evaluate --input phantom/clinical.nii.gz --output fine.nii.gz --truth phantom/truth.nii.gz --out e --json",
-    ]
-    # In one process, since to import the libraries takes longer than most of what they do.
-    printed = done(installed / "python", "-c", IN_ONE_PROCESS, *commands, cwd=tmp_path).split(chr(0))
-    assert json.loads(printed[0])
-    assert "physics-srgan" in printed[1]
-    assert "jmi-table3" in printed[2]
-    assert json.loads(printed[5])["rows"]
+    assert "physics-srgan" in printed["models"]
+    assert "jmi-table3" in printed["study"]
+    assert json.loads(printed["evaluate"])["rows"]
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_the_compiled_convolutions_are_in_it_and_found(wheel, printed):
+    assert "-abi3-" in wheel.name
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    assert "install a C compiler" not in json.loads(printed["doctor"])["convolutions"]
+
+
+def test_no_command_speaks_to_a_network_unasked(printed):
+    # All of them came to their end, where a word to the network would have ended the process.
+    assert printed.keys() == {command.split()[0] for command in COMMANDS}
+
+
+def test_what_asks_the_network_would_be_seen(tmp_path):
+    code = OFFLINE + "import socket; socket.getaddrinfo('localhost', 80)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode != 0 and "asked the network: socket.getaddrinfo" in found.stderr

@@ -28,7 +28,7 @@ rows:
   - {key: plain, label: Lanczos, method: lanczos}
   - {key: twin, label: the same U-Net, same_as: fine, paper: {psnr_peak_1_db: 16.0}}
 """
-SIZE = {"steps": 2, "size": (16, 272, 272), "per_case": 6, "cases": 1, "seeds": 2}
+SIZE = {"steps": 2, "size": (16, 272, 272), "per_case": 6, "cases": 1, "seeds": 2, "test_patches": 8}
 
 
 @pytest.fixture(scope="module")

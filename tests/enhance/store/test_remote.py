@@ -96,6 +96,7 @@ def test_what_exists_stays_unless_it_may_be_replaced_and_then_nothing_of_it_is_l
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_workers_of_a_cluster_read_the_scan_and_write_the_store_on_the_server(server, tmp_path):
     """A core facility with its scans on an object store."""
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
