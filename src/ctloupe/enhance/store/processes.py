@@ -89,8 +89,8 @@ def fill_on_devices(
 ) -> None:
     """Enhance slabs in a process for each device.
 
-    The slice enhancer, its statistics taken already, and the scan lie in files in `folder` meanwhile, which all of them
-    map, so that both are in memory once.
+    The scan lies in a file in `folder` meanwhile, the slice enhancer, its statistics taken already, in one of this
+    user's; all of them map both, which so are in memory once.
 
     Parameters
     ----------
@@ -110,10 +110,13 @@ def fill_on_devices(
     """
     with (
         TemporaryDirectory(dir=folder if isinstance(folder, Path) else None) as shared,
+        # What is unpickled must not lie where others may put files of theirs in its place, as in a folder of outputs.
+        TemporaryDirectory() as own,
         _started(min(devices, len(slabs)), enhancer.__class__.__name__) as workers,
     ):
         # Processes begin beside this.
-        work = _laid_down(enhancer, part, Path(shared).absolute())
+        work = Path(own).absolute() / "work"
+        lay_down((enhancer, _laid_down(part, Path(shared).absolute())), work)
         threads = max(1, torch.get_num_threads() // len(workers))
         for number, worker in enumerate(workers):
             with worker.heard():
@@ -254,14 +257,12 @@ class _OnDisk:
         return _OnDisk, (self._path,)
 
 
-def _laid_down(enhancer: SliceEnhancer, part: ScanPart, folder: Path) -> Path:
-    """Write scan, mask and what enhances them into files of a folder; return the one that names the others."""
+def _laid_down(part: ScanPart, folder: Path) -> ScanPart:
+    """Write scan and mask into files of a folder."""
     scan = part.scan.with_data(_copied(part.scan.data, folder / "scan.npy"))
     mask: Any = None if part.mask is None else _copied(part.mask, folder / "mask.npy")
     around = tuple(None if one is None else one.with_data(np.asarray(one.data)) for one in part.around)
-    work = folder / "work"
-    lay_down((enhancer, replace(part, scan=scan, mask=mask, around=around)), work)  # type: ignore[arg-type]
-    return work
+    return replace(part, scan=scan, mask=mask, around=around)  # type: ignore[arg-type]
 
 
 def _copied(data: Any, file: Path) -> _OnDisk:
