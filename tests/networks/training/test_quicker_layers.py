@@ -38,10 +38,18 @@ LAYERS = {
     "7x7 to one channel": (nn.Conv2d(5, 1, 7, padding=3), (2, 5, 9, 7)),
     "stride 2": (nn.Conv2d(6, 8, 3, stride=2, padding=1), (2, 6, 11, 8)),
     "4x4 of stride 2": (nn.Conv2d(6, 8, 4, stride=2, padding=1), (2, 6, 12, 9)),
+    "4x4 of stride 2, many channels": (nn.Conv2d(8, 16, 4, stride=2, padding=1), (2, 8, 12, 9)),
+    "4x4 of stride 2, padded by two": (nn.Conv2d(16, 24, 4, stride=2, padding=2), (1, 16, 23, 14)),
     "1x1": (nn.Conv2d(6, 8, 1), (2, 6, 5, 4)),
     "transposed": (nn.ConvTranspose2d(8, 6, 3, 2, 1, 1), (2, 8, 5, 6)),
     "grouped": (nn.Conv2d(6, 6, 3, padding=1, groups=3), (2, 6, 5, 6)),
     "dilated": (nn.Conv2d(64, 64, 3, padding=2, dilation=2), (1, 64, 7, 7)),
+    "norm, many channels": (nn.Sequential(nn.InstanceNorm2d(72), nn.PReLU()), (2, 72, 17, 5)),
+    "norm and ReLU, many channels": (nn.Sequential(nn.InstanceNorm2d(16), nn.ReLU(inplace=True)), (3, 16, 70, 30)),
+    "norm and LeakyReLU, many channels": (
+        nn.Sequential(nn.InstanceNorm2d(40), nn.LeakyReLU(0.2, inplace=True)),
+        (2, 40, 1, 3),
+    ),
     "norm": (nn.Sequential(nn.InstanceNorm2d(6), nn.PReLU()), (2, 6, 7, 5)),
     "norm and ReLU": (nn.Sequential(nn.InstanceNorm2d(6), nn.ReLU(inplace=True)), (3, 6, 7, 5)),
     "norm and LeakyReLU": (nn.Sequential(nn.InstanceNorm2d(6), nn.LeakyReLU(0.2, inplace=True)), (3, 6, 4, 5)),
@@ -92,7 +100,18 @@ def test_channels_last_features_give_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["3x3 with many channels, reflected", "4x4 of stride 2", "transposed", "norm and ReLU"]
+    "name",
+    [
+        "3x3 with many channels, reflected",
+        "3x3 with many channels, zeros",
+        "2x2 with padding",
+        "4x4 of stride 2",
+        "4x4 of stride 2, many channels",
+        "4x4 of stride 2, padded by two",
+        "transposed",
+        "norm and ReLU",
+        "norm and ReLU, many channels",
+    ],
 )
 def test_gradients_can_be_differentiated(name: str) -> None:
     layer, shape = LAYERS[name]

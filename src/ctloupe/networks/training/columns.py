@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctloupe.networks.training.plain_gradients import plain_gradients
+from ctloupe.networks.training.plain_gradients import plain_gradients, wanted
 
 _COLUMNS_BYTES: Final = 4_000_000
 """Size of the columns that are made at once, so that they stay in the cache."""
@@ -59,10 +59,11 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        (stride, padding), (by_image, by_weight, by_bias, *_) = ctx.sizes, ctx.needs_input_grad
+        (stride, padding), asked = ctx.sizes, wanted(ctx, image, weight, bias)
+        by_image, by_weight, by_bias = asked
         if torch.is_grad_enabled():
             plainly = partial(F.conv2d, stride=stride, padding=padding)
-            return *plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3]), None, None
+            return *plain_gradients(plainly, (image, weight, bias), gradient, asked), None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_image = of_weight = None
         if by_image:
@@ -84,10 +85,11 @@ class _Transposed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        (stride, padding, more), (by_image, by_weight, by_bias, *_) = ctx.sizes, ctx.needs_input_grad
+        (stride, padding, more), asked = ctx.sizes, wanted(ctx, image, weight, bias)
+        by_image, by_weight, by_bias = asked
         if torch.is_grad_enabled():
             plainly = partial(F.conv_transpose2d, stride=stride, padding=padding, output_padding=more)
-            found = plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3])
+            found = plain_gradients(plainly, (image, weight, bias), gradient, asked)
             return *found, None, None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_image = of_weight = None

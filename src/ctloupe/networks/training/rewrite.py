@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.training import columns, winograd
+from ctloupe.networks.training import columns, strided, winograd
 from ctloupe.networks.training.instance_norm import normalised
 
 _LARGE: Final = 2**20
@@ -26,21 +27,32 @@ class _ByColumns(nn.Conv2d):
         return columns.convolved(input, self.weight, self.bias, self.stride[0], rim)
 
 
-class _Winograd(_ByColumns):
+class _Transformed(_ByColumns):
     _transformed: tuple[tuple[int, int], winograd.Kernels] | None = None
 
+    def _kernels(self, make: Callable[[Tensor], winograd.Kernels]) -> winograd.Kernels:
+        """The transformed weights, which are made once a step: the weights tell when they have changed."""
+        state = self.weight._version, self.weight.data_ptr()
+        if self._transformed is None or self._transformed[0] != state:
+            self._transformed = state, make(self.weight)
+        return self._transformed[1]
+
+
+class _Winograd(_Transformed):
     def forward(self, input: Tensor) -> Tensor:
         if not _suits(input) or winograd.tiles(input, self.kernel_size[0]) < winograd.FEWEST_TILES:
             return super().forward(input)
         rim, reflects = int(self.padding[0]), self.padding_mode == "reflect"
-        return winograd.convolved(input, self.weight, self.bias, rim, reflects, self._kernels())
+        kernels = self._kernels(winograd.Kernels.of)
+        return winograd.convolved(input, self.weight, self.bias, rim, reflects, kernels)
 
-    def _kernels(self) -> winograd.Kernels:
-        """The transformed weights, which are made once a step: the weights tell when they have changed."""
-        state = self.weight._version, self.weight.data_ptr()
-        if self._transformed is None or self._transformed[0] != state:
-            self._transformed = state, winograd.Kernels.of(self.weight)
-        return self._transformed[1]
+
+class _Strided(_Transformed):
+    def forward(self, input: Tensor) -> Tensor:
+        if not _suits(input) or strided.tiles(input) < winograd.FEWEST_TILES:
+            return super().forward(input)
+        kernels = self._kernels(strided.transformed)
+        return strided.convolved(input, self.weight, self.bias, int(self.padding[0]), kernels)
 
 
 class _TransposedByColumns(nn.ConvTranspose2d):
@@ -89,7 +101,7 @@ def quicken(network: nn.Module) -> None:
         if type(module) is nn.InstanceNorm2d and not module.affine and not module.track_running_stats:
             module.__class__ = _Norm
         elif type(module) is nn.Conv2d and _is_plain(module):
-            module.__class__ = _Winograd if _pays(module) else _ByColumns
+            module.__class__ = _kind_of(module)
         elif type(module) is nn.ConvTranspose2d and _is_plain(module):
             module.__class__ = _TransposedByColumns
 
@@ -117,8 +129,13 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     return alike and layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode in ("zeros", "reflect")
 
 
-def _pays(layer: nn.Conv2d) -> bool:
-    return layer.stride[0] == 1 and int(layer.padding[0]) < layer.kernel_size[0] and winograd.suits(layer.weight)
+def _kind_of(layer: nn.Conv2d) -> type[nn.Conv2d]:
+    stride, padding = layer.stride[0], int(layer.padding[0])
+    if stride == 1 and padding < layer.kernel_size[0] and winograd.suits(layer.weight):
+        return _Winograd
+    if stride == 2 and layer.padding_mode == "zeros" and strided.suits(layer.weight, padding):
+        return _Strided
+    return _ByColumns
 
 
 def _is_large(features: Tensor, beyond: float) -> bool:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctloupe.networks.training.plain_gradients import plain_gradients
+from ctloupe.networks.training.plain_gradients import plain_gradients, wanted
 from ctloupe.networks.winograd.convolution import (
     TAPS,
     Kernel,
@@ -54,6 +54,10 @@ class Kernels:
         turned = weight.flip(2, 3).transpose(0, 1)
         return cls(transformed(weight, lanes_for(inputs, outputs)), transformed(turned, lanes_for(outputs, inputs)))
 
+    def turned(self) -> Kernels:
+        """Those of the convolution that the gradient of the image is."""
+        return Kernels(self.backward, self.forward)
+
 
 def _image_gradient(gradient: Tensor, kernel: Kernel, rim: int, reflects: bool) -> Tensor:
     if not reflects:
@@ -86,11 +90,14 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        by_image, by_weight, by_bias, *_ = ctx.needs_input_grad
+        by_image, by_weight, by_bias = asked = wanted(ctx, image, weight, bias)
         if torch.is_grad_enabled():
-            plainly = partial(_directly, rim=ctx.rim, reflects=ctx.reflects)
-            found = plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3])
-            return *found, None, None, None
+            if by_weight or by_bias or ctx.reflects:
+                plainly = partial(_directly, rim=ctx.rim, reflects=ctx.reflects)
+                found = plain_gradients(plainly, (image, weight, bias), gradient, asked)
+                return *found, None, None, None
+            turned, rim = weight.flip(2, 3).transpose(0, 1), weight.shape[2] - 1 - ctx.rim
+            return convolved(gradient, turned, None, rim, False, ctx.kernels.turned()), None, None, None, None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         backward, taps = ctx.kernels.backward, weight.shape[2]
         of_image = of_weight = None

@@ -1,7 +1,7 @@
-"""The compiled convolutions of `winograd.c`, where this installation has them and the processor can run them.
+"""The compiled code of `winograd.c`, where this installation has it and the processor can run it.
 
-They are built when the package is installed with a C compiler at hand, and are in its wheels. Without them everything
-is computed by PyTorch.
+It is built when the package is installed with a C compiler at hand, and is in its wheels. Without it everything is
+computed by PyTorch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,24 @@ class Job(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("in_image", "in_row", "in_column")),
         *((name, ctypes.c_int64) for name in ("out_image", "out_row", "out_column")),
         *((name, ctypes.c_int64) for name in ("skip_image", "skip_row", "skip_column")),
-        *((name, ctypes.c_int64) for name in ("tiles_at_once", "outputs_at_once")),
+        *((name, ctypes.c_int64) for name in ("tiles_at_once", "outputs_at_once", "stride")),
         ("slope", ctypes.c_float),
     ]
 
     tables: tuple[torch.Tensor, ...] = ()
     """What it has addresses of, and nobody else keeps."""
+
+
+class Norm(ctypes.Structure):
+    """One pass of an instance normalisation, as `winograd.c` describes it; addresses are of float32 numbers."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("input", "gradient", "mean", "inverse", "first", "second")),
+        *((name, ctypes.c_void_p) for name in ("sums", "out")),
+        *((name, ctypes.c_int64) for name in ("images", "pixels", "channels", "pixels_at_once", "next")),
+        ("slope", ctypes.c_float),
+        ("lanes", ctypes.c_int32),
+    ]
 
 
 class _Share(ctypes.Structure):
@@ -61,7 +73,9 @@ def _library() -> ctypes.CDLL | None:
 def _opened(path: Path) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path))
     found.winograd_lanes.restype = ctypes.c_int
-    found.winograd_do.argtypes, found.winograd_do.restype = [ctypes.c_void_p], None
+    for name in ("winograd_do", "normalise_do"):
+        function = getattr(found, name)
+        function.argtypes, function.restype = [ctypes.c_void_p], None
     return found
 
 
@@ -114,20 +128,34 @@ def gradient(job: Job, lanes: int) -> torch.Tensor:
     return sums[0] if count == 1 else sums.sum(0)
 
 
+def normalise(job: Norm) -> None:
+    """Run a pass on as many threads as PyTorch has."""
+    pieces = job.images * -(-job.pixels // job.pixels_at_once)
+    _on_threads(_loaded().normalise_do, job, min(torch.get_num_threads(), pieces))
+
+
 def _do(shares: list[_Share], lanes: int) -> None:
-    library = _library()
-    assert library is not None
     work = _Work((_Share * len(shares))(*shares), len(shares), 0, 0, lanes)
-    if len(shares) == 1:
-        library.winograd_do(ctypes.byref(work))
-    else:
-        _threads()(library.winograd_do, work, len(shares))
+    _on_threads(_loaded().winograd_do, work, len(shares))
     if work.failed:
         raise MemoryError("out of memory in a convolution")
 
 
+def _loaded() -> ctypes.CDLL:
+    library = _library()
+    assert library is not None
+    return library
+
+
+def _on_threads(function: Any, work: ctypes.Structure, count: int) -> None:
+    if count == 1:
+        function(ctypes.byref(work))
+    else:
+        _threads()(function, work, count)
+
+
 @cache
-def _threads() -> Callable[[Any, _Work, int], None]:
+def _threads() -> Callable[[Any, ctypes.Structure, int], None]:
     """What calls a function of the library with the same work on several threads, and waits for them."""
     start = _openmp_of_torch()
     if start is not None:
@@ -135,7 +163,7 @@ def _threads() -> Callable[[Any, _Work, int], None]:
 
     pool = ThreadPoolExecutor(thread_name_prefix="winograd")
 
-    def by_pool(function: Any, work: _Work, count: int) -> None:
+    def by_pool(function: Any, work: ctypes.Structure, count: int) -> None:
         waiting = [pool.submit(function, ctypes.byref(work)) for _ in range(count - 1)]
         function(ctypes.byref(work))
         for one in waiting:

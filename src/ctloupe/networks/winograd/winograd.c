@@ -1,4 +1,4 @@
-/* Convolutions of stride 1 by Winograd's minimal filtering, on float32 images whose channels come last.
+/* Convolutions by Winograd's minimal filtering, and instance normalisation, on float32 images whose channels come last.
 
    F(m×m, r×r) with m + r = 7 (Lavin and Gray 2016, arXiv:1509.09308): tiles of 6×6 pixels are transformed, multiplied
    with transformed kernels in 36 matrix products, and transformed back; each tile goes through all of that while it
@@ -11,15 +11,20 @@
 
 enum { SIDE = 6, PLACES = SIDE * SIDE };
 
+/* An image that is read in steps of two pixels is four images of every other pixel, one behind the other: these rows and
+   columns of each square of four pixels, as `strided.py` has them too. Kernels of three taps have four, of which the last
+   is zero: the second and fourth rows or columns then have a single tap. */
+static const int64_t PHASES[4][2] = {{1, 0}, {0, 0}, {0, 1}, {1, 1}};
+
 /* Steps are counted in floats. `row_of` and `column_of` tell for each place of the padded input which row or column of
-   the image it is, or −1 for zeros; `place_of` tells for each register of outputs where it lies beside the pixel. */
+   the image it is, or −1 for zeros; `inputs` counts the channels of all images of a `stride`; `place_of` tells for each register of outputs where it lies beside the pixel. */
 struct winograd {
     const float *in, *kernel, *bias, *skip, *zeros;
     float *out;
     const int64_t *row_of, *column_of, *place_of;
     int64_t inputs, outputs, height, width, side, tiles;
     int64_t in_image, in_row, in_column, out_image, out_row, out_column, skip_image, skip_row, skip_column;
-    int64_t tiles_at_once, outputs_at_once;
+    int64_t tiles_at_once, outputs_at_once, stride;
     float slope;
 };
 
@@ -33,6 +38,16 @@ static inline struct place place_of_tile(const struct winograd *job, int64_t til
     struct place at = {tile / across / down, tile / across % down * job->side, tile % across * job->side};
     return at;
 }
+
+/* A normalisation: its sums, or its result, where there is an `out`; of the gradient, where there is one. `mean`,
+   `inverse`, `first` and `second` have one number for each channel of each image; see `normalise.h`. */
+struct norm {
+    const float *in, *gradient, *mean, *inverse, *first, *second;
+    float *sums, *out;
+    int64_t images, pixels, channels, pixels_at_once, next;
+    float slope;
+    int32_t lanes;
+};
 
 /* Cleared where registers that no tile fills are read too: numbers left there could be slow ones. */
 static float *room(int64_t count, int cleared)
@@ -73,6 +88,7 @@ static float *room(int64_t count, int cleared)
 #define ROWS 12
 #define NAME(name) name##_4
 #include "convolve.h"
+#include "normalise.h"
 #undef LANES
 #undef ROWS
 #undef NAME
@@ -84,6 +100,7 @@ BEGIN_TARGET("avx2,fma")
 #define ROWS 6
 #define NAME(name) name##_8
 #include "convolve.h"
+#include "normalise.h"
 #undef LANES
 #undef ROWS
 #undef NAME
@@ -96,6 +113,7 @@ BEGIN_TARGET("avx512f")
 #define ROWS 12
 #define NAME(name) name##_16
 #include "convolve.h"
+#include "normalise.h"
 #undef LANES
 #undef ROWS
 #undef NAME
@@ -155,4 +173,18 @@ void winograd_do(struct work *work)
         if (at >= work->count) return;
         if (done(work->shares + at, work->lanes)) __atomic_fetch_add(&work->failed, 1, __ATOMIC_RELAXED);
     }
+}
+
+/* Normalise until no piece is left; any number of threads may call this for the same job. */
+void normalise_do(struct norm *job)
+{
+#if defined(HAS_4)
+    if (job->lanes == 4) normalise_4(job);
+#endif
+#if defined(HAS_8)
+    if (job->lanes == 8) normalise_8(job);
+#endif
+#if defined(HAS_16)
+    if (job->lanes == 16) normalise_16(job);
+#endif
 }
