@@ -101,10 +101,20 @@ class _Transposed(torch.autograd.Function):
 
 
 def _input_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    outputs, inputs, kernel, _ = weight.shape
+    if _has_few_columns(inputs, outputs, kernel):
+        places = gradient.permute(0, 2, 3, 1).flatten(1, 2).mT
+        columns = torch.matmul(weight.reshape(outputs, -1).T, places)
+        return F.fold(columns, (image.shape[2], image.shape[3]), kernel, padding=padding, stride=stride)
     found: Tensor = torch.ops.aten.convolution_backward(
         gradient, image, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
     )[0]
     return found
+
+
+def _has_few_columns(inputs: int, outputs: int, kernel: int) -> bool:
+    """Whether what a kernel sees at a place are no more numbers than what it gives there."""
+    return inputs * kernel**2 <= outputs
 
 
 def convolved(image: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctloupe.networks.blocks import Activation
 from ctloupe.networks.training import columns, strided, winograd
 from ctloupe.networks.training.instance_norm import normalised
+from ctloupe.networks.training.prelu import activated
 
 _LARGE: Final = 2**20
 """Numbers of an image's features from which on weight gradients by columns are quicker than those of PyTorch."""
@@ -75,6 +77,11 @@ class _Norm(nn.InstanceNorm2d):
         return normalised(input, self.eps, self.slope)
 
 
+class _PReLU(Activation):
+    def forward(self, features: Tensor) -> Tensor:
+        return activated(features, self.weight) if _suits(features) else super().forward(features)
+
+
 class _AlreadyDone(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return features
@@ -102,6 +109,8 @@ def quicken(network: nn.Module) -> None:
             module.__class__ = _Norm
         elif type(module) is nn.Conv2d and _is_plain(module):
             module.__class__ = _kind_of(module)
+        elif type(module) in (nn.PReLU, Activation) and module.num_parameters == 1:
+            module.__class__ = _PReLU
         elif type(module) is nn.ConvTranspose2d and _is_plain(module):
             module.__class__ = _TransposedByColumns
 
