@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ctloupe.networks.blocks import ResidualBlock, downblock, upblock
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, SubPixelGenerator
-from ctloupe.networks.training import rewrite, winograd
+from ctloupe.networks.training import rewrite, strided, winograd
 from ctloupe.networks.training.rewrite import quicken
 
 
@@ -21,7 +21,8 @@ from ctloupe.networks.training.rewrite import quicken
 def small_layers_are_quickened_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise these would be left to PyTorch."""
     monkeypatch.setattr(rewrite, "_LARGE", 1)
-    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    for kind in (winograd, strided):
+        monkeypatch.setattr(kind, "FEWEST_TILES", 1)
 
 
 LAYERS = {

@@ -21,8 +21,11 @@ _LARGE: Final = 2**20
 
 class _ByColumns(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
-        if not _suits(input) or not _is_large(input, self.out_channels / self.stride[0] ** 2):
+        if not _suits(input):
             return super().forward(input)
+        if not _is_large(input, self.out_channels / self.stride[0] ** 2):
+            # PyTorch's answer to an image of one channel is stored otherwise, and so would all be that it is added to.
+            return super().forward(input).contiguous(memory_format=torch.channels_last)
         rim = int(self.padding[0])
         if self.padding_mode == "reflect":
             input, rim = F.pad(input, (rim,) * 4, mode="reflect"), 0
@@ -51,7 +54,7 @@ class _Winograd(_Transformed):
 
 class _Strided(_Transformed):
     def forward(self, input: Tensor) -> Tensor:
-        if not _suits(input) or strided.tiles(input) < winograd.FEWEST_TILES:
+        if not _suits(input) or strided.tiles(input) < strided.FEWEST_TILES:
             return super().forward(input)
         kernels = self._kernels(strided.transformed)
         return strided.convolved(input, self.weight, self.bias, int(self.padding[0]), kernels)

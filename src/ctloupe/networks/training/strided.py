@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from ctloupe.networks.training.plain_gradients import plain_gradients, wanted
 from ctloupe.networks.training.winograd import Kernels
 from ctloupe.networks.winograd import strided
 from ctloupe.networks.winograd.convolution import tile_count, tile_side
+
+FEWEST_TILES: Final = 32
+"""Fewer of a batch do not make up for the time that transforming the weights takes."""
 
 
 def suits(weight: Tensor, padding: int) -> bool:
@@ -28,7 +31,8 @@ def tiles(image: Tensor) -> int:
 
 def transformed(weight: Tensor) -> Kernels:
     """Transform weights ``(out, in, k, k)``."""
-    return Kernels(*strided.kernels(weight))
+    make = strided.kernel_of_smaller, strided.kernel_of_larger
+    return Kernels(*(partial(one, weight.detach()) for one in make))
 
 
 class _Smaller(torch.autograd.Function):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any, Final
 
 import torch
@@ -39,24 +39,45 @@ def tiles(image: Tensor, taps: int) -> int:
     return tile_count(len(image), (image.shape[2], image.shape[3]), tile_side(taps))
 
 
-@dataclass(frozen=True)
 class Kernels:
-    """Transformed weights, for the convolution and for the gradient of its image."""
+    """Transformed weights, for the convolution and for the gradient of its image, each made when it is first used.
 
-    forward: Kernel
-    backward: Kernel
+    Parameters
+    ----------
+    make_forward, make_backward
+        What makes them.
+    """
+
+    def __init__(self, make_forward: Callable[[], Kernel], make_backward: Callable[[], Kernel]) -> None:
+        self._make_forward, self._make_backward = make_forward, make_backward
+
+    @cached_property
+    def forward(self) -> Kernel:
+        """That of the convolution."""
+        return self._make_forward()
+
+    @cached_property
+    def backward(self) -> Kernel:
+        """That of the gradient of its image."""
+        return self._make_backward()
 
     @classmethod
-    @torch.no_grad()
     def of(cls, weight: Tensor) -> Kernels:
         """Transform weights ``(out, in, k, k)``."""
-        outputs, inputs, *_ = weight.shape
-        turned = weight.flip(2, 3).transpose(0, 1)
-        return cls(transformed(weight, lanes_for(inputs, outputs)), transformed(turned, lanes_for(outputs, inputs)))
+        return cls(partial(_of_image, weight.detach()), partial(_of_gradient, weight.detach()))
 
     def turned(self) -> Kernels:
         """Those of the convolution that the gradient of the image is."""
-        return Kernels(self.backward, self.forward)
+        return Kernels(partial(getattr, self, "backward"), partial(getattr, self, "forward"))
+
+
+def _of_image(weight: Tensor) -> Kernel:
+    outputs, inputs, *_ = weight.shape
+    return transformed(weight, lanes_for(inputs, outputs))
+
+
+def _of_gradient(weight: Tensor) -> Kernel:
+    return _of_image(weight.flip(2, 3).transpose(0, 1))
 
 
 def _image_gradient(gradient: Tensor, kernel: Kernel, rim: int, reflects: bool) -> Tensor:

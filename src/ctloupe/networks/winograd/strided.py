@@ -37,15 +37,17 @@ def suits(inputs: int, outputs: int, taps: int, padding: int) -> bool:
     return sizes and lanes_for(inputs, outputs) > 0 and lanes_for(outputs, 4 * inputs, inputs) > 0
 
 
-def kernels(weight: Tensor) -> tuple[Kernel, Kernel]:
-    """Transform weights ``(outputs, inputs, taps, taps)`` for `smaller` and for `larger`."""
+def kernel_of_smaller(weight: Tensor) -> Kernel:
+    """Transform weights ``(outputs, inputs, taps, taps)`` for `smaller`."""
     outputs, inputs, *_ = weight.shape
-    phases = _phases(weight.detach())
-    turned = phases.flip(2, 3).transpose(0, 1)
-    return (
-        convolution.transformed(phases, lanes_for(inputs, outputs)),
-        convolution.transformed(turned, lanes_for(outputs, 4 * inputs, inputs)),
-    )
+    return convolution.transformed(_phases(weight), lanes_for(inputs, outputs))
+
+
+def kernel_of_larger(weight: Tensor) -> Kernel:
+    """Transform the same weights for `larger`."""
+    outputs, inputs, *_ = weight.shape
+    turned = _phases(weight).flip(2, 3).transpose(0, 1)
+    return convolution.transformed(turned, lanes_for(outputs, 4 * inputs, inputs))
 
 
 def _phases(weight: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ def smaller(image: Tensor, kernel: Kernel, bias: Tensor | None, taps: int, paddi
     image
         Channels of a pixel lie side by side; float32 on a CPU.
     kernel
-        The first of `kernels`.
+        See `kernel_of_smaller`.
     bias : (outputs,), optional
         What is added.
     taps, padding
@@ -85,7 +87,7 @@ def larger(image: Tensor, kernel: Kernel, padding: int, size: tuple[int, int]) -
     image
         Channels of a pixel lie side by side; float32 on a CPU.
     kernel
-        The second of `kernels`.
+        See `kernel_of_larger`.
     padding
         Width of the zeros that `smaller` sees.
     size
