@@ -9,7 +9,7 @@ FOLDER = "src/ctloupe/networks/winograd"
 compiled = Extension(
     "ctloupe.networks.winograd._compiled",
     [f"{FOLDER}/winograd.c"],
-    depends=[f"{FOLDER}/convolve.h"],
+    depends=[f"{FOLDER}/convolve.h", f"{FOLDER}/normalise.h"],
     extra_compile_args=["-O3", "-g0", "-ffp-contract=fast"],
     # Nothing of Python is called, so that one build serves all versions.
     py_limited_api=True,

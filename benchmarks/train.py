@@ -28,16 +28,22 @@ from ctloupe.train.settings import TrainSettings
 PATCHES_OF_AN_EPOCH = 2000
 PRESETS = {"sr-cyclegan": ("jmi2022", 4), "physics-flow": ("tiny", 4)}
 KINDS = (
-    ("convolution, backward", r"ConvolutionBackward|_TransposedBackward|^aten::convolution_backward$"),
-    ("convolution, forward", r"^aten::(mkldnn_convolution|_convolution|conv.*)$|^(_Convolution|_Transposed)$"),
-    ("normalisation", r"norm(_backward)?$|_NormActivation"),
-    ("activation", r"relu|threshold|clamp_min|tanh|softplus|sigmoid|silu"),
+    ("convolution, backward", r"(Convolution|_Transposed|_Smaller|_Larger)Backward|^aten::convolution_backward$"),
+    (
+        "convolution, forward",
+        r"^aten::(mkldnn_convolution|_convolution|conv.*)$|^(_Convolution|_Transposed|_Smaller|_Larger)$",
+    ),
+    ("normalisation", r"norm(_backward)?$|_NormActivation|_ImageByImage"),
+    ("activation", r"relu|_PReLU|threshold|clamp_min|tanh|softplus|sigmoid|silu"),
     ("padding", r"pad"),
     ("shuffles and enlargement", r"shuffle|upsample|bicubic"),
     ("optimiser", r"^Optimizer|addcdiv|addcmul|_fused_adam|_foreach|sqrt$"),
     ("copies", r"copy_|clone|contiguous|fill_|zero_|cat$|stack$"),
 )
 """Kinds of work by the names of operations; the first that fits."""
+
+WHOLES = "_Conv|_Transposed|_Smaller|_Larger|_Norm|_ImageByImage|_PReLU|Optimizer"
+"""Beginnings of the names of layers and optimisers, to which all belongs that they are made of."""
 
 
 class Plain:
@@ -92,7 +98,11 @@ def kind_of(event):
     while event is not None:
         names.append(event.name)
         event = event.cpu_parent
-    wholes = [name for name in names if re.match("_Conv|_Transposed|_NormActivation|Optimizer", name)]
+    wholes = [
+        name
+        for name in names
+        if re.match("_Conv|_Transposed|_Smaller|_Larger|_Norm|_ImageByImage|_PReLU|Optimizer", name)
+    ]
     for name in wholes + names:
         for kind, pattern in KINDS:
             if re.search(pattern, name):

@@ -2,8 +2,6 @@
 
 import platform
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -79,19 +77,6 @@ def test_a_convolution_is_the_plain_one(problem, slope, has_bias, which):
     skip = channels_last(random(*wanted.shape, seed=5))
     found = convolve(image, kernel, bias if has_bias else None, padding, slope, skip=skip)
     torch.testing.assert_close(found.double(), wanted + skip, atol=NEAR, rtol=NEAR)
-
-
-@pytest.fixture(scope="module")
-def of_any_width(tmp_path_factory):
-    """The same source with registers of every size, which the compiler makes of those that there are."""
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("no C compiler")
-    path = tmp_path_factory.mktemp("winograd") / "winograd.so"
-    source = Path(library.__file__).with_name("winograd.c")
-    flags = ["-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-DWINOGRAD_ALL_WIDTHS"]
-    subprocess.run([compiler, *flags, source, "-o", path], check=True)
-    return library._opened(path)
 
 
 @pytest.mark.parametrize(("lanes", "inputs", "outputs"), [(4, 8, 12), (4, 4, 16), (16, 32, 64), (16, 16, 48)])
