@@ -8,8 +8,8 @@ FOLDER = "src/ctloupe/networks/compiled"
 
 compiled = Extension(
     "ctloupe.networks.compiled._compiled",
-    [f"{FOLDER}/{name}.c" for name in ("winograd", "to_one_channel")],
-    depends=[f"{FOLDER}/{name}.h" for name in ("registers", "winograd", "to_one_channel")],
+    [f"{FOLDER}/{name}.c" for name in ("winograd", "to_one_channel", "normalise")],
+    depends=[f"{FOLDER}/{name}.h" for name in ("registers", "winograd", "to_one_channel", "normalise")],
     extra_compile_args=["-O3", "-g0", "-ffp-contract=fast"],
     # Nothing of Python is called, so that one build serves all versions.
     py_limited_api=True,

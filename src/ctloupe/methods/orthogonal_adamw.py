@@ -99,5 +99,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     found = found / found.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
     for _ in range(_ITERATIONS):
         squared = found @ found.mT
-        found = torch.baddbmm(found, torch.baddbmm(squared, squared, squared, beta=b, alpha=c), found, beta=a)
+        factor = torch.baddbmm(squared, squared, squared, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        found = factor @ found
     return (found.mT if tall else found).to(matrices.dtype)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ctloupe.networks.blocks import ResidualBlock, downblock, upblock
 from ctloupe.networks.discriminators import PatchDiscriminator
 from ctloupe.networks.generators import ShrinkingGenerator, SubPixelGenerator
-from ctloupe.networks.training import rewrite, winograd
+from ctloupe.networks.training import rewrite, strided, winograd
 from ctloupe.networks.training.rewrite import quicken
 
 
@@ -21,7 +21,8 @@ from ctloupe.networks.training.rewrite import quicken
 def small_layers_are_quickened_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise these would be left to PyTorch."""
     monkeypatch.setattr(rewrite, "_LARGE", 1)
-    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    for kind in (winograd, strided):
+        monkeypatch.setattr(kind, "FEWEST_TILES", 1)
 
 
 LAYERS = {
@@ -38,13 +39,26 @@ LAYERS = {
     "7x7 to one channel": (nn.Conv2d(5, 1, 7, padding=3), (2, 5, 9, 7)),
     "stride 2": (nn.Conv2d(6, 8, 3, stride=2, padding=1), (2, 6, 11, 8)),
     "4x4 of stride 2": (nn.Conv2d(6, 8, 4, stride=2, padding=1), (2, 6, 12, 9)),
+    "4x4 of stride 2, many channels": (nn.Conv2d(8, 16, 4, stride=2, padding=1), (2, 8, 12, 9)),
+    "4x4 of stride 2, padded by two": (nn.Conv2d(16, 24, 4, stride=2, padding=2), (1, 16, 23, 14)),
     "1x1": (nn.Conv2d(6, 8, 1), (2, 6, 5, 4)),
     "transposed": (nn.ConvTranspose2d(8, 6, 3, 2, 1, 1), (2, 8, 5, 6)),
     "grouped": (nn.Conv2d(6, 6, 3, padding=1, groups=3), (2, 6, 5, 6)),
     "dilated": (nn.Conv2d(64, 64, 3, padding=2, dilation=2), (1, 64, 7, 7)),
+    "norm, many channels": (nn.Sequential(nn.InstanceNorm2d(72), nn.PReLU()), (2, 72, 17, 5)),
+    "norm and ReLU, many channels": (nn.Sequential(nn.InstanceNorm2d(16), nn.ReLU(inplace=True)), (3, 16, 70, 30)),
+    "norm and LeakyReLU, many channels": (
+        nn.Sequential(nn.InstanceNorm2d(40), nn.LeakyReLU(0.2, inplace=True)),
+        (2, 40, 1, 3),
+    ),
     "norm": (nn.Sequential(nn.InstanceNorm2d(6), nn.PReLU()), (2, 6, 7, 5)),
     "norm and ReLU": (nn.Sequential(nn.InstanceNorm2d(6), nn.ReLU(inplace=True)), (3, 6, 7, 5)),
     "norm and LeakyReLU": (nn.Sequential(nn.InstanceNorm2d(6), nn.LeakyReLU(0.2, inplace=True)), (3, 6, 4, 5)),
+    "PReLU": (nn.PReLU(), (2, 6, 7, 5)),
+    "PReLU of a negative slope": (nn.PReLU(init=-0.3), (2, 6, 7, 5)),
+    "PReLU of a slope for each channel": (nn.PReLU(6), (2, 6, 7, 5)),
+    "7x7 of one channel to many": (nn.Conv2d(1, 64, 7, padding=3, padding_mode="reflect"), (2, 1, 9, 12)),
+    "4x4 of one channel, stride 2": (nn.Conv2d(1, 16, 4, stride=2, padding=1), (2, 1, 9, 12)),
     "norm with weights": (nn.Sequential(nn.InstanceNorm2d(6, affine=True), nn.ReLU()), (2, 6, 7, 5)),
     "residual block": (ResidualBlock(64), (2, 64, 8, 6)),
     "down and up": (nn.Sequential(downblock(4, 6), upblock(6, 4)), (2, 4, 8, 6)),
@@ -92,7 +106,19 @@ def test_channels_last_features_give_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["3x3 with many channels, reflected", "4x4 of stride 2", "transposed", "norm and ReLU"]
+    "name",
+    [
+        "3x3 with many channels, reflected",
+        "3x3 with many channels, zeros",
+        "2x2 with padding",
+        "4x4 of stride 2",
+        "4x4 of stride 2, many channels",
+        "4x4 of stride 2, padded by two",
+        "transposed",
+        "PReLU",
+        "norm and ReLU",
+        "norm and ReLU, many channels",
+    ],
 )
 def test_gradients_can_be_differentiated(name: str) -> None:
     layer, shape = LAYERS[name]

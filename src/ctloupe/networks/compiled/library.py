@@ -1,7 +1,7 @@
-"""The convolutions compiled from C, where this installation has them and the processor can run them.
+"""The code compiled from C, where this installation has it and the processor can run it.
 
-They are built when the package is installed with a C compiler at hand, and are in its wheels. Without them everything
-is computed by PyTorch.
+It is built when the package is installed with a C compiler at hand, and is in its wheels. Without it everything is
+computed by PyTorch.
 """
 
 from __future__ import annotations
@@ -18,36 +18,6 @@ from typing import Any
 import torch
 
 
-class Job(ctypes.Structure):
-    """One convolution, as `winograd.c` knows it; addresses are of float32 numbers, or of int64 in tables."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("image", "kernel", "bias", "skip", "zeros", "out")),
-        *((name, ctypes.c_void_p) for name in ("row_of", "column_of", "place_of")),
-        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "height", "width", "side", "tiles")),
-        *((name, ctypes.c_int64) for name in ("in_image", "in_row", "in_column")),
-        *((name, ctypes.c_int64) for name in ("out_image", "out_row", "out_column")),
-        *((name, ctypes.c_int64) for name in ("skip_image", "skip_row", "skip_column")),
-        *((name, ctypes.c_int64) for name in ("tiles_at_once", "outputs_at_once")),
-        ("slope", ctypes.c_float),
-    ]
-
-    tables: tuple[torch.Tensor, ...] = ()
-    """What it has addresses of, and nobody else keeps."""
-
-
-class _Share(ctypes.Structure):
-    _fields_ = [("job", ctypes.POINTER(Job)), ("counter", ctypes.POINTER(ctypes.c_int64)), ("sums", ctypes.c_void_p)]
-
-
-class _Work(ctypes.Structure):
-    _fields_ = [
-        ("shares", ctypes.POINTER(_Share)),
-        *((name, ctypes.c_int64) for name in ("count", "next", "failed")),
-        ("lanes", ctypes.c_int32),
-    ]
-
-
 @cache
 def _library() -> ctypes.CDLL | None:
     paths = (Path(__file__).with_name(f"_compiled{suffix}") for suffix in EXTENSION_SUFFIXES)
@@ -61,7 +31,7 @@ def _library() -> ctypes.CDLL | None:
 def _opened(path: Path) -> ctypes.CDLL:
     found = ctypes.CDLL(str(path))
     found.widest_register.restype = ctypes.c_int
-    for function in (found.winograd, found.to_one_channel):
+    for function in (found.winograd, found.to_one_channel, found.normalise):
         function.argtypes, function.restype = [ctypes.c_void_p], None
     return found
 
@@ -80,55 +50,13 @@ def is_compiled() -> bool:
     return _library() is not None
 
 
-def convolve(job: Job, lanes: int) -> None:
-    """Run a job on as many threads as PyTorch has.
-
-    Raises
-    ------
-    MemoryError
-        If there is not enough memory for what a thread works on.
-    """
-    # Tiles are taken one after the other by whoever is free: another process may hold one of the cores.
-    counter = ctypes.c_int64(0)
-    threads = min(torch.get_num_threads(), -(-job.tiles // job.tiles_at_once))
-    _do([_Share(ctypes.pointer(job), ctypes.pointer(counter))] * threads, lanes)
-
-
-def gradient(job: Job, lanes: int) -> torch.Tensor:
-    """Sum of the products of transformed tiles of image and gradient, ``(36, inputs, whole blocks of outputs)``.
-
-    Each share has its own tiles, so that the same sums are made each time.
-
-    Raises
-    ------
-    MemoryError
-        If there is not enough memory for what a thread works on.
-    """
-    count = max(1, min(torch.get_num_threads(), job.tiles // job.tiles_at_once))
-    sums = torch.empty(count, 36, job.inputs, -(-job.outputs // (2 * lanes)) * 2 * lanes)
-    shares = []
-    for at, into in enumerate(sums):
-        own = Job.from_buffer_copy(job)
-        own.tiles, counter = job.tiles * (at + 1) // count, ctypes.c_int64(job.tiles * at // count)
-        shares.append(_Share(ctypes.pointer(own), ctypes.pointer(counter), into.data_ptr()))
-    _do(shares, lanes)
-    return sums[0] if count == 1 else sums.sum(0)
-
-
 def on_threads(function: str, work: ctypes.Structure, count: int) -> None:
     """Call a function of the library with the same work on so many threads, and wait for them."""
-    called = getattr(_library(), function)
+    called: Any = getattr(_library(), function)
     if count == 1:
         called(ctypes.byref(work))
     else:
         _threads()(called, work, count)
-
-
-def _do(shares: list[_Share], lanes: int) -> None:
-    work = _Work((_Share * len(shares))(*shares), len(shares), 0, 0, lanes)
-    on_threads("winograd", work, len(shares))
-    if work.failed:
-        raise MemoryError("out of memory in a convolution")
 
 
 @cache

@@ -1,4 +1,4 @@
-/* Convolutions of stride 1 by Winograd's minimal filtering, on float32 images whose channels come last.
+/* Convolutions by Winograd's minimal filtering, on float32 images whose channels come last.
 
    F(m×m, r×r) with m + r = 7 (Lavin and Gray 2016, arXiv:1509.09308): tiles of 6×6 pixels are transformed, multiplied
    with transformed kernels in 36 matrix products, and transformed back; each tile goes through all of that while it
@@ -15,15 +15,21 @@ enum { SIDE = 6, PLACES = SIDE * SIDE };
    of powers of two they would all be kept in the same few lines of the cache. */
 enum { A_LINE = 16 };
 
+/* An image that is read in steps of two pixels is four images of every other pixel, one behind the other: these rows and
+   columns of each square of four pixels, as `strided.py` has them too. Kernels of three taps have four, of which the last
+   is zero: the second and fourth rows or columns then have a single tap. */
+static const int64_t PHASES[4][2] = {{1, 0}, {0, 0}, {0, 1}, {1, 1}};
+
 /* Steps are counted in floats. `row_of` and `column_of` tell for each place of the padded input which row or column of
-   the image it is, or −1 for zeros; `place_of` tells for each register of outputs where it lies beside the pixel. */
+   the image it is, or −1 for zeros; `inputs` counts the channels of all images of a `stride`; `place_of` tells for each
+   register of outputs where it lies beside the pixel. */
 struct convolution {
     const float *in, *kernel, *bias, *skip, *zeros;
     float *out;
     const int64_t *row_of, *column_of, *place_of;
     int64_t inputs, outputs, height, width, side, tiles;
     int64_t in_image, in_row, in_column, out_image, out_row, out_column, skip_image, skip_row, skip_column;
-    int64_t tiles_at_once, outputs_at_once;
+    int64_t tiles_at_once, outputs_at_once, stride;
     float slope;
 };
 

@@ -53,24 +53,29 @@ static void NAME(take_input)(const struct convolution *job, struct place at, flo
                              int64_t lane_step)
 {
     const float *image = job->in + at.image * job->in_image;
-    const float *seen[SIDE][SIDE];
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++) {
-            int64_t row = job->row_of[at.y + i], column = job->column_of[at.x + j];
-            seen[i][j] = row < 0 || column < 0 ? job->zeros : image + row * job->in_row + column * job->in_column;
-        }
-    for (int64_t c = 0; c < job->inputs; c += LANES, into += lane_step) {
-        vec half[SIDE][SIDE];
-        for (int j = 0; j < SIDE; j++) {
-            vec d[SIDE], o[SIDE];
-            for (int i = 0; i < SIDE; i++) d[i] = LOAD(seen[i][j] + c);
-            NAME(of_input)(d, o);
-            for (int i = 0; i < SIDE; i++) half[i][j] = o[i];
-        }
-        for (int i = 0; i < SIDE; i++) {
-            vec o[SIDE];
-            NAME(of_input)(half[i], o);
-            for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * place_step, o[j]);
+    int64_t stride = job->stride, phases = stride * stride, channels = job->inputs / phases;
+    for (int64_t phase = 0; phase < phases; phase++) {
+        int64_t down = stride > 1 ? PHASES[phase][0] : 0, across = stride > 1 ? PHASES[phase][1] : 0;
+        const float *seen[SIDE][SIDE];
+        for (int i = 0; i < SIDE; i++)
+            for (int j = 0; j < SIDE; j++) {
+                int64_t row = job->row_of[stride * (at.y + i) + down];
+                int64_t column = job->column_of[stride * (at.x + j) + across];
+                seen[i][j] = row < 0 || column < 0 ? job->zeros : image + row * job->in_row + column * job->in_column;
+            }
+        for (int64_t c = 0; c < channels; c += LANES, into += lane_step) {
+            vec half[SIDE][SIDE];
+            for (int j = 0; j < SIDE; j++) {
+                vec d[SIDE], o[SIDE];
+                for (int i = 0; i < SIDE; i++) d[i] = LOAD(seen[i][j] + c);
+                NAME(of_input)(d, o);
+                for (int i = 0; i < SIDE; i++) half[i][j] = o[i];
+            }
+            for (int i = 0; i < SIDE; i++) {
+                vec o[SIDE];
+                NAME(of_input)(half[i], o);
+                for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * place_step, o[j]);
+            }
         }
     }
 }

@@ -15,13 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctloupe.networks.compiled import library
+from ctloupe.networks.compiled import library, winograd_job
 
 SIDE: Final = 6
 """Side of the tiles that are transformed."""
 
 TAPS: Final = (2, 3, 4)
 """Sides of kernels that are known."""
+
+SUB_PIXELS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Rows and columns of the sub-pixels that quarters of the outputs become."""
 
 _TILES: Final = 12
 """Tiles that go through a convolution together: few enough for the second-level cache, enough for a good product."""
@@ -200,29 +203,37 @@ def convolve(
     MemoryError
         If there is not enough memory for what a thread works on.
     """
-    height, width = (
-        size + sum(beyond) - kernel.taps + 1
-        for size, beyond in zip(image.shape[2:], (padding.rows, padding.columns), strict=True)
-    )
+    size = height, width = result_size(image, kernel.taps, padding)
     if out is None:
         shape = (kernel.outputs // 4, 2 * height, 2 * width) if shuffles else (kernel.outputs, height, width)
         out = torch.empty((len(image), *shape), memory_format=torch.channels_last)
     if not out.numel():
         return out
-    job = _job(image, kernel.side, padding, (height, width))
-    _write_to(job, out, kernel.outputs, kernel.lanes, shuffles)
-    zeros = _zeros(max(kernel.inputs, kernel.outputs))
-    job.kernel, job.zeros, job.slope = kernel.numbers.data_ptr(), zeros.data_ptr(), slope
-    job.bias = zeros.data_ptr() if bias is None else bias.data_ptr()
+    job = job_of(image, kernel.side, padding, size)
+    write_to(job, out, kernel.outputs, kernel.lanes, SUB_PIXELS if shuffles else None)
     if skip is not None:
         job.skip = skip.data_ptr()
         job.skip_image, job.skip_row, job.skip_column = skip.stride(0), skip.stride(2), skip.stride(3)
-    job.outputs_at_once = 2 * kernel.lanes * (_WIDE_BLOCKS if kernel.inputs > _WIDE else 1)
-    library.convolve(job, kernel.lanes)
+    run(job, kernel, bias, slope)
     return out
 
 
-def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes: int) -> Tensor:
+def result_size(image: Tensor, taps: int, padding: Padding) -> tuple[int, int]:
+    """Rows and columns of the result of a convolution."""
+    height, width = image.shape[2:]
+    return height + sum(padding.rows) - taps + 1, width + sum(padding.columns) - taps + 1
+
+
+def run(job: winograd_job.Job, kernel: Kernel, bias: Tensor | None, slope: float = 1.0) -> None:
+    """Convolve, when all is said but by what and with which bias and activation."""
+    zeros = _zeros(max(kernel.inputs, kernel.outputs))
+    job.kernel, job.zeros, job.slope = kernel.numbers.data_ptr(), zeros.data_ptr(), slope
+    job.bias = zeros.data_ptr() if bias is None else bias.data_ptr()
+    job.outputs_at_once = 2 * kernel.lanes * (_WIDE_BLOCKS if kernel.inputs > _WIDE else 1)
+    winograd_job.convolve(job, kernel.lanes)
+
+
+def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes: int, stride: int = 1) -> Tensor:
     """Gradient of the transformed weights, for `weight_gradient`.
 
     Parameters
@@ -235,6 +246,8 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
         Side of its kernel, and what it saw beyond the image.
     lanes
         See `lanes_for`.
+    stride
+        Step in which the image was seen: 1, or 2, of whose four images each had a kernel of so many taps.
 
     Returns
     -------
@@ -245,24 +258,24 @@ def products(image: Tensor, gradient: Tensor, taps: int, padding: Padding, lanes
     MemoryError
         If there is not enough memory for what a thread works on.
     """
-    inputs, outputs = image.shape[1], gradient.shape[1]
-    job = _job(image, tile_side(taps), padding, (gradient.shape[2], gradient.shape[3]))
-    _write_to(job, gradient, outputs, lanes, False)
+    inputs, outputs = image.shape[1] * stride**2, gradient.shape[1]
+    job = job_of(image, tile_side(taps), padding, (gradient.shape[2], gradient.shape[3]), stride)
+    write_to(job, gradient, outputs, lanes)
     zeros = _zeros(inputs)
     job.zeros = zeros.data_ptr()
     if inputs * outputs >= _LARGE_SUMS:
         job.tiles_at_once = _TILES_OF_LARGE_SUMS
-    return library.gradient(job, lanes)[..., :outputs]
+    return winograd_job.gradient(job, lanes)[..., :outputs]
 
 
-def _job(image: Tensor, side: int, padding: Padding, size: tuple[int, int]) -> library.Job:
-    """What both kinds of work need to know of the image, for a result of `size`."""
-    job = library.Job()
-    rows = _table(image.shape[2], *padding.rows, padding.reflects)
-    columns = _table(image.shape[3], *padding.columns, padding.reflects)
+def job_of(image: Tensor, side: int, padding: Padding, size: tuple[int, int], stride: int = 1) -> winograd_job.Job:
+    """What both kinds of work need to know of the image, for a result of `size` in tiles of `side`."""
+    job = winograd_job.Job()
+    rows = _table(image.shape[2], *padding.rows, padding.reflects, stride)
+    columns = _table(image.shape[3], *padding.columns, padding.reflects, stride)
     job.image, job.row_of, job.column_of = image.data_ptr(), rows.data_ptr(), columns.data_ptr()
     job.in_image, job.in_row, job.in_column = image.stride(0), image.stride(2), image.stride(3)
-    job.inputs, job.side = image.shape[1], side
+    job.inputs, job.side, job.stride = image.shape[1] * stride**2, side, stride
     job.height, job.width = size
     job.tiles = tile_count(len(image), size, side)
     job.tiles_at_once = _TILES
@@ -270,13 +283,16 @@ def _job(image: Tensor, side: int, padding: Padding, size: tuple[int, int]) -> l
     return job
 
 
-def _write_to(job: library.Job, out: Tensor, outputs: int, lanes: int, shuffles: bool) -> None:
+def write_to(
+    job: winograd_job.Job, out: Tensor, outputs: int, lanes: int, sub_pixels: tuple[tuple[int, int], ...] | None = None
+) -> None:
+    """Say where the outputs go, whose quarters become those `sub_pixels`, rows and columns of each square of four."""
     job.out, job.outputs = out.data_ptr(), outputs
     image, row, column = out.stride(0), out.stride(2), out.stride(3)
-    of_sub_pixel = (row, column) if shuffles else (0, 0)
-    places = _places(outputs, lanes, *of_sub_pixel)
+    beside = None if sub_pixels is None else tuple(down * row + across * column for down, across in sub_pixels)
+    places = _places(outputs, lanes, beside)
     job.place_of = places.data_ptr()
-    factor = 2 if shuffles else 1
+    factor = 1 if sub_pixels is None else 2
     job.out_image, job.out_row, job.out_column = image, factor * row, factor * column
     job.tables = *job.tables, places
 
@@ -287,9 +303,9 @@ def _zeros(count: int) -> Tensor:
 
 
 @lru_cache(256)
-def _table(size: int, before: int, behind: int, reflects: bool) -> Tensor:
+def _table(size: int, before: int, behind: int, reflects: bool, stride: int) -> Tensor:
     """Row of the image for each row of the padded one, and −1 for zeros, as far as tiles may reach."""
-    rows = torch.arange(-before, size + behind + SIDE)
+    rows = torch.arange(-before, size + behind + stride * SIDE)
     if reflects:
         rows = torch.where(rows < 0, -rows, rows)
         rows = torch.where(rows >= size, 2 * (size - 1) - rows, rows)
@@ -297,10 +313,10 @@ def _table(size: int, before: int, behind: int, reflects: bool) -> Tensor:
 
 
 @lru_cache(256)
-def _places(outputs: int, lanes: int, row: int, column: int) -> Tensor:
-    """Where each register of outputs lies beside its pixel; as sub-pixels where these have steps."""
+def _places(outputs: int, lanes: int, beside: tuple[int, ...] | None) -> Tensor:
+    """Where each register of outputs lies beside its pixel; as sub-pixels, where these are so far from it."""
     first = torch.arange(0, outputs, lanes)
-    if not (row or column):
+    if beside is None:
         return first
     sub, within = first // (outputs // 4), first % (outputs // 4)
-    return sub // 2 * row + sub % 2 * column + within
+    return torch.tensor(beside)[sub] + within

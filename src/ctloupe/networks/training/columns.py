@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctloupe.networks.training.plain_gradients import plain_gradients
+from ctloupe.networks.training.plain_gradients import plain_gradients, wanted
 
 _COLUMNS_BYTES: Final = 4_000_000
 """Size of the columns that are made at once, so that they stay in the cache."""
@@ -59,10 +59,11 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        (stride, padding), (by_image, by_weight, by_bias, *_) = ctx.sizes, ctx.needs_input_grad
+        (stride, padding), asked = ctx.sizes, wanted(ctx, image, weight, bias)
+        by_image, by_weight, by_bias = asked
         if torch.is_grad_enabled():
             plainly = partial(F.conv2d, stride=stride, padding=padding)
-            return *plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3]), None, None
+            return *plain_gradients(plainly, (image, weight, bias), gradient, asked), None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_image = of_weight = None
         if by_image:
@@ -84,10 +85,11 @@ class _Transposed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        (stride, padding, more), (by_image, by_weight, by_bias, *_) = ctx.sizes, ctx.needs_input_grad
+        (stride, padding, more), asked = ctx.sizes, wanted(ctx, image, weight, bias)
+        by_image, by_weight, by_bias = asked
         if torch.is_grad_enabled():
             plainly = partial(F.conv_transpose2d, stride=stride, padding=padding, output_padding=more)
-            found = plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3])
+            found = plain_gradients(plainly, (image, weight, bias), gradient, asked)
             return *found, None, None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_image = of_weight = None
@@ -99,10 +101,20 @@ class _Transposed(torch.autograd.Function):
 
 
 def _input_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    outputs, inputs, kernel, _ = weight.shape
+    if _has_few_columns(inputs, outputs, kernel):
+        places = gradient.permute(0, 2, 3, 1).flatten(1, 2).mT
+        columns = torch.matmul(weight.reshape(outputs, -1).T, places)
+        return F.fold(columns, (image.shape[2], image.shape[3]), kernel, padding=padding, stride=stride)
     found: Tensor = torch.ops.aten.convolution_backward(
         gradient, image, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
     )[0]
     return found
+
+
+def _has_few_columns(inputs: int, outputs: int, kernel: int) -> bool:
+    """Whether what a kernel sees at a place are no more numbers than what it gives there."""
+    return inputs * kernel**2 <= outputs
 
 
 def convolved(image: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

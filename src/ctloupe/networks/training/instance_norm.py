@@ -1,4 +1,4 @@
-"""Instance normalisation and the activation behind it in one pass over each channels-last image."""
+"""Instance normalisation and the activation behind it on channels-last images: compiled, or image by image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ctloupe.networks.compiled.normalisation import Statistics, normalise, suits
+from ctloupe.networks.compiled.normalisation import gradient as gradient_of_normalised
 from ctloupe.networks.training.plain_gradients import plain_gradients
 
 _aten = torch.ops.aten
@@ -19,7 +21,30 @@ def _directly(features: Tensor, epsilon: float, slope: float | None) -> Tensor:
     return made if slope is None else F.leaky_relu(made, slope)
 
 
+def _twice(features: Tensor, gradient: Tensor, epsilon: float, slope: float | None) -> tuple[Tensor | None, ...]:
+    plainly = partial(_directly, epsilon=epsilon, slope=slope)
+    return *plain_gradients(plainly, (features,), gradient, (True,)), None, None
+
+
 class _NormActivation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, epsilon: float, slope: float | None) -> Tensor:
+        made, found = normalise(features, epsilon, 1.0 if slope is None else slope)
+        ctx.save_for_backward(features, found.mean, found.inverse)
+        ctx.epsilon, ctx.slope = epsilon, slope
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        features, mean, inverse = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _twice(features, gradient, ctx.epsilon, ctx.slope)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        slope = 1.0 if ctx.slope is None else ctx.slope
+        return gradient_of_normalised(gradient, features, Statistics(mean, inverse), slope), None, None
+
+
+class _ImageByImage(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, epsilon: float, slope: float | None) -> Tensor:
         made, statistics = torch.empty_like(features), []
@@ -41,8 +66,7 @@ class _NormActivation(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, statistics, *rest = ctx.saved_tensors
         if torch.is_grad_enabled():
-            plainly = partial(_directly, epsilon=ctx.epsilon, slope=ctx.slope)
-            return *plain_gradients(plainly, (features,), gradient, (True,)), None, None
+            return _twice(features, gradient, ctx.epsilon, ctx.slope)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         made = torch.empty_like(features)
         for index, (mean, inverse) in enumerate(statistics):
@@ -76,5 +100,6 @@ def normalised(features: Tensor, epsilon: float, slope: float | None = None) -> 
         It is channels-last.
     """
     features = features.contiguous(memory_format=torch.channels_last)
-    made: Tensor = _NormActivation.apply(features, epsilon, slope)
+    kind = _NormActivation if suits(features) else _ImageByImage
+    made: Tensor = kind.apply(features, epsilon, slope)
     return made

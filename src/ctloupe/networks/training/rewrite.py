@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
@@ -9,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctloupe.networks.training import columns, winograd
+from ctloupe.networks.blocks import Activation
+from ctloupe.networks.training import columns, strided, winograd
 from ctloupe.networks.training.instance_norm import normalised
+from ctloupe.networks.training.prelu import activated
 
 _LARGE: Final = 2**20
 """Numbers of an image's features from which on weight gradients by columns are quicker than those of PyTorch."""
@@ -18,29 +21,43 @@ _LARGE: Final = 2**20
 
 class _ByColumns(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
-        if not _suits(input) or not _is_large(input, self.out_channels / self.stride[0] ** 2):
+        if not _suits(input):
             return super().forward(input)
+        if not _is_large(input, self.out_channels / self.stride[0] ** 2):
+            # PyTorch's answer to an image of one channel is stored otherwise, and so would all be that it is added to.
+            return super().forward(input).contiguous(memory_format=torch.channels_last)
         rim = int(self.padding[0])
         if self.padding_mode == "reflect":
             input, rim = F.pad(input, (rim,) * 4, mode="reflect"), 0
         return columns.convolved(input, self.weight, self.bias, self.stride[0], rim)
 
 
-class _Winograd(_ByColumns):
+class _Transformed(_ByColumns):
     _transformed: tuple[tuple[int, int], winograd.Kernels] | None = None
 
+    def _kernels(self, make: Callable[[Tensor], winograd.Kernels]) -> winograd.Kernels:
+        """The transformed weights, which are made once a step: the weights tell when they have changed."""
+        state = self.weight._version, self.weight.data_ptr()
+        if self._transformed is None or self._transformed[0] != state:
+            self._transformed = state, make(self.weight)
+        return self._transformed[1]
+
+
+class _Winograd(_Transformed):
     def forward(self, input: Tensor) -> Tensor:
         if not _suits(input) or winograd.tiles(input, self.kernel_size[0]) < winograd.FEWEST_TILES:
             return super().forward(input)
         rim, reflects = int(self.padding[0]), self.padding_mode == "reflect"
-        return winograd.convolved(input, self.weight, self.bias, rim, reflects, self._kernels())
+        kernels = self._kernels(winograd.Kernels.of)
+        return winograd.convolved(input, self.weight, self.bias, rim, reflects, kernels)
 
-    def _kernels(self) -> winograd.Kernels:
-        """The transformed weights, which are made once a step: the weights tell when they have changed."""
-        state = self.weight._version, self.weight.data_ptr()
-        if self._transformed is None or self._transformed[0] != state:
-            self._transformed = state, winograd.Kernels.of(self.weight)
-        return self._transformed[1]
+
+class _Strided(_Transformed):
+    def forward(self, input: Tensor) -> Tensor:
+        if not _suits(input) or strided.tiles(input) < strided.FEWEST_TILES:
+            return super().forward(input)
+        kernels = self._kernels(strided.transformed)
+        return strided.convolved(input, self.weight, self.bias, int(self.padding[0]), kernels)
 
 
 class _TransposedByColumns(nn.ConvTranspose2d):
@@ -61,6 +78,11 @@ class _Norm(nn.InstanceNorm2d):
             made = super().forward(input)
             return made if self.slope is None else F.leaky_relu(made, self.slope)
         return normalised(input, self.eps, self.slope)
+
+
+class _PReLU(Activation):
+    def forward(self, features: Tensor) -> Tensor:
+        return activated(features, self.weight) if _suits(features) else super().forward(features)
 
 
 class _AlreadyDone(nn.Module):
@@ -89,7 +111,9 @@ def quicken(network: nn.Module) -> None:
         if type(module) is nn.InstanceNorm2d and not module.affine and not module.track_running_stats:
             module.__class__ = _Norm
         elif type(module) is nn.Conv2d and _is_plain(module):
-            module.__class__ = _Winograd if _pays(module) else _ByColumns
+            module.__class__ = _kind_of(module)
+        elif type(module) in (nn.PReLU, Activation) and module.num_parameters == 1:
+            module.__class__ = _PReLU
         elif type(module) is nn.ConvTranspose2d and _is_plain(module):
             module.__class__ = _TransposedByColumns
 
@@ -117,8 +141,13 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     return alike and layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode in ("zeros", "reflect")
 
 
-def _pays(layer: nn.Conv2d) -> bool:
-    return layer.stride[0] == 1 and int(layer.padding[0]) < layer.kernel_size[0] and winograd.suits(layer.weight)
+def _kind_of(layer: nn.Conv2d) -> type[nn.Conv2d]:
+    stride, padding = layer.stride[0], int(layer.padding[0])
+    if stride == 1 and padding < layer.kernel_size[0] and winograd.suits(layer.weight):
+        return _Winograd
+    if stride == 2 and layer.padding_mode == "zeros" and strided.suits(layer.weight, padding):
+        return _Strided
+    return _ByColumns
 
 
 def _is_large(features: Tensor, beyond: float) -> bool:

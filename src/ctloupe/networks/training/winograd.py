@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any, Final
 
 import torch
@@ -22,7 +22,7 @@ from ctloupe.networks.compiled.winograd import (
     transformed,
     weight_gradient,
 )
-from ctloupe.networks.training.plain_gradients import plain_gradients
+from ctloupe.networks.training.plain_gradients import plain_gradients, wanted
 
 FEWEST_TILES: Final = 64
 """Fewer of a batch do not make up for the time that transforming the weights takes."""
@@ -39,20 +39,45 @@ def tiles(image: Tensor, taps: int) -> int:
     return tile_count(len(image), (image.shape[2], image.shape[3]), tile_side(taps))
 
 
-@dataclass(frozen=True)
 class Kernels:
-    """Transformed weights, for the convolution and for the gradient of its image."""
+    """Transformed weights, for the convolution and for the gradient of its image, each made when it is first used.
 
-    forward: Kernel
-    backward: Kernel
+    Parameters
+    ----------
+    make_forward, make_backward
+        What makes them.
+    """
+
+    def __init__(self, make_forward: Callable[[], Kernel], make_backward: Callable[[], Kernel]) -> None:
+        self._make_forward, self._make_backward = make_forward, make_backward
+
+    @cached_property
+    def forward(self) -> Kernel:
+        """That of the convolution."""
+        return self._make_forward()
+
+    @cached_property
+    def backward(self) -> Kernel:
+        """That of the gradient of its image."""
+        return self._make_backward()
 
     @classmethod
-    @torch.no_grad()
     def of(cls, weight: Tensor) -> Kernels:
         """Transform weights ``(out, in, k, k)``."""
-        outputs, inputs, *_ = weight.shape
-        turned = weight.flip(2, 3).transpose(0, 1)
-        return cls(transformed(weight, lanes_for(inputs, outputs)), transformed(turned, lanes_for(outputs, inputs)))
+        return cls(partial(_of_image, weight.detach()), partial(_of_gradient, weight.detach()))
+
+    def turned(self) -> Kernels:
+        """Those of the convolution that the gradient of the image is."""
+        return Kernels(partial(getattr, self, "backward"), partial(getattr, self, "forward"))
+
+
+def _of_image(weight: Tensor) -> Kernel:
+    outputs, inputs, *_ = weight.shape
+    return transformed(weight, lanes_for(inputs, outputs))
+
+
+def _of_gradient(weight: Tensor) -> Kernel:
+    return _of_image(weight.flip(2, 3).transpose(0, 1))
 
 
 def _image_gradient(gradient: Tensor, kernel: Kernel, rim: int, reflects: bool) -> Tensor:
@@ -86,11 +111,14 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, bias = ctx.saved_tensors
-        by_image, by_weight, by_bias, *_ = ctx.needs_input_grad
+        by_image, by_weight, by_bias = asked = wanted(ctx, image, weight, bias)
         if torch.is_grad_enabled():
-            plainly = partial(_directly, rim=ctx.rim, reflects=ctx.reflects)
-            found = plain_gradients(plainly, (image, weight, bias), gradient, ctx.needs_input_grad[:3])
-            return *found, None, None, None
+            if by_weight or by_bias or ctx.reflects:
+                plainly = partial(_directly, rim=ctx.rim, reflects=ctx.reflects)
+                found = plain_gradients(plainly, (image, weight, bias), gradient, asked)
+                return *found, None, None, None
+            turned, rim = weight.flip(2, 3).transpose(0, 1), weight.shape[2] - 1 - ctx.rim
+            return convolved(gradient, turned, None, rim, False, ctx.kernels.turned()), None, None, None, None, None
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         backward, taps = ctx.kernels.backward, weight.shape[2]
         of_image = of_weight = None
