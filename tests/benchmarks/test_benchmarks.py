@@ -64,6 +64,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/evaluate.py": ["--slices", "1", "--size", "128", "--moments", "5"],
         "benchmarks/calibrated_statistics.py": [*two_phantoms, "--model", tiny_model, "--out", tmp_path],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "--patch-size", "12"],
+        "benchmarks/compressing.py": ["--size", "600", "--repeats", "1"],
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
         "benchmarks/enhance.py": [*slice_of_24, "--width", "8", "--repeats", "1", "--convolutions", "1"],
         "benchmarks/file_to_file.py": [
@@ -101,7 +102,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/seams.py": ["--model", tiny_model, "--out", tmp_path / "seams.png"],
         "benchmarks/steps.py": ["--model", tiny_stepping_flow, "--size", "16", "96", "96", "--steps", "1", "2"],
         "benchmarks/train.py": [
-            *("--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1", "--profile"),
+            *("--preset", "tiny", "--batch-size", "2", "--patch-size", "16", "--repeats", "1", "--profile", "--layers"),
         ],
         "benchmarks/trees.py": ["--size", "32", "96", "96"],
         "benchmarks/told.py": ["--size", "8", "192", "192", "--epochs", "1"],

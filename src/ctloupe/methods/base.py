@@ -224,9 +224,8 @@ class Method(nn.Module):
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Return a fresh optimiser for each trainable."""
-        rate, betas = self.config.learning_rate, self.config.betas
         return {
-            trainable: torch.optim.Adam(module.parameters(), lr=rate, betas=betas, fused=True)
+            trainable: torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, betas=self.config.betas)
             for trainable, module in self.trainables().items()
         }
 

@@ -192,3 +192,20 @@ def test_a_quickened_network_can_be_copied() -> None:
     quicken(quick)
     image = torch.randn(1, 1, 8, 8)
     torch.testing.assert_close(copy.deepcopy(quick)(image), quick(image), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("how", [{}, {"foreach": True}, {"fused": True}])
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_layer_computes_with_its_weights_behind_every_optimisers_step(
+    stride: int, kind: type[torch.optim.Optimizer], how: dict[str, bool]
+) -> None:
+    layer = nn.Conv2d(16, 16, 4, stride=stride, padding=1)
+    quicken(nn.Sequential(layer))
+    optimiser = kind(layer.parameters(), lr=0.1, **how)
+    image = torch.randn(2, 16, 12, 12)
+    for _ in range(2):
+        layer(image).square().mean().backward()
+        optimiser.step()
+        plain = nn.functional.conv2d(image, layer.weight, layer.bias, stride, 1)
+        torch.testing.assert_close(layer(image), plain, atol=1e-4, rtol=1e-4)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from ctloupe.networks.blocks import Activation
 from ctloupe.networks.training import columns, strided, winograd
@@ -103,6 +106,7 @@ def quicken(network: nn.Module) -> None:
 
     What they compute stays the same but for rounding. Layers keep their classes as bases, and their parameters.
     """
+    _watch_optimisers()
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             for layer, following in pairwise(module):
@@ -116,6 +120,19 @@ def quicken(network: nn.Module) -> None:
             module.__class__ = _PReLU
         elif type(module) is nn.ConvTranspose2d and _is_plain(module):
             module.__class__ = _TransposedByColumns
+
+
+@cache
+def _watch_optimisers() -> None:
+    """Let weights tell of the steps of fused optimisers too, which PyTorch leaves out; it is done once for all."""
+
+    def tell(optimiser: Optimizer, *_: Any) -> None:
+        for group in optimiser.param_groups:
+            if group.get("fused"):
+                for weight in group["params"]:
+                    increment_version(weight)
+
+    register_optimizer_step_post_hook(tell)
 
 
 def _join(layer: nn.Module, following: nn.Module) -> None:
