@@ -55,6 +55,8 @@ SMALLER = {
     "--out my-table --only M,mine": "--out my-table --only mine",
     "--out table3 --only A,M": "--out study-table3 --only A --resume",
     "study report table3": "study report study-table3",
+    "suite lung-v1 --model physics-flow": "suite smaller.yaml --model physics-flow",
+    "suite lung-kernels-v1 --model physics-flow": "suite smaller.yaml --model physics-flow",
     "suite lung-v1": "suite small.yaml",
     "suite lung-kernels-v1": "suite small.yaml",
     "--roi 30:31,200:264,180:244": "--roi 1:2,4:20,4:20",
@@ -100,6 +102,8 @@ def workplace(tmp_path_factory):
         write(case.micro, folder / "micro" / f"specimen-{number}.nii.gz")
     shutil.copytree(folder / "clinical", folder / "downloads" / "clinical")
     (folder / "small.yaml").write_text(SMALL_SUITE, encoding="utf-8")
+    # Samples of a flow take the time of many images.
+    (folder / "smaller.yaml").write_text(SMALL_SUITE.replace("128", "80"), encoding="utf-8")
     page = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
     (folder / "texture.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
     page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
