@@ -29,7 +29,7 @@ STRIP_BYTES: int = 6 << 20
 """Bytes of the features of one strip of rows; near the size of the second-level cache."""
 
 
-COMPILED_STRIP_BYTES: int = 3 << 20
+COMPILED_STRIP_BYTES: int = 12 << 20
 """The same where both convolutions of a block are compiled (`python benchmarks/tries.py`)."""
 
 _FEWEST_ROWS: Final = 16
