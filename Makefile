@@ -26,8 +26,8 @@ ROWS ?=
 SEEDS ?=
 MINUTES ?=
 
-# Twice the cores of the machine that this is meant for: tests wait for disks and for processes of their own.
-WORKERS ?= 4
+# One more than the cores of the machine that this is meant for: tests wait for disks and for processes of their own.
+WORKERS ?= 3
 
 # Other Pythons, on the path or of pyenv, the newest first, how many of them at most, and the rooms that can be tested
 # without torch, whose builds for them are of gigabytes.
