@@ -157,3 +157,10 @@ def test_bicubic_keeps_a_smooth_structure_in_its_place():
     rows, columns = np.mgrid[:96, :96]
     spline = map_coordinates(blob, [(rows + 0.5) / 4 - 0.5, (columns + 0.5) / 4 - 0.5], order=3, mode="nearest")
     assert np.abs(fine - spline)[8:-8, 8:-8].max() < 5e-3
+
+
+def test_an_enlargement_that_is_traced_in_inference_mode_follows_its_input():
+    with torch.inference_mode():
+        first, second = torch.rand(1, 1, 9, 12), torch.rand(2, 1, 7, 16)
+        traced = torch.jit.trace(lambda image: enlarge_bicubic(image, 4), first)
+        torch.testing.assert_close(traced(second), enlarge_bicubic(second, 4), atol=1e-5, rtol=1e-5)

@@ -33,8 +33,7 @@ def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
         The enlarged images, in float32 where `image` is in half precision.
     """
     image = full_precision(image)
-    # Without inference mode somebody may differentiate it, or follow it to export it.
-    if torch.is_inference_mode_enabled() and image.device.type == "cpu" and min(image.shape[-2:]) >= _TAPS:
+    if _is_only_computed(image) and min(image.shape[-2:]) >= _TAPS:
         return _as_products(image, scale)
     return _interpolated(image, (image.shape[-2] * scale, image.shape[-1] * scale))
 
@@ -53,6 +52,12 @@ def shrink_bicubic(image: Tensor, scale: int) -> Tensor:
     Tensor of shape (n, c, h, w)
     """
     return _interpolated(image, (image.shape[-2] // scale, image.shape[-1] // scale))
+
+
+def _is_only_computed(image: Tensor) -> bool:
+    """Whether an image lies on a CPU, and nobody will differentiate what is made of it, or follows it to export it."""
+    followed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
+    return image.device.type == "cpu" and torch.is_inference_mode_enabled() and not followed
 
 
 def _interpolated(image: Tensor, size: tuple[int, int]) -> Tensor:
