@@ -24,7 +24,7 @@ def slice_of(store, size):
         noise = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
         return (800 * gaussian_filter(noise, 3) / 0.1 - 600).astype(np.int16)
     level = zarr.open_array(f"{store}/0", mode="r")
-    return np.asarray(level[len(level) // 2])
+    return np.asarray(level[level.shape[0] // 2])
 
 
 def chunks(plane):
