@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from compiled_code import compiled
 from ctloupe.networks.compiled import library
 from ctloupe.networks.compiled.normalisation import gradient, normalise, suits
 
-compiled = pytest.mark.skipif(not library.registers(), reason="this installation has no compiled code")
 SHAPES = [(1, 8, 5, 1), (3, 24, 5, 7), (2, 64, 33, 20), (1, 72, 1, 9), (2, 512, 9, 16)]
 EPSILON = 1e-5
 

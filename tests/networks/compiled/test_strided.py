@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiled_code import channels_last, compiled, random
 from ctloupe.networks.compiled import library
 from ctloupe.networks.compiled.strided import (
     kernel_of_larger,
@@ -16,17 +17,7 @@ from ctloupe.networks.compiled.strided import (
     weight_gradient,
 )
 
-compiled = pytest.mark.skipif(not library.registers(), reason="this installation has no compiled convolutions")
 NEAR = 1e-4
-
-
-def random(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def channels_last(image):
-    """In memory one pixel after the other, also where one of the sides is 1 and strides would not tell."""
-    return image.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def assert_as_directly(image, weight, bias, padding):

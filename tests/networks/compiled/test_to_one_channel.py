@@ -6,14 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiled_code import compiled, random
 from ctloupe.networks.compiled import library
 from ctloupe.networks.compiled.to_one_channel import Kernel, convolve, features_for, kernel_of
-
-compiled = pytest.mark.skipif(not library.registers(), reason="this installation has no compiled convolutions")
-
-
-def random(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def check(kernel: Kernel, weight, bias, height, width, seed):
