@@ -28,15 +28,11 @@ _FEW: Final = 4
 STRIP_BYTES: int = 6 << 20
 """Bytes of the features of one strip of rows; near the size of the second-level cache."""
 
-
 COMPILED_STRIP_BYTES: int = 12 << 20
 """The same where both convolutions of a block are compiled (`python benchmarks/tries.py`)."""
 
 _FEWEST_ROWS: Final = 16
 """Rows of a strip at least, however wide: each strip costs a call."""
-
-_TILE: Final = 4
-"""Rows that the compiled convolution computes at once."""
 
 
 def slope_of(layer: nn.Module) -> float | None:
@@ -129,9 +125,13 @@ class FastConvolution(nn.Module):
         """Whether `by_winograd` can be used."""
         return image.device.type == "cpu" and self.kernel is not None
 
+    def beyond(self, begin: int, end: int, height: int) -> tuple[int, int]:
+        """How many rows of padding rows `begin` to `end` of the output see above and below an image of `height`."""
+        return max(0, self.padding - begin), max(0, end + self.padding - height)
+
     def seen(self, image: Tensor, begin: int, end: int) -> tuple[Tensor, tuple[int, int]]:
         """What rows `begin` to `end` of the output see of `image`, and how many rows of padding above and below it."""
-        above, below = max(0, self.padding - begin), max(0, end + self.padding - image.shape[2])
+        above, below = self.beyond(begin, end, image.shape[2])
         return image[:, :, begin - self.padding + above : end + self.padding - below], (above, below)
 
     def rows(self, image: Tensor, begin: int, end: int) -> Tensor:
@@ -295,9 +295,10 @@ class FastResidual(nn.Module):
         They end so far above those of the first that what its next rows look at is not overwritten.
         """
         first, second = self.first, self.second
+        tile = winograd.tile_side(first.weight.shape[2])
         out = features if in_place else torch.empty_like(features)
         _, channels, height, width = features.shape
-        rows = max(_FEWEST_ROWS, COMPILED_STRIP_BYTES // (channels * width * features.element_size()) // _TILE * _TILE)
+        rows = max(_FEWEST_ROWS, COMPILED_STRIP_BYTES // (channels * width * features.element_size()) // tile * tile)
         size = (1, len(first.weight), min(rows, height) + 2 * second.padding, width)
         room = torch.empty(size, memory_format=torch.channels_last)
         for image, made in zip(features.split(1), out.split(1), strict=True):
@@ -307,7 +308,7 @@ class FastResidual(nn.Module):
                 first.rows_by_winograd(image, begin, end, out=room[:, :, held : held + end - begin])
                 until = height if end == height else end - second.padding
                 hidden = room[:, :, : held + end - begin]
-                beyond = max(0, second.padding - done), max(0, until + second.padding - height)
+                beyond = second.beyond(done, until, height)
                 padding = winograd.Padding(beyond, (second.padding,) * 2, second.reflects)
                 strip = slice(done, until)
                 second.by_winograd(hidden, padding, skip=image[:, :, strip], out=made[:, :, strip])

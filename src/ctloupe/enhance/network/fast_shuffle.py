@@ -32,7 +32,7 @@ class FastShuffle(nn.Module):
         step, (count, channels, height, width) = self.step, features.shape
         run = _RUNS.get(step)
         is_stored_so = features.is_contiguous(memory_format=torch.channels_last) and features.dtype == torch.float32
-        if run is None or channels != step**2 or not is_stored_so or features.is_cuda:
+        if run is None or channels != step**2 or not is_stored_so or features.device.type != "cpu":
             return F.pixel_shuffle(features, step)
         out = torch.empty(count, 1, step * height, step * width)
         # (image, row, sub-row, column), of runs that are the sub-pixels of a row.

@@ -1,1 +1,1 @@
-"""Convolutions compiled from C, which PyTorch has only in part or slower."""
+"""Convolutions and normalisation compiled from C, which PyTorch has only in part or slower."""

@@ -45,6 +45,11 @@ def registers() -> tuple[int, ...]:
     return (16, 8) if widest == 16 else (widest,) if widest else ()
 
 
+def registers_for(*counts: int) -> int:
+    """Floats of the widest registers that numbers of channels fill; 0 if there are none, here or for these numbers."""
+    return next((lanes for lanes in registers() if not any(count % lanes for count in counts)), 0)
+
+
 def is_compiled() -> bool:
     """Whether this installation has the compiled convolutions, whatever the processor."""
     return _library() is not None
@@ -66,7 +71,7 @@ def _threads() -> Callable[[Any, ctypes.Structure, int], None]:
     if start is not None:
         return lambda function, work, count: start(function, ctypes.byref(work), count, 0)
 
-    pool = ThreadPoolExecutor(thread_name_prefix="winograd")
+    pool = ThreadPoolExecutor(thread_name_prefix="compiled")
 
     def by_pool(function: Any, work: ctypes.Structure, count: int) -> None:
         waiting = [pool.submit(function, ctypes.byref(work)) for _ in range(count - 1)]

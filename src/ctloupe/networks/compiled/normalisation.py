@@ -40,11 +40,7 @@ class Statistics:
 
 def suits(features: Tensor) -> bool:
     """Whether there is compiled code for features ``(n, c, h, w)`` on this machine."""
-    return _lanes(features.shape[1]) > 0
-
-
-def _lanes(channels: int) -> int:
-    return next((lanes for lanes in library.registers() if channels % lanes == 0), 0)
+    return library.registers_for(features.shape[1]) > 0
 
 
 def normalise(features: Tensor, epsilon: float, slope: float) -> tuple[Tensor, Statistics]:
@@ -99,7 +95,7 @@ def _means(features: Tensor, job: _Job) -> tuple[Tensor, Tensor]:
 def _run(features: Tensor, job: _Job) -> None:
     count, channels = features.shape[:2]
     job.input, job.images, job.pixels, job.channels = features.data_ptr(), count, _pixels(features), channels
-    job.pixels_at_once, job.lanes = _pixels_at_once(channels), _lanes(channels)
+    job.pixels_at_once, job.lanes = _pixels_at_once(channels), library.registers_for(channels)
     pieces = count * -(-job.pixels // job.pixels_at_once)
     library.on_threads("normalise", job, min(torch.get_num_threads(), pieces))
 

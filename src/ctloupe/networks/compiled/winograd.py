@@ -121,10 +121,7 @@ def lanes_for(inputs: int, outputs: int, run: int | None = None) -> int:
     run
         How many outputs lie side by side, where they are sub-pixels; all of them: None.
     """
-    for lanes in library.registers():
-        if not (inputs % lanes or outputs % lanes or (run or outputs) % lanes):
-            return lanes
-    return 0
+    return library.registers_for(inputs, outputs, run or outputs)
 
 
 @torch.no_grad()
