@@ -11,8 +11,9 @@
 
 enum { SIDE = 6, PLACES = SIDE * SIDE };
 
-/* Places that are written one after the other lie this much further apart than their numbers need, in floats: at steps
-   of powers of two they would all be kept in the same few lines of the cache. */
+/* Floats of a line of the cache. The places of a tile lie one behind the other, a line each: written far from each other,
+   each would wait until its line is there. Tiles lie a line further apart than they need: at steps of powers of two
+   they would all be kept in the same few lines of the cache. */
 enum { A_LINE = 16 };
 
 /* An image that is read in steps of two pixels is four images of every other pixel, one behind the other: these rows and
@@ -42,6 +43,11 @@ static inline struct place place_of_tile(const struct convolution *job, int64_t 
     int64_t across = (job->width + job->side - 1) / job->side, down = (job->height + job->side - 1) / job->side;
     struct place at = {tile / across / down, tile / across % down * job->side, tile % across * job->side};
     return at;
+}
+
+static inline int64_t whole_lines(int64_t count)
+{
+    return (count + A_LINE - 1) / A_LINE * A_LINE;
 }
 
 /* Cleared where registers that no tile fills are read too: numbers left there could be slow ones. */

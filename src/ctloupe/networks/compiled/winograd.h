@@ -48,12 +48,13 @@ INLINE void NAME(of_gradient)(const vec y[SIDE], vec o[SIDE], const int outputs)
 }
 
 /* One tile of the input, seen from its corner at (y, x) of the output; so many floats lie between two places of it, and
-   between two registers. */
+   between two lines of channels. */
 static void NAME(take_input)(const struct convolution *job, struct place at, float *into, int64_t place_step,
-                             int64_t lane_step)
+                             int64_t line_step)
 {
     const float *image = job->in + at.image * job->in_image;
     int64_t stride = job->stride, phases = stride * stride, channels = job->inputs / phases;
+    int64_t lane = 0;
     for (int64_t phase = 0; phase < phases; phase++) {
         int64_t down = stride > 1 ? PHASES[phase][0] : 0, across = stride > 1 ? PHASES[phase][1] : 0;
         const float *seen[SIDE][SIDE];
@@ -63,7 +64,8 @@ static void NAME(take_input)(const struct convolution *job, struct place at, flo
                 int64_t column = job->column_of[stride * (at.x + j) + across];
                 seen[i][j] = row < 0 || column < 0 ? job->zeros : image + row * job->in_row + column * job->in_column;
             }
-        for (int64_t c = 0; c < channels; c += LANES, into += lane_step) {
+        for (int64_t c = 0; c < channels; c += LANES, lane += LANES) {
+            float *place = into + lane / A_LINE * line_step + lane % A_LINE;
             vec half[SIDE][SIDE];
             for (int j = 0; j < SIDE; j++) {
                 vec d[SIDE], o[SIDE];
@@ -74,39 +76,42 @@ static void NAME(take_input)(const struct convolution *job, struct place at, flo
             for (int i = 0; i < SIDE; i++) {
                 vec o[SIDE];
                 NAME(of_input)(half[i], o);
-                for (int j = 0; j < SIDE; j++) STORE(into + (SIDE * i + j) * place_step, o[j]);
+                for (int j = 0; j < SIDE; j++) STORE(place + (SIDE * i + j) * place_step, o[j]);
             }
         }
     }
 }
 
-/* ROWS tiles times COLUMNS outputs, summed over the inputs. */
-static void NAME(multiply)(const float *tiles, const float *kernel, float *product, int64_t inputs, int64_t product_row)
+/* ROWS tiles times COLUMNS outputs at one place, summed over the inputs. */
+static void NAME(multiply)(const float *tiles, int64_t tile_step, const float *kernel, float *product, int64_t inputs)
 {
     vec sum[ROWS][2];
     for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = (vec){0};
-    for (int64_t c = 0; c < inputs; c++, kernel += COLUMNS) {
-        vec a = LOAD(kernel), b = LOAD(kernel + LANES);
-        for (int r = 0; r < ROWS; r++) {
-            float factor = tiles[r * inputs + c];
-            sum[r][0] += factor * a;
-            sum[r][1] += factor * b;
+    for (int64_t first = 0; first < inputs; first += A_LINE, tiles += PLACES * A_LINE) {
+        int64_t count = inputs - first < A_LINE ? inputs - first : A_LINE;
+        for (int64_t c = 0; c < count; c++, kernel += COLUMNS) {
+            vec a = LOAD(kernel), b = LOAD(kernel + LANES);
+            for (int r = 0; r < ROWS; r++) {
+                float factor = tiles[r * tile_step + c];
+                sum[r][0] += factor * a;
+                sum[r][1] += factor * b;
+            }
         }
     }
-    for (int r = 0; r < ROWS; r++) {
-        STORE(product + r * product_row, sum[r][0]);
-        STORE(product + r * product_row + LANES, sum[r][1]);
+    for (int r = 0; r < ROWS; r++, product += PLACES * COLUMNS) {
+        STORE(product, sum[r][0]);
+        STORE(product + LANES, sum[r][1]);
     }
 }
 
 /* One register of outputs of one tile, of which `rows` and `columns` lie within the image. */
-INLINE void NAME(give_output)(const struct convolution *job, const float *product, int64_t step, float *out,
-                              const float *skip, vec bias, int64_t rows, int64_t columns, const int outputs)
+INLINE void NAME(give_output)(const struct convolution *job, const float *product, float *out, const float *skip,
+                              vec bias, int64_t rows, int64_t columns, const int outputs)
 {
     vec half[SIDE][SIDE];
     for (int j = 0; j < SIDE; j++) {
         vec m[SIDE], o[SIDE];
-        for (int i = 0; i < SIDE; i++) m[i] = LOAD(product + (SIDE * i + j) * step);
+        for (int i = 0; i < SIDE; i++) m[i] = LOAD(product + (SIDE * i + j) * COLUMNS);
         NAME(of_product)(m, o, outputs);
         for (int i = 0; i < outputs; i++) half[i][j] = o[i];
     }
@@ -123,8 +128,8 @@ INLINE void NAME(give_output)(const struct convolution *job, const float *produc
     }
 }
 
-INLINE void NAME(give_outputs)(const struct convolution *job, const float *products, int64_t step, struct place at, int64_t from,
-                               int64_t until, const int outputs)
+INLINE void NAME(give_outputs)(const struct convolution *job, const float *products, int64_t block_step, struct place at,
+                               int64_t from, int64_t until, const int outputs)
 {
     int64_t rows = job->height - at.y, columns = job->width - at.x;
     float *out = job->out + at.image * job->out_image + at.y * job->out_row + at.x * job->out_column;
@@ -132,8 +137,8 @@ INLINE void NAME(give_outputs)(const struct convolution *job, const float *produ
     if (skip) skip += at.image * job->skip_image + at.y * job->skip_row + at.x * job->skip_column;
     for (int64_t c = from; c < until; c += LANES) {
         int64_t lane = job->place_of[c / LANES];
-        NAME(give_output)(job, products + c - from, step, out + lane, skip ? skip + lane : 0, LOAD(job->bias + c), rows,
-                          columns, outputs);
+        const float *product = products + (c - from) / COLUMNS * block_step + (c - from) % COLUMNS;
+        NAME(give_output)(job, product, out + lane, skip ? skip + lane : 0, LOAD(job->bias + c), rows, columns, outputs);
     }
 }
 
@@ -141,8 +146,8 @@ static int NAME(convolve)(const struct convolution *job, int64_t *counter)
 {
     int64_t inputs = job->inputs, outputs = job->outputs, side = job->side;
     int64_t together = job->tiles_at_once, group = job->outputs_at_once;
-    int64_t step = together * inputs + A_LINE, product_step = together * group;
-    float *seen = room(PLACES * step, 1), *products = room(PLACES * product_step, 0);
+    int64_t tile_step = PLACES * whole_lines(inputs) + A_LINE, block_step = together * PLACES * COLUMNS;
+    float *seen = room(together * tile_step, 1), *products = room(group / COLUMNS * block_step, 0);
     int failed = !seen || !products;
     while (!failed) {
         int64_t first = __atomic_fetch_add(counter, together, __ATOMIC_RELAXED);
@@ -150,21 +155,22 @@ static int NAME(convolve)(const struct convolution *job, int64_t *counter)
         int64_t count = job->tiles - first < together ? job->tiles - first : together;
         for (int64_t t = 0; t < count; t++) {
             struct place at = place_of_tile(job, first + t);
-            NAME(take_input)(job, at, seen + t * inputs, step, LANES);
+            NAME(take_input)(job, at, seen + t * tile_step, A_LINE, PLACES * A_LINE);
         }
         for (int64_t from = 0; from < outputs; from += group) {
             int64_t until = from + group < outputs ? from + group : outputs;
             for (int k = 0; k < PLACES; k++)
                 for (int64_t c = from; c < until; c += COLUMNS)
                     for (int64_t t = 0; t < count; t += ROWS)
-                        NAME(multiply)(seen + k * step + t * inputs, job->kernel + (c * PLACES + k * COLUMNS) * inputs,
-                                       products + k * product_step + t * group + c - from, inputs, group);
+                        NAME(multiply)(seen + t * tile_step + k * A_LINE, tile_step,
+                                       job->kernel + (c * PLACES + k * COLUMNS) * inputs,
+                                       products + (c - from) / COLUMNS * block_step + (t * PLACES + k) * COLUMNS, inputs);
             for (int64_t t = 0; t < count; t++) {
                 struct place at = place_of_tile(job, first + t);
-                const float *of_tile = products + t * group;
-                if (side == 4) NAME(give_outputs)(job, of_tile, product_step, at, from, until, 4);
-                if (side == 3) NAME(give_outputs)(job, of_tile, product_step, at, from, until, 3);
-                if (side == 5) NAME(give_outputs)(job, of_tile, product_step, at, from, until, 5);
+                const float *of_tile = products + t * PLACES * COLUMNS;
+                if (side == 4) NAME(give_outputs)(job, of_tile, block_step, at, from, until, 4);
+                if (side == 3) NAME(give_outputs)(job, of_tile, block_step, at, from, until, 3);
+                if (side == 5) NAME(give_outputs)(job, of_tile, block_step, at, from, until, 5);
             }
         }
     }
@@ -209,7 +215,7 @@ static void NAME(add_products)(const float *tiles, const float *gradients, float
     for (int64_t t = 0; t < count; t++) {
         vec a = LOAD(gradients + t * COLUMNS), b = LOAD(gradients + t * COLUMNS + LANES);
         for (int r = 0; r < 4; r++) {
-            float factor = tiles[t * LANES + r];
+            float factor = tiles[t * A_LINE + r];
             sum[r][0] += factor * a;
             sum[r][1] += factor * b;
         }
@@ -224,7 +230,7 @@ static int NAME(add_gradient)(const struct convolution *job, int64_t *counter, f
 {
     int64_t inputs = job->inputs, outputs = (job->outputs + COLUMNS - 1) / COLUMNS * COLUMNS;
     int64_t together = job->tiles_at_once, side = job->side;
-    int64_t seen_step = together * inputs + A_LINE, given_step = together * outputs + A_LINE;
+    int64_t seen_step = together * whole_lines(inputs) + A_LINE, given_step = together * outputs + A_LINE;
     float *seen = room(PLACES * seen_step, 0), *given = room(PLACES * given_step, outputs > job->outputs);
     int failed = !seen || !given;
     for (int is_first = 1; !failed; is_first = 0) {
@@ -234,7 +240,7 @@ static int NAME(add_gradient)(const struct convolution *job, int64_t *counter, f
         for (int64_t t = 0; t < count; t++) {
             struct place at = place_of_tile(job, first + t);
             float *into = given + t * COLUMNS;
-            NAME(take_input)(job, at, seen + t * LANES, seen_step, together * LANES);
+            NAME(take_input)(job, at, seen + t * A_LINE, seen_step, together * A_LINE);
             if (side == 4) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 4);
             if (side == 3) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 3);
             if (side == 5) NAME(take_gradient)(job, at, into, given_step, together * COLUMNS, 5);
@@ -242,7 +248,7 @@ static int NAME(add_gradient)(const struct convolution *job, int64_t *counter, f
         for (int k = 0; k < PLACES; k++)
             for (int64_t i = 0; i < inputs; i += 4)
                 for (int64_t c = 0; c < outputs; c += COLUMNS)
-                    NAME(add_products)(seen + k * seen_step + i / LANES * together * LANES + i % LANES,
+                    NAME(add_products)(seen + k * seen_step + i / A_LINE * together * A_LINE + i % A_LINE,
                                        given + k * given_step + c * together, sums + (k * inputs + i) * outputs + c,
                                        outputs, count, is_first);
     }
