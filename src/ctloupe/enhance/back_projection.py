@@ -14,7 +14,8 @@ from ctloupe.networks.bicubic import enlarge_bicubic
 
 def block_mean(fine: Tensor, scale: int) -> Tensor:
     """f↓: mean of every s×s block of ``(h·s, w·s)``, as ``(h, w)`` (JMI 2022, Eq. 4)."""
-    # Rows are added first, a whole row at a time, which takes half as long as PyTorch's average pooling.
+    # Rows are added first, a whole row at a time, which takes half as long as PyTorch's average pooling. That of
+    # `scanner.tensor_operator` stays with pooling: networks hold it, and their reach and exports are found by it.
     rows = fine.unflatten(0, (-1, scale)).sum(1)
     return rows.unflatten(1, (-1, scale)).sum(2).div_(scale**2)
 
