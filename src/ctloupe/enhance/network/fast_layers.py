@@ -111,7 +111,8 @@ class FastConvolution(nn.Module):
     ) -> Tensor:
         """Convolve by `kernel`, activate, and add a skip; see `winograd.convolve`."""
         assert self.kernel is not None
-        image = image.contiguous(memory_format=torch.channels_last)
+        if image.stride(1) != 1:
+            image = image.contiguous(memory_format=torch.channels_last)
         return winograd.convolve(
             image, self.kernel, self.bias, padding, self.slope, skip=skip, out=out, shuffles=shuffles
         )

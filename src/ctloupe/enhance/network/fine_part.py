@@ -4,7 +4,7 @@ On the fine grids features are narrow and many: 32, 16 and 8 channels fill neith
 of a processor, and each layer's features of a whole tile go to memory and back. Here a strip of coarse rows goes
 through all the layers before the next one; what the next one looks at again, two rows for each step, is kept, so that
 nothing is computed twice. The last convolution has one output only, which wastes most of a register, and is computed in
-ways of its own.
+ways of its own. Where a tile is cut off from its neighbours, each layer computes no more than the next one looks at.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ class FineStrips(PlacedLayer):
         self.runs = to_one_channel.kernel_of(last.weight, last.bias) if dtype == torch.float32 else None
 
     @property
+    def _borders(self) -> Borders:
+        """Whether top, bottom, left and right are those of the image."""
+        return (True,) * 4 if self.tile is None else self.tile.at_border
+
+    @property
     def widest(self) -> int:
         """Numbers that a coarse pixel has at most in one layer."""
         return max(4**at * step.weight.shape[0] for at, step in enumerate(self._convolutions()))
@@ -65,47 +70,77 @@ class FineStrips(PlacedLayer):
         first, *others = self._convolutions()
         scale = PAIR ** len(self.steps)
         out = torch.empty(scale * height, scale * width, device=features.device)
-        grids = [_Grid(width * PAIR**at, step) for at, step in enumerate(others, 1)]
-        image = self._last(out)
-        rows = height
+        by_runs = self.runs is not None and out.device.type == "cpu"
+        # Of cuts only what computes the last rows by runs knows; all others take them for borders.
+        borders = self._borders if by_runs else (True,) * 4
+        halo, spares = _margins([first.padding, *(step.padding for step in others)], self.blocks.frame.padding)
+        image: LastInBlocks | LastInRuns = LastInBlocks(self.blocks, self._borders, out)
+        if self.runs is not None and by_runs:
+            inner = _within(out, [scale * halo * (not border) for border in borders])
+            image = LastInRuns(self.runs, self.blocks.frame.reflects, borders, spares[-1], inner)
+        stages: list[_Stage] = [
+            *(_Grid(step, spare, borders) for step, spare in zip(others, spares, strict=False)),
+            image,
+        ]
+        begin, until = first.padding * (not borders[0]), height - first.padding * (not borders[1])
+        rows = until - begin
         if features.device.type == "cpu":
             bytes_of_a_row = self.widest * width * features.element_size()
             # As high as each other: a last strip of few rows costs almost as much as a whole one.
-            strips = -(-height * bytes_of_a_row // STRIP_BYTES)
-            rows = max(BLOCK, -(-height // strips))
-        stages: list[_Stage] = [*grids, image]
-        for begin in range(0, height, rows):
-            end = min(height, begin + rows)
-            is_last = end == height
-            _lay(first, *first.seen(features, begin, end), stages[0], is_last)
+            strips = -(-rows * bytes_of_a_row // STRIP_BYTES)
+            rows = max(BLOCK, -(-rows // strips))
+        for at in range(begin, until, rows):
+            end = min(until, at + rows)
+            is_last = end == until
+            _lay(first, *first.seen(features, at, end), borders, stages[0], is_last)
             for grid, following in pairwise(stages):
                 assert isinstance(grid, _Grid)
-                _lay(grid.step, _as_image(grid.rows), (0, 0), following, is_last)
+                _lay(grid.step, grid.seen(is_last), (0, 0), borders, following, is_last)
             image.fill(is_last)
         return out[None, None]
 
-    def _last(self, out: Tensor) -> LastInBlocks | LastInRuns:
-        borders = (True,) * 4 if self.tile is None else self.tile.at_border
-        if self.runs is None or out.device.type != "cpu":
-            return LastInBlocks(self.blocks, borders, out)
-        return LastInRuns(self.runs, self.blocks.frame.reflects, borders, out)
+
+def _within(image: Tensor, margins: Sequence[int]) -> Tensor:
+    """An image without margins at top, bottom, left and right, which become zeros."""
+    (height, width), (top, bottom, left, right) = image.shape, margins
+    for margin in (image[:top], image[height - bottom :], image[:, :left], image[:, width - right :]):
+        margin.zero_()
+    return image[top : height - bottom, left : width - right]
+
+
+def _margins(steps: Sequence[int], last: int) -> tuple[int, list[int]]:
+    """How far the last of several paddings see on the first grid, and what each grid behind it has more than is seen.
+
+    Nobody looks at the pixels of the result that lie nearer to a cut, since tiles are cut between pixels of the first
+    grid.
+    """
+    seen, spares = last, list[int]()
+    for padding in reversed(steps):
+        given = -(-seen // PAIR)
+        spares.append(PAIR * given - seen)
+        seen = given + padding
+    return seen, spares[::-1]
 
 
 def _lay(
     step: FastConvolution,
     image: Tensor,
     beyond: tuple[int, int],
-    following: _Grid | LastInBlocks | LastInRuns,
+    borders: Borders,
+    following: _Stage,
     is_last: bool,
 ) -> None:
     """Convolve an image, with so many rows of zeros above and below, and lay the result where it is read next."""
     pad = step.padding
-    room = following.room(image.shape[2] + sum(beyond) - 2 * pad, is_last)
+    columns = pad * borders[2], pad * borders[3]
+    height, width = image.shape[2] + sum(beyond) - 2 * pad, image.shape[3] + sum(columns) - 2 * pad
+    room = following.room(height, width, is_last)
     if step.is_winograd(image):
-        padding = winograd.Padding(beyond, (pad, pad))
+        padding = winograd.Padding(beyond, columns)
         step.by_winograd(image, padding, out=_as_image(room), shuffles=following.shuffles)
         return
     found = step.within(image, beyond[0] > 0, beyond[1] > 0)
+    found = found[..., pad - columns[0] : found.shape[3] - pad + columns[1]]
     if following.shuffles:
         shuffle_onto(found, room)
     else:
@@ -117,33 +152,46 @@ class _Grid:
 
     Parameters
     ----------
-    width
-        Columns of the grid.
     step
         Its convolution, whose padding is by zeros.
+    spare
+        Rows and columns at each cut that it does not look at.
+    borders
+        Whether top, bottom, left and right are borders of the image and no cuts.
     """
 
     shuffles: ClassVar[bool] = True
     """Whether what it is given are sub-pixels."""
 
-    def __init__(self, width: int, step: FastConvolution) -> None:
-        self.width, self.step = width, step
-        pad, weight = step.padding, step.weight
-        self.rows = weight.new_zeros(pad, width, weight.shape[1])
-        """What the convolution sees, with the rows that it sees again; at first the zeros above the grid."""
+    def __init__(self, step: FastConvolution, spare: int, borders: Borders) -> None:
+        self.step = step
+        self.rows: Tensor | None = None
+        """What the convolution sees, with the rows that it sees again and the zeros above and below the grid."""
+        self._begin, self._end, self._left, self._right = (spare * (not border) for border in borders)
+        self._above, self._below = (step.padding * border for border in borders[:2])
 
-    def room(self, count: int, is_last: bool) -> Tensor:
-        """Rows ``(2r, w, c)`` for the sub-pixels of `count` rows of the grid before, behind those that are kept."""
-        pad = self.step.padding
-        held = self.rows[-2 * pad :]
-        begin, end = len(held), len(held) + PAIR * count
-        self.rows = self.rows.new_empty(end + pad * is_last, *self.rows.shape[1:])
+    def room(self, height: int, width: int, is_last: bool) -> Tensor:
+        """Rows ``(2h, 2w, c)`` for the sub-pixels of those of the grid before, behind those that are kept."""
+        pad, channels = self.step.padding, self.step.weight.shape[1]
+        held = self.step.weight.new_zeros(self._above, PAIR * width, channels)
+        if self.rows is not None:
+            held = self.rows[-2 * pad :]
+        begin, end = len(held), len(held) + PAIR * height
+        self.rows = held.new_empty(end + self._below * is_last, PAIR * width, channels)
         self.rows[:begin] = held
         self.rows[end:] = 0
         return self.rows[begin:end]
 
+    def seen(self, is_last: bool) -> Tensor:
+        """What the convolution looks at of the rows that are there now, ``(1, c, h, w)``."""
+        assert self.rows is not None
+        self.rows = self.rows[self._begin : len(self.rows) - self._end * is_last]
+        self._begin = 0
+        return _as_image(self.rows[:, self._left : self.rows.shape[1] - self._right])
+
 
 _Stage = _Grid | LastInBlocks | LastInRuns
+Borders = tuple[bool, bool, bool, bool]
 
 
 def _as_image(rows: Tensor) -> Tensor:

@@ -91,8 +91,9 @@ class LastInBlocks:
         self.taken = 0
         self.done = 0
 
-    def room(self, count: int, is_last: bool) -> Tensor:
+    def room(self, count: int, width: int, is_last: bool) -> Tensor:
         """Rows ``(r, w, 4·c)`` for as many of features, behind those that are kept."""
+        assert width == self.width
         frame, begin = self.frame, PAIR * self.frame.left
         above = len(self.held) if self.held is not None else frame.above
         # An odd row at the end is joined by one of zeros, whose image is cut off.

@@ -15,9 +15,11 @@ INLINE void NAME(give_pixels)(const struct to_one_channel *job, const float *in,
             for (int n = 0; n < count; n++) sum[n] += weight * LOAD(in + n * job->channels + at);
         }
     for (int n = 0; n < count; n++) {
-        float total = job->bias;
-        for (int lane = 0; lane < LANES; lane++) total += sum[n][lane];
-        out[n] = total;
+        float lanes[LANES];
+        STORE(lanes, sum[n]);
+        for (int half = LANES / 2; half; half /= 2)
+            for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+        out[n] = job->bias + lanes[0];
     }
 }
 
