@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ctloupe.networks.blocks import full_precision
+from ctloupe.networks.only_computed import is_only_computed
 
 _TAPS: Final = 5
 """Neighbouring voxels along an axis that the fine pixels of one voxel depend on."""
@@ -33,7 +34,7 @@ def enlarge_bicubic(image: Tensor, scale: int) -> Tensor:
         The enlarged images, in float32 where `image` is in half precision.
     """
     image = full_precision(image)
-    if _is_only_computed(image) and min(image.shape[-2:]) >= _TAPS:
+    if is_only_computed(image) and min(image.shape[-2:]) >= _TAPS:
         return _as_products(image, scale)
     return _interpolated(image, (image.shape[-2] * scale, image.shape[-1] * scale))
 
@@ -52,12 +53,6 @@ def shrink_bicubic(image: Tensor, scale: int) -> Tensor:
     Tensor of shape (n, c, h, w)
     """
     return _interpolated(image, (image.shape[-2] // scale, image.shape[-1] // scale))
-
-
-def _is_only_computed(image: Tensor) -> bool:
-    """Whether an image lies on a CPU, and nobody will differentiate what is made of it, or follows it to export it."""
-    followed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
-    return image.device.type == "cpu" and torch.is_inference_mode_enabled() and not followed
 
 
 def _interpolated(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import Padding, SubPixelStep, convolution, full_precision, steps_of_two
+from ctloupe.networks.bounded import bounded
 from ctloupe.networks.split import SplitNetwork
 
 
@@ -85,5 +85,5 @@ class SubPixelShell(SplitNetwork):
     def fine_image(self, features: Tensor, image: Tensor) -> Tensor:
         """Return the output before it is clamped to [−1, 1]."""
         detail = self.last(self.tail(features))
-        detail = torch.tanh(detail) if self.bounded else full_precision(detail)
+        detail = bounded(detail) if self.bounded else full_precision(detail)
         return enlarge_bicubic(image, self.scale) + detail if self.bicubic_skip else detail

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ctloupe.networks.bicubic import enlarge_bicubic
 from ctloupe.networks.blocks import ResidualBlock, convolution, downblock, norm, reflected_to_multiple, upblock
+from ctloupe.networks.bounded import bounded
 from ctloupe.networks.split import SplitNetwork
 
 NARROWEST = 8
@@ -80,7 +80,7 @@ class TranslationGenerator(SplitNetwork):
     def render(self, features: Tensor, image: Tensor) -> Tensor:
         """Map the features and their image to ``(n, 1, f·h, f·w)`` in [−1, 1], f = ``2^further``."""
         height, width = image.shape[-2] * self.enlargement, image.shape[-1] * self.enlargement
-        result = torch.tanh(self.layers[self._further_at :](features)[..., :height, :width])
+        result = bounded(self.layers[self._further_at :](features)[..., :height, :width])
         if not self.skip:
             return result
         base = enlarge_bicubic(image, self.enlargement) if self.enlargement > 1 else image

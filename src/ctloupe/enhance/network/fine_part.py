@@ -62,8 +62,11 @@ class FineStrips(PlacedLayer):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features ``(n, c, h, w)`` to the image ``(n, 1, s·h, s·w)``."""
-        features = features.to(self.blocks.high.dtype).contiguous(memory_format=torch.channels_last)
-        return torch.cat([self._image(features[at : at + 1]) for at in range(features.shape[0])])
+        features = features.to(self.blocks.high.dtype)
+        if features.stride(1) != 1:
+            features = features.contiguous(memory_format=torch.channels_last)
+        images = [self._image(one) for one in features.split(1)]
+        return images[0] if len(images) == 1 else torch.cat(images)
 
     def _image(self, features: Tensor) -> Tensor:
         height, width = features.shape[-2:]
