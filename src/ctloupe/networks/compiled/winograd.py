@@ -29,6 +29,9 @@ SUB_PIXELS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 _TILES: Final = 12
 """Tiles that go through a convolution together: few enough for the second-level cache, enough for a good product."""
 
+_NARROW: Final = 16
+"""Inputs up to which three times as many do, which are then asked for less often."""
+
 _LARGE_SUMS: Final = 1 << 15
 """Weights from which on the sums of their gradient leave that cache too, and are to be read and written less often."""
 
@@ -226,6 +229,8 @@ def run(job: winograd_job.Job, kernel: Kernel, bias: Tensor | None, slope: float
     zeros = _zeros(max(kernel.inputs, kernel.outputs))
     job.kernel, job.zeros, job.slope = kernel.numbers.data_ptr(), zeros.data_ptr(), slope
     job.bias = zeros.data_ptr() if bias is None else bias.data_ptr()
+    if kernel.inputs <= _NARROW:
+        job.tiles_at_once = 3 * _TILES
     job.outputs_at_once = 2 * kernel.lanes * (_WIDE_BLOCKS if kernel.inputs > _WIDE else 1)
     winograd_job.convolve(job, kernel.lanes)
 
