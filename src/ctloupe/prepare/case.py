@@ -178,11 +178,11 @@ def cut_case(asked: Cutting, share: Callable[[float], None]) -> CutCase:
         lines += (f"{of.name}: {note}",)
     draw = overlay_of(volume, np.broadcast_to(True, volume.shape) if mask is None else mask, asked.window)
     progress.cut()
-    part = 100.0 if mask is None else 100 * np.count_nonzero(mask) / mask.size
-    lines += (f"{of.name}: {'×'.join(map(str, volume.shape))} voxels, mask {part:.1f}%",)
     with ThreadPoolExecutor(1) as beside:
         picture = beside.submit(draw)
         patches = cut_volume(of.number, of.name, volume, mask, asked.places, asked.kept, asked.window)
+        part = 100 * patches.provenance["mask_share"]
+        lines += (f"{of.name}: {'×'.join(map(str, volume.shape))} voxels, mask {part:.1f}%",)
         return CutCase(patches, spacing, lines, picture.result(), tuple(ranges.found))
 
 
