@@ -65,10 +65,12 @@ def block_sums(plane: NDArray[Value], edges: Edges, counts: Edges, axis: int) ->
     for number in range(1, int(counts.max())):
         blocks = np.flatnonzero(counts > number)
         added = plane.take(edges[blocks] + number, axis)
+        # Only at an end is a block shorter, and a run is added to in place.
+        run = blocks if blocks[-1] - blocks[0] >= len(blocks) else slice(int(blocks[0]), int(blocks[-1]) + 1)
         if axis == 0:
-            total[blocks] += added
+            total[run] += added
         else:
-            total[:, blocks] += added
+            total[:, run] += added
     return total
 
 

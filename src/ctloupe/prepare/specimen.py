@@ -175,23 +175,19 @@ class _Blocks:
 
 def _block_sums(slab: NDArray[Any], rows: Edges, columns: Edges) -> NDArray[np.float64]:
     """Return the sums of the values of each block of a layer, and of their squares, ``(2, y, x)``."""
-    sums = np.empty((2, len(rows), len(columns)))
-    heights, widths = np.diff(rows, append=slab.shape[1]), np.diff(columns, append=slab.shape[2])
-    step = max(1, len(rows) * _STRIP_BYTES // (8 * slab.size))
+    depth, height, width = slab.shape
+    planes = np.empty((2, height, width))
+    step = max(1, _STRIP_BYTES // (8 * depth * width))
     # What float32 holds exactly needs no detour.
     exact = np.can_cast(slab.dtype, np.float32)
-    for first in range(0, len(rows), step):
-        end = rows[first + step] if first + step < len(rows) else slab.shape[1]
-        values = slab[:, rows[first] : end]
-        values = (values if exact else values.astype(np.float32)).astype(np.float64)
-        inner, counts = rows[first : first + step] - rows[first], heights[first : first + step]
-        for which in range(2):
-            if which:
-                np.square(values, out=values)
-            sums[which, first : first + step] = block_sums(
-                block_sums(values.sum(0), inner, counts, 0), columns, widths, 1
-            )
-    return sums
+    for first in range(0, height, step):
+        strip = slice(first, first + step)
+        values = (slab[:, strip] if exact else slab[:, strip].astype(np.float32)).astype(np.float64)
+        values.sum(0, out=planes[0, strip])
+        np.square(values, out=values)
+        values.sum(0, out=planes[1, strip])
+    heights, widths = np.diff(rows, append=height), np.diff(columns, append=width)
+    return np.stack([block_sums(block_sums(plane, rows, heights, 0), columns, widths, 1) for plane in planes])
 
 
 def _noise(data: Any) -> float:
