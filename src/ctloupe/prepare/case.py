@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctloupe.foundation.errors import OptionError
-from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.foundation.location import Location, Remote
 from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import MICRO, IntensityWindow
@@ -163,8 +162,7 @@ class CutCase:
 
 def cut_case(asked: Cutting, share: Callable[[float], None]) -> CutCase:
     """Mask a volume and cut its patches; `share` is told how much of that is done."""
-    # Sums of slabs are made over and over, each in as much memory as the last one has given back.
-    with kept_memory(), ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside:
         return _cut_case(asked, share, beside)
 
 
