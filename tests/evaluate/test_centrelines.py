@@ -102,3 +102,18 @@ def test_regions_thinned_one_by_one_are_those_thinned_together():
     assert label(flags)[1] > 10 and np.array_equal(line.points, points)
     beside = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
     assert np.array_equal(line.widths, 0.5 * (2 * beside + 1))
+
+
+@pytest.mark.parametrize("least", [1.0, 2.0, 2.9, 5.0, 60.0])
+def test_a_line_that_is_kept_where_it_is_wide_is_that_part_of_the_whole_one(least):
+    # Regions of many widths, some of which leave the grid on one side or on both.
+    random, flags = np.random.default_rng(1), np.zeros((24, 60, 50), bool)
+    at = np.moveaxis(np.indices(flags.shape), 0, -1)
+    for radius in np.linspace(0.6, 5, 24):
+        flags |= np.linalg.norm(at - random.uniform(0, flags.shape), axis=-1) <= radius
+    flags[:, 20:24, 45:] = True
+    whole, kept = Centreline.of(flags, 0.5), Centreline.of(flags, 0.5, least)
+    wide = whole.only(whole.widths >= least)
+    assert np.array_equal(kept.points, wide.points) and np.array_equal(kept.widths, wide.widths)
+    assert kept.lengths.sum() == pytest.approx(wide.lengths.sum(), abs=0.01 * whole.lengths.sum())
+    assert len(kept.points) < len(whole.points) or least == 1.0

@@ -7,6 +7,7 @@ from scipy import ndimage
 from ctloupe.prepare.morphology import (
     around,
     block_edges,
+    block_sums,
     closed,
     dilated,
     eroded,
@@ -71,3 +72,13 @@ def test_the_box_around_a_mask_holds_all_within_the_margin_and_ends_with_the_arr
     box = around(mask, 3.0, STEPS)
     assert box == (slice(0, 7), slice(3, 16), slice(3, 16))
     assert not np.delete(distances(~mask) <= 3.0, np.s_[box[1]], 1).any()
+
+
+@pytest.mark.parametrize("from_end", [False, True])
+@pytest.mark.parametrize("length", [12, 13, 17, 4])
+def test_sums_over_blocks_are_those_of_numpy(from_end, length):
+    plane = np.random.default_rng(0).integers(0, 1000, (length, 19)).astype(np.float64)
+    for axis, stride in ((0, 5), (1, 4)):
+        edges = block_edges(plane.shape[axis], stride, from_end=from_end)
+        counts = np.diff(edges, append=plane.shape[axis])
+        assert np.array_equal(block_sums(plane, edges, counts, axis), np.add.reduceat(plane, edges, axis))

@@ -62,6 +62,23 @@ def test_a_stopped_study_continues_without_doing_anything_twice(finished):
     assert set(load_results(out)) == rows | {("bicubic", 0)}
 
 
+def test_what_it_will_take_is_said_before_anything_is_made(tmp_path):
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    said = []
+
+    def stop_at_first(line):
+        said.append(line)
+        if line.startswith("clinical phantom"):
+            raise KeyboardInterrupt
+
+    timed = {key: value for key, value in SIZE.items() if key != "steps"} | {"minutes": 30}
+    with pytest.raises(KeyboardInterrupt):
+        run_study(load_study(str(tmp_path / "mine.yaml")), tmp_path / "out", StudyRequest(**timed), stop_at_first)
+    # Three rows of two seeds; the fourth row is the numbers of another.
+    assert said[0].startswith("plan: 6 trainings, about 3.0 h") and "all cores" in said[0]
+    assert said[1].startswith("phantoms first: ") and "of 16×272×272 voxels, about " in said[1]
+
+
 def test_a_failed_row_is_shown_as_failed_and_stops_nothing(finished):
     study, out, _ = finished
     result = load_results(out)["broken", 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,22 +44,36 @@ class Centreline:
     widths: NDArray[np.float64]
 
     @classmethod
-    def of(cls, flags: Flags, edge: float) -> Centreline:
-        """Thin a structure of cubes of `edge` mm to lines (Lee, Kashyap and Chu, CVGIP 56, 1994).
+    def of(cls, flags: Flags, edge: float, least: float = 0.0) -> Centreline:
+        """Thin a structure of cubes to lines (Lee, Kashyap and Chu, CVGIP 56, 1994), and keep them where it is wide.
 
         What fills the whole grid has no line.
+
+        Parameters
+        ----------
+        flags : bool (z, y, x)
+            The structure.
+        edge
+            Edge of a cube in mm.
+        least
+            Width in mm of the structure from which on its line is kept; what is nowhere as wide is not thinned.
         """
         if flags.all() or not flags.any():
             return cls(np.empty((0, 3), np.intp), np.empty(0), np.empty(0))
+        # A ball of that width has its middle as deep as this, but for rounding.
+        deep = (least / edge - 1) / 2 - 1e-6
         regions, _ = label(flags)
-        found = [_thinned(regions, number, box) for number, box in enumerate(find_objects(regions), 1)]
-        points, deepest = np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+        boxes = enumerate(find_objects(regions), 1)
+        found = [_thinned(regions, number, box, deep) for number, box in boxes if _deepest(box, regions.shape) >= deep]
+        points = np.concatenate([one for one, _ in found] or [np.empty((0, 3), np.intp)])
+        deepest = np.concatenate([one for _, one in found] or [np.empty(0)])
         # As if all were thinned at once: whichever region comes first, the points go through the grid row by row.
         order = np.lexsort(points.T[::-1])
         points, deepest = points[order], deepest[order]
         # A line of cubes is one cube wide; of thicker tubes this is right on average, since the nearest cube outside is
         # one where the surface is dented.
-        return cls(points, edge / 2 * step_lengths(points), edge * (2 * deepest + 1))
+        line = cls(points, edge / 2 * step_lengths(points), edge * (2 * deepest + 1))
+        return line.only(line.widths >= least)
 
     @property
     def cubes(self) -> Points:
@@ -70,16 +85,30 @@ class Centreline:
         return Centreline(self.points[which], self.lengths[which], self.widths[which])
 
 
-def _thinned(regions: NDArray[np.int32], number: int, box: tuple[slice, ...]) -> tuple[Points, NDArray[np.float64]]:
+def _deepest(box: tuple[slice, ...], shape: tuple[int, ...]) -> float:
+    """How deep a cube of what fills a box can lie at most; beyond the grid, nobody knows what is outside."""
+    within = []
+    for one, length in zip(box, shape, strict=True):
+        ends, across = (one.start > 0) + (one.stop < length), one.stop - one.start
+        within.append((across + 1) / 2 if ends == 2 else across if ends == 1 else math.inf)
+    return min(within)
+
+
+def _thinned(
+    regions: NDArray[np.int32], number: int, box: tuple[slice, ...], deep: float
+) -> tuple[Points, NDArray[np.float64]]:
     """Thin one region of cubes that touch by faces: its points, and the depth of the deepest cube around each.
 
-    Regions never touch on the grid of half cubes, so that each is thinned as it would be among the others, and what is
-    nearest to it outside lies in the box around it.
+    A region that is nowhere so deep has no points. Regions never touch on the grid of half cubes, so that each is
+    thinned as it would be among the others, and what is nearest to it outside lies in the box around it.
     """
     # One cube more on each side, so that the nearest one outside the structure is among them.
     wider = tuple(slice(max(0, one.start - 1), one.stop + 1) for one in box)
     part = regions[wider] == number
-    points, depth = np.argwhere(skeletonize(_with_middles(part), method="lee")), distance_transform_edt(part)
+    depth = distance_transform_edt(part)
+    if depth.max() < deep:
+        return np.empty((0, 3), np.intp), np.empty(0)
+    points = np.argwhere(skeletonize(_with_middles(part), method="lee"))
     deepest = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
     return points + [2 * one.start for one in wider], deepest
 

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD: Final = 1
-"""Pieces a thread that may wait for their turn; each is held in memory."""
+"""Pieces a thread that may wait for their turn where nobody says otherwise; each is held in memory."""
 
 
 def cores() -> int:
@@ -20,7 +20,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each_beside(work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
+def each_beside(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None, ahead: int = _AHEAD
+) -> Iterator[Result]:
     """Yield what `work` makes of each item, in their order, while the next items are made.
 
     Parameters
@@ -31,6 +33,8 @@ def each_beside(work: Callable[[Item], Result], items: Iterable[Item], threads: 
         What is worked on; made one after another by the caller's own thread, and few of them are kept.
     threads
         Number of threads; None: one a core, and no more than two, since one thread makes the items.
+    ahead
+        Items a thread that may wait for their turn: more where many come at once, and then none for a while.
     """
     count = min(2, cores()) if threads is None else threads
     with ThreadPoolExecutor(count) as pool:
@@ -38,7 +42,7 @@ def each_beside(work: Callable[[Item], Result], items: Iterable[Item], threads: 
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > _AHEAD * count:
+                if len(waiting) > ahead * count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

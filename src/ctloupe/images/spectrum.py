@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,17 @@ def radial_power(plane: NDArray[Any], rings: int = 64) -> NDArray[np.float64]:
 
     The mean is taken off and a Hann window applied before.
     """
-    height, width = plane.shape
+    window, share, ring, count = _rings(*plane.shape, rings)
+    spectrum = np.abs(np.fft.rfft2((plane - np.mean(plane)) * window)) ** 2 / share
+    total = np.bincount(ring, spectrum.ravel(), rings + 1)[:-1]
+    return np.asarray(total / count)
+
+
+@lru_cache(maxsize=4)
+def _rings(height: int, width: int, rings: int) -> tuple[NDArray[Any], float, NDArray[np.intp], NDArray[np.intp]]:
+    """Hann window of a plane, its power, the ring of every coefficient, and how many of them each ring has."""
     window = np.hanning(height)[:, None] * np.hanning(width)[None]
-    spectrum = np.abs(np.fft.rfft2((plane - np.mean(plane)) * window)) ** 2 / np.sum(window**2)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    ring = np.minimum((frequency / 0.5 * rings).astype(np.intp), rings)
-    total = np.bincount(ring.ravel(), spectrum.ravel(), rings + 1)[:-1]
-    count = np.bincount(ring.ravel(), minlength=rings + 1)[:-1]
-    return total / np.maximum(count, 1)
+    ring = np.minimum((frequency / 0.5 * rings).astype(np.intp), rings).ravel()
+    count = np.bincount(ring, minlength=rings + 1)[:-1]
+    return window, float(np.sum(window**2)), ring, np.maximum(count, 1)

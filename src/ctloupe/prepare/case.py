@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from ctloupe.foundation.memory import memory
 from ctloupe.images.windows import MICRO, IntensityWindow
 from ctloupe.prepare.cutting import Kept, Places, VolumePatches, cut_volume
 from ctloupe.prepare.masks import kind_of, mask_of
-from ctloupe.prepare.overlay import overlay_of
+from ctloupe.prepare.overlay import Montage
 from ctloupe.prepare.own_ranges import OwnRanges
 from ctloupe.volume.formats import format_of, read
 from ctloupe.volume.geometry import GRID_SPACING_TOLERANCE, Triple
@@ -162,9 +162,15 @@ class CutCase:
 
 def cut_case(asked: Cutting, share: Callable[[float], None]) -> CutCase:
     """Mask a volume and cut its patches; `share` is told how much of that is done."""
+    with ThreadPoolExecutor(1) as beside:
+        return _cut_case(asked, share, beside)
+
+
+def _cut_case(asked: Cutting, share: Callable[[float], None], beside: Executor) -> CutCase:
     of, request = asked.volume, asked.volume.request
     volume, lines = of.read()
     spacing = volume.spacing
+    montage = beside.submit(Montage, volume)
     progress = _Passes(volume.shape[0], share)
     volume = watched(volume, progress.read)
     mask = of.mask(volume)
@@ -176,14 +182,13 @@ def cut_case(asked: Cutting, share: Callable[[float], None]) -> CutCase:
     elif not of.clinical and window.kind != "values":
         volume, note = _standardised(volume, window.of(volume, mask))
         lines += (f"{of.name}: {note}",)
-    draw = overlay_of(volume, np.broadcast_to(True, volume.shape) if mask is None else mask, asked.window)
+    everywhere = np.broadcast_to(True, volume.shape)
+    picture = beside.submit(montage.result().overlay(volume, everywhere if mask is None else mask, asked.window))
     progress.cut()
-    part = 100.0 if mask is None else 100 * np.count_nonzero(mask) / mask.size
+    patches = cut_volume(of.number, of.name, volume, mask, asked.places, asked.kept, asked.window)
+    part = 100 * patches.provenance["mask_share"]
     lines += (f"{of.name}: {'×'.join(map(str, volume.shape))} voxels, mask {part:.1f}%",)
-    with ThreadPoolExecutor(1) as beside:
-        picture = beside.submit(draw)
-        patches = cut_volume(of.number, of.name, volume, mask, asked.places, asked.kept, asked.window)
-        return CutCase(patches, spacing, lines, picture.result(), tuple(ranges.found))
+    return CutCase(patches, spacing, lines, picture.result(), tuple(ranges.found))
 
 
 def window_of_case(volume: BankVolume, share: Callable[[float], None]) -> IntensityWindow:

@@ -18,6 +18,8 @@ from ctloupe.volume.volume import Modality, Volume
 Mask = NDArray[np.bool_]
 
 _INT16: Final = np.iinfo(np.int16)
+_MOST_KEPT: Final = 1 << 26
+"""Bytes that the places of all slices may take; of more slices they are found twice."""
 _COARSEST_WINDOW: Final = 500.0
 """A window at least this wide is resolved well enough by whole numbers."""
 
@@ -130,7 +132,7 @@ def cut_volume(
         "thickness_mm": None if averages is None else kept.thickness_mm,
         "neighbours_mm": None if around is None else np.unique(around.spacings).tolist(),
         "seed": places.seed,
-        "patches_sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
+        "patches_sha256": hashlib.sha256(stored.data).hexdigest(),
         "history": list(volume.history),
     }
     spacing = volume.spacing[1], volume.spacing[2]
@@ -177,7 +179,7 @@ def _choose(
     valid = None if mask is None else _Valid(mask, size, grid)
     lengths = [length - size + 1 for length in volume.shape[1:]]
     everywhere = math.prod(max(0, -(-length // grid[0].step)) for length in lengths)
-    places = np.array([everywhere if valid is None else valid.count(z) for z in range(volume.shape[0])])
+    places = np.full(volume.shape[0], everywhere) if valid is None else valid.counts()
     total = int(places.sum())
     if total == 0:
         where = "inside the mask" if mask is not None else "into its slices"
@@ -234,46 +236,54 @@ class _Valid:
 
     def __init__(self, mask: Mask, size: int, grid: tuple[slice, slice]) -> None:
         self._mask, self._size, self._grid = mask, size, grid
-        self._plane: Mask | None = None
-        self._found = np.zeros((0, 0), bool)
-        self._count: int | None = None
-        self._flat: NDArray[np.intp] | None = None
+        self._first: dict[int, int] = {}
+        self._kept: dict[int, tuple[tuple[int, ...], NDArray[np.uint8]]] = {}
+        self._room = _MOST_KEPT
+        self._flat: tuple[int, NDArray[np.intp]] | None = None
 
-    def count(self, z: int) -> int:
-        """How many places of the grid a patch may begin at in slice `z`, so that it lies wholly inside."""
-        if not self._mask[z].any():
-            return 0
-        self._look_at(z)
-        if self._count is None:
-            self._count = int(np.count_nonzero(self._found))
-        return self._count
+    def counts(self) -> NDArray[np.int64]:
+        """How many places of the grid a patch may begin at in each slice, so that it lies wholly inside."""
+        found, like = np.zeros(len(self._mask), np.int64), -1
+        for z, plane in enumerate(self._mask):
+            if not plane.any():
+                continue
+            if like < 0 or not np.array_equal(plane, self._mask[like]):
+                like, places = z, self._places(z)
+                count = int(np.count_nonzero(places))
+                packed = np.packbits(places)
+                if packed.nbytes <= self._room:
+                    self._room -= packed.nbytes
+                    self._kept[z] = places.shape, packed
+            found[z], self._first[z] = count, like
+        return found
 
     def flat(self, z: int) -> NDArray[np.intp]:
-        """Which places these are, counted row by row."""
-        self._look_at(z)
-        if self._flat is None:
-            self._flat = np.flatnonzero(self._found)
-        return self._flat
+        """Which places these are in a slice that has any, counted row by row."""
+        like = self._first[z]
+        if self._flat is None or self._flat[0] != like:
+            if like in self._kept:
+                shape, packed = self._kept[like]
+                places = np.unpackbits(packed, count=math.prod(shape)).view(bool)
+            else:
+                places = self._places(like)
+            self._flat = like, np.flatnonzero(places)
+        return self._flat[1]
 
-    def _look_at(self, z: int) -> None:
-        plane = self._mask[z]
-        if self._plane is None or not np.array_equal(plane, self._plane):
-            self._plane, self._found = plane, _valid(plane, self._size)[self._grid]
-            self._count = self._flat = None
+    def _places(self, z: int) -> Mask:
+        return _valid(self._mask[z], self._size)[self._grid]
 
 
 def _valid(mask: Mask, size: int) -> Mask:
     """Top-left corners of the squares of a mask that are wholly set."""
     if min(mask.shape) < size:
         return np.zeros((0, 0), bool)
-    for _ in range(2):
-        # Runs of any length are found from two shorter ones; what is left is turned, so that the other axis follows.
-        length = 1
-        while length < size:
-            step = min(length, size - length)
-            mask = mask[:-step] & mask[step:]
-            length += step
-        mask = np.ascontiguousarray(mask.T)
+    # Runs of any length are found from two shorter ones.
+    length = 1
+    while length < size:
+        step = min(length, size - length)
+        mask = mask[:-step] & mask[step:]
+        mask = mask[:, :-step] & mask[:, step:]
+        length += step
     return mask
 
 

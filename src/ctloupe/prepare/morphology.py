@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,6 +14,7 @@ from ctloupe.volume.geometry import Triple
 
 Mask = NDArray[np.bool_]
 Edges = NDArray[np.intp]
+Value = TypeVar("Value", np.float32, np.float64)
 
 
 def block_edges(length: int, stride: int, *, from_end: bool = False) -> Edges:
@@ -43,21 +44,33 @@ def uneven_block_means(data: Any, edges: tuple[Edges, Edges, Edges]) -> NDArray[
     plane = np.multiply.outer(counts[1], counts[2]).astype(np.float32)
     for block, (start, depth) in enumerate(zip(edges[0], counts[0], strict=True)):
         total = np.asarray(data[int(start) : int(start + depth)]).sum(axis=0, dtype=np.float32)
-        total = _sums(_sums(total, edges[1], counts[1], 0), edges[2], counts[2], 1)
+        total = block_sums(block_sums(total, edges[1], counts[1], 0), edges[2], counts[2], 1)
         means[block] = total / (plane * np.float32(depth))
     return means
 
 
-def _sums(plane: NDArray[np.float32], edges: Edges, counts: Edges, axis: int) -> NDArray[np.float32]:
-    """Sums over blocks along an axis: for short blocks many times faster than `np.add.reduceat`."""
+def block_sums(plane: NDArray[Value], edges: Edges, counts: Edges, axis: int) -> NDArray[Value]:
+    """Return the sums over blocks along an axis: for short blocks many times faster than `np.add.reduceat`.
+
+    Parameters
+    ----------
+    plane : (y, x)
+        What is summed, in its own type.
+    edges, counts
+        First indices of the blocks, and their lengths.
+    axis
+        Axis along which they lie.
+    """
     total = plane.take(edges, axis)
     for number in range(1, int(counts.max())):
         blocks = np.flatnonzero(counts > number)
         added = plane.take(edges[blocks] + number, axis)
+        # Only at an end is a block shorter, and a run is added to in place.
+        run = blocks if blocks[-1] - blocks[0] >= len(blocks) else slice(int(blocks[0]), int(blocks[-1]) + 1)
         if axis == 0:
-            total[blocks] += added
+            total[run] += added
         else:
-            total[:, blocks] += added
+            total[:, run] += added
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +17,7 @@ from skimage.morphology import convex_hull_image
 
 from ctloupe.foundation.beside import each_beside
 from ctloupe.foundation.errors import IntensityError
-from ctloupe.prepare.morphology import Edges, block_edges, expanded
+from ctloupe.prepare.morphology import Edges, block_edges, block_sums, expanded
 from ctloupe.volume.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -23,6 +25,8 @@ Mask = NDArray[np.bool_]
 _BLOCKS_ACROSS: Final = 128
 _STRIP_BYTES: Final = 1 << 21
 """Rows of a layer are summed in strips of this size, which stay in the cache between one pass and the next."""
+_WAITING_BYTES: Final = 1 << 25
+"""So much of a volume may wait for each thread that sums it."""
 _FLAT: Final = 2.0
 """A block is flat when its values spread less than this many times the noise."""
 _AIR_SHARE: Final = 0.15
@@ -70,15 +74,17 @@ def specimen_mask(volume: Volume) -> Mask:
 def _body(volume: Volume) -> tuple[Mask, tuple[Edges, Edges, Edges]]:
     """Return the blocks that are the specimen, with its notches and holes, and where blocks begin."""
     stride = max(2, -(-max(volume.shape[1:]) // _BLOCKS_ACROSS))
+    # The statistics come first, since they read the volume in order, and what they have read is often kept.
+    statistics = _Statistics.of(volume, (stride, stride, stride))
     noise = _noise(volume.data)
-    blocks = _Blocks.of(volume, (stride, stride, stride), noise)
+    blocks = _Blocks.of(statistics, noise)
     if float(np.ptp(blocks.mean)) <= _CONTRAST * noise / stride**1.5:
         raise IntensityError("no specimen found in the µCT: it is of one intensity; give `micro_mask` none or a file")
     cylinder = _cylinder(blocks)
     plastic = _plastic_shells(cylinder, blocks)
     if cylinder.any() and not plastic.any():
         # A wall of one or two blocks holds none that is all wall. It is the same in every slice: long, slim blocks fit.
-        slim = _Blocks.of(volume, (2 * stride, -(-stride // 2), -(-stride // 2)), noise)
+        slim = _Blocks.of(_Statistics.of(volume, (2 * stride, -(-stride // 2), -(-stride // 2))), noise)
         thin = _plastic_shells(_cylinder(slim), slim)
         if thin.any():
             blocks, plastic = slim, thin
@@ -125,6 +131,34 @@ def threshold_box(volume: Volume, threshold: float | None = None) -> tuple[slice
 
 
 @dataclass(frozen=True)
+class _Statistics:
+    """Mean and standard deviation of each block of voxels."""
+
+    edges: tuple[Edges, Edges, Edges]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, volume: Volume, strides: tuple[int, int, int]) -> _Statistics:
+        """Go through a volume once; one layer of blocks is read at a time."""
+        data, shape = volume.data, volume.shape
+        layers, rows, columns = (block_edges(length, stride) for length, stride in zip(shape, strides, strict=True))
+        depths = np.diff(layers, append=shape[0])
+        area = np.multiply.outer(np.diff(rows, append=shape[1]), np.diff(columns, append=shape[2]))
+        slabs = (np.asarray(data[int(start) : int(start + depth)]) for start, depth in zip(layers, depths, strict=True))
+        # Where many slices are decoded at once, what is in them is summed while the next ones are decoded.
+        ahead = max(1, _WAITING_BYTES // (strides[0] * math.prod(shape[1:]) * data.dtype.itemsize))
+        means, spreads = [], []
+        found = each_beside(lambda slab: _block_sums(slab, rows, columns), slabs, ahead=ahead)
+        for depth, sums in zip(depths, found, strict=True):
+            mean = sums[0] / (area * depth)
+            means.append(mean)
+            spreads.append(np.sqrt(np.maximum(sums[1] / (area * depth) - mean**2, 0)))
+        edges = layers, rows, columns
+        return cls(edges, np.stack(means).astype(np.float32), np.stack(spreads).astype(np.float32))
+
+
+@dataclass(frozen=True)
 class _Blocks:
     """What is known of each block of voxels: its mean, whether it holds one material, whether that is air."""
 
@@ -134,43 +168,26 @@ class _Blocks:
     air: Mask
 
     @classmethod
-    def of(cls, volume: Volume, strides: tuple[int, int, int], noise: float) -> _Blocks:
-        z, y, x = (block_edges(length, stride) for length, stride in zip(volume.shape, strides, strict=True))
-        mean, spread = _block_statistics(volume.data, (z, y, x))
-        flat = spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(mean)))
-        return cls((z, y, x), mean, flat, _air(mean, flat))
-
-
-def _block_statistics(data: Any, edges: tuple[Edges, Edges, Edges]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of each block; one layer of blocks is read at a time."""
-    layers, rows, columns = edges
-    depths = np.diff(layers, append=data.shape[0])
-    area = np.multiply.outer(np.diff(rows, append=data.shape[1]), np.diff(columns, append=data.shape[2]))
-    slabs = (np.asarray(data[int(start) : int(start + depth)]) for start, depth in zip(layers, depths, strict=True))
-    means, spreads = [], []
-    for depth, sums in zip(depths, each_beside(lambda slab: _block_sums(slab, rows, columns), slabs), strict=True):
-        mean = sums[0] / (area * depth)
-        means.append(mean)
-        spreads.append(np.sqrt(np.maximum(sums[1] / (area * depth) - mean**2, 0)))
-    return np.stack(means).astype(np.float32), np.stack(spreads).astype(np.float32)
+    def of(cls, found: _Statistics, noise: float) -> _Blocks:
+        flat = found.spread <= _FLAT * max(noise, 1e-3 * float(np.ptp(found.mean)))
+        return cls(found.edges, found.mean, flat, _air(found.mean, flat))
 
 
 def _block_sums(slab: NDArray[Any], rows: Edges, columns: Edges) -> NDArray[np.float64]:
     """Return the sums of the values of each block of a layer, and of their squares, ``(2, y, x)``."""
-    sums = np.empty((2, len(rows), len(columns)))
-    step = max(1, len(rows) * _STRIP_BYTES // (8 * slab.size))
-    for first in range(0, len(rows), step):
-        end = rows[first + step] if first + step < len(rows) else slab.shape[1]
-        values = slab[:, rows[first] : end]
-        # What float32 holds exactly needs no detour.
-        exact = np.can_cast(slab.dtype, np.float32)
-        values = (values if exact else values.astype(np.float32)).astype(np.float64)
-        inner = rows[first : first + step] - rows[first]
-        for which in range(2):
-            if which:
-                np.square(values, out=values)
-            sums[which, first : first + step] = np.add.reduceat(np.add.reduceat(values.sum(0), inner, 0), columns, 1)
-    return sums
+    depth, height, width = slab.shape
+    planes = np.empty((2, height, width))
+    step = max(1, _STRIP_BYTES // (8 * depth * width))
+    # What float32 holds exactly needs no detour.
+    exact = np.can_cast(slab.dtype, np.float32)
+    for first in range(0, height, step):
+        strip = slice(first, first + step)
+        values = (slab[:, strip] if exact else slab[:, strip].astype(np.float32)).astype(np.float64)
+        values.sum(0, out=planes[0, strip])
+        np.square(values, out=values)
+        values.sum(0, out=planes[1, strip])
+    heights, widths = np.diff(rows, append=height), np.diff(columns, append=width)
+    return np.stack([block_sums(block_sums(plane, rows, heights, 0), columns, widths, 1) for plane in planes])
 
 
 def _noise(data: Any) -> float:
@@ -187,7 +204,22 @@ def _deviations(slab: NDArray[Any]) -> NDArray[np.float32]:
     """Return the standard deviation within every square of two by two pixels of two slices."""
     depth, height, width = slab.shape[0], slab.shape[1] // 2, slab.shape[2] // 2
     values = slab[:, : 2 * height, : 2 * width].astype(np.float32)
-    return np.asarray(values.reshape(depth, height, 2, width, 2).std((0, 2, 4)).ravel())
+    # Pixels of the squares, each as a plane: NumPy's own sums over so few numbers each take several times as long.
+    pixels = [(values[z, y::2, ::2].copy(), values[z, y::2, 1::2].copy()) for z in range(depth) for y in range(2)]
+    mean = _mean_of(pixels)
+    for pair in pixels:
+        for one in pair:
+            one -= mean
+            np.square(one, out=one)
+    return np.sqrt(_mean_of(pixels)).ravel()
+
+
+def _mean_of(pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> NDArray[np.float32]:
+    total = pairs[0][0] + pairs[0][1]
+    for one, other in pairs[1:]:
+        total += one + other
+    total /= np.float32(2 * len(pairs))
+    return total
 
 
 def _air(mean: NDArray[np.float32], flat: Mask) -> Mask:

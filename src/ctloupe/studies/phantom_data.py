@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from ctloupe.evaluate.suite.expected import SECONDS_TO_MAKE
+from ctloupe.foundation.amounts import duration_in_words
 from ctloupe.foundation.lock import locked
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.config import PhantomConfig
@@ -66,6 +69,9 @@ def phantom_data(
     if found is not None:
         return found
     with locked(folder):
+        count = budget.cases + budget.test_cases + (0 if recipe.reduced is not None else budget.micros)
+        seconds = count * SECONDS_TO_MAKE * math.prod(budget.size) / 1e6
+        say(f"phantoms first: {count} of {'×'.join(map(str, budget.size))} voxels, about {duration_in_words(seconds)}")
         make = _reduced_scans if recipe.reduced is not None else _scans
         clinical, micro, scans = make(folder, budget, recipe, enlargement, say)
         request = recipe.bank_request(clinical, micro, enlargement, patch_size, budget.per_case)

@@ -159,6 +159,12 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
         budget = budget.model_copy(update={"seeds": 1})
     largest = max(_config(study, row, request.scale).patch_size for row in study.trained())
     recipe = study.recipe(request.scale)
+    trainings = sum(not result_path(out, row.key, seed).is_file() for row in rows for seed in range(budget.seeds))
+    timed = budget.steps is None and budget.minutes is not None
+    each = 60 * (budget.minutes or 0) if timed else None
+    if trainings and study.protocols != ("cost",) and request.scheduler is None:
+        told = Expected(trainings, each).in_words()
+        say(f"plan: {told}{', and what measuring takes' if timed else ''}; {USE_OF_CORES}")
     if own is None:
         data = phantom_data(request.data or out / "data", budget, recipe, study.enlargement, largest, say)
     else:
@@ -173,11 +179,7 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
         _on_workers(work, turns, request.scheduler, say)
         return write_report(study, out)
     page: Path | None = None
-    trainings = sum(not result_path(out, row.key, seed).is_file() for row in rows for seed in range(budget.seeds))
-    timed = budget.steps is None and budget.minutes is not None
-    expected = Expected(trainings, 60 * (budget.minutes or 0) if timed else None)
-    if trainings and study.protocols != ("cost",):
-        say(f"plan: {expected.in_words()}{', and what measuring takes' if timed else ''}; {USE_OF_CORES}")
+    expected = Expected(trainings, each)
     for row, seed in turns:
         if result_path(out, row.key, seed).is_file():
             continue

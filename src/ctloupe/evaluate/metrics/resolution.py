@@ -98,16 +98,18 @@ class RingCorrelator:
         self._share = twice
         self._cross, self._one, self._other, self._count = (np.zeros(rings + 1) for _ in range(4))
 
+        self._a_slice = self._summed(np.ones(frequency.shape))
+
     def add(self, one: Plane, other: Plane) -> None:
         """Take a pair of slices into account."""
         a, b = (np.fft.rfft2((plane - np.mean(plane)) * self._window) for plane in (one, other))
-        for total, values in (
-            (self._cross, (a * b.conj()).real),
-            (self._one, np.abs(a) ** 2),
-            (self._other, np.abs(b) ** 2),
-            (self._count, np.ones(a.shape)),
-        ):
-            total += np.bincount(self._ring.ravel(), (values * self._share).ravel(), self._rings + 1)
+        self._cross += self._summed(a.real * b.real + a.imag * b.imag)
+        self._one += self._summed(a.real**2 + a.imag**2)
+        self._other += self._summed(b.real**2 + b.imag**2)
+        self._count += self._a_slice
+
+    def _summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(self._ring.ravel(), (values * self._share).ravel(), self._rings + 1).astype(np.float64)
 
     def result(self) -> RingCorrelation:
         """Correlation of what was added; rings without power have none and count as 0."""

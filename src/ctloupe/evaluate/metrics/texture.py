@@ -47,15 +47,17 @@ class Texture:
     ----------
     seed
         Seed of the choice of tiles and patches.
+    learnt
+        Whether a classifier is to learn from it.
 
     Attributes
     ----------
     patches
-        What a classifier learns from.
+        What a classifier learns from; none where it is not to.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self._random = np.random.default_rng(seed)
+    def __init__(self, seed: int = 0, learnt: bool = True) -> None:
+        self._random, self._learnt = np.random.default_rng(seed), learnt
         self.patches = Patches()
         self._power: NDArray[np.float64] = np.zeros(1)
         self._tiles = 0
@@ -69,7 +71,8 @@ class Texture:
         inside = np.ones(unit.shape, bool) if inside is None else inside
         if not detailed or not inside.any():
             return
-        self.patches.add(unit, inside)
+        if self._learnt:
+            self.patches.add(unit, inside)
         unit, inside = self._window(unit, inside)
         for top, left in self._places(inside, TILE, TILES_PER_SLICE):
             self._power = self._power + radial_power(unit[top : top + TILE, left : left + TILE], TILE // 2)
@@ -185,7 +188,8 @@ class TextureOfImage(Accumulator):
         if setting.unpaired is None:
             raise ValueError("no µCT is known; a metric that uses it has to say that it needs it")
         self._unpaired = setting.unpaired
-        self._own = Texture()
+        # Whether an image can be told from the µCT is asked elsewhere.
+        self._own = Texture(learnt=False)
 
     def add(self, seen: ImageSlice) -> None:
         """Take a slice in HU into account."""

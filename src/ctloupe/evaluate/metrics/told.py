@@ -88,10 +88,16 @@ def _log(power: NDArray[Any]) -> Features:
 
 def _shape(detail: NDArray[Any]) -> list[Features]:
     """Kurtosis, skewness, and correlation of neighbours along both axes, of detail whose mean is about 0."""
-    variance = np.mean(detail**2, axis=(1, 2)) + FAINTEST
+    # Powers as products: others than squares take NumPy twenty times as long.
+    square = detail * detail
+    variance = np.mean(square, axis=(1, 2)) + FAINTEST
     along = [np.mean(detail[:, :-1] * detail[:, 1:], axis=(1, 2)), np.mean(detail[..., :-1] * detail[..., 1:], (1, 2))]
-    kurtosis = np.log(np.mean(detail**4, axis=(1, 2)) / variance**2 + 1)
-    return [kurtosis, np.cbrt(np.mean(detail**3, axis=(1, 2)) / variance**1.5), *(one / variance for one in along)]
+    kurtosis = np.log(np.mean(square * square, axis=(1, 2)) / variance**2 + 1)
+    return [
+        kurtosis,
+        np.cbrt(np.mean(square * detail, axis=(1, 2)) / variance**1.5),
+        *(one / variance for one in along),
+    ]
 
 
 class Patches:

@@ -99,10 +99,10 @@ class TrueBlock:
     @classmethod
     def of(cls, block: Block, real: Flags, edge: float, rule: StructureRule) -> TrueBlock:
         """Find the centreline of labelled cubes of `edge` mm."""
-        line = Centreline.of(real, edge)
+        line = Centreline.of(real, edge, rule.counted)
         steps = int(TOLERANCE_MM / edge) + 1
         near = edge * np.sqrt(np.arange((steps + 1) ** 2 + 1)) <= TOLERANCE_MM
-        return cls(block, line.only(line.widths >= rule.counted), np.packbits(near[squared_distances(~real, steps)]))
+        return cls(block, line, np.packbits(near[squared_distances(~real, steps)]))
 
     def is_true(self, cubes: Points) -> Flags:
         """Whether cubes lie on or near the labelled structure."""
@@ -213,10 +213,9 @@ class TreeOfImage(Accumulator):
         if self._score is None:
             self._score = TreeScore()
             for true in [] if self._true is None else self._true.blocks():
-                found = Centreline.of(self._cubes.whole(true.block), self._cubes.edge)
                 # Alveoli that have run together make large cross-sections and no wide tube.
-                wide = found.widths >= self._rule.least
-                self._score.add(true, found.only(wide), self._cubes.edge)
+                found = Centreline.of(self._cubes.whole(true.block), self._cubes.edge, self._rule.least)
+                self._score.add(true, found, self._cubes.edge)
         return self._score
 
     def found_percent(self) -> float:
