@@ -21,12 +21,12 @@ import threading
 import time
 from pathlib import Path
 
-START, READ, APART, MASK = "start of Python, imports", "reading the scan", "trying native decoders apart", "mask"
+START, READ, MASK = "start of Python, imports", "waiting for the scan", "waiting for the mask"
 MODEL, READY, PLAN, KNOWN = "loading the model", "calibration, scanner", "plan", "identity"
 FLAT, NETWORK, BESIDE = "flat field", "network", "of a slice beside the network"
 WAIT_READ, WAIT_WRITE, JOURNAL = "waiting for slices to be read", "waiting for slices to be written", "journal"
-PLACE, PICTURE, REST, END = "giving it its name", "picture", "rest", "end of Python"
-ONCE = (START, READ, APART, MASK, MODEL, READY, PLAN, KNOWN, FLAT, PLACE, PICTURE, REST, END)
+PLACE, PICTURE, REST = "giving it its name", "picture", "rest"
+ONCE = (START, READ, MASK, MODEL, READY, PLAN, KNOWN, FLAT, PLACE, PICTURE, REST)
 """Stages that take as long however many slices are enhanced of a scan."""
 
 
@@ -112,8 +112,7 @@ def clocks(clock, seen):
         return fill(enhancer, part, slabs, *others)
 
     job.fill = clock.within(WAIT_WRITE, kept)
-    clock.put_in(request, "require_survivable", APART)
-    clock.put_in(request, "read", READ)
+    clock.put_in(request._Enhancement, "_read", READ)
     clock.put_in(request, "loaded_model", MODEL)
     clock.put_in(request._Enhancement, "_mask", MASK)
     clock.put_in(request._Enhancement, "_picture", PICTURE)
@@ -126,44 +125,37 @@ def clocks(clock, seen):
     clock.put_in(ExactSliceEnhancer, "enhance", BESIDE)
     clock.put_in(ExactSliceEnhancer, "_passes", NETWORK, each=True)
     clock.put_in(stream, "_read_ahead", WAIT_READ, each=True)
-    clock.put_in(ScanPart, "planes", READ)
+    clock.put_in(ScanPart, "planes", "reading")
     clock.put_in(Stores, "write", "writing")
     clock.put_in(writer, "_halved", "pyramid")
 
 
 def inside(arguments):
     """Run the command with clocks, then the slices alone; in a process of its own."""
-    clock, seen = Clock(), {}
     import resource
 
-    from ctloupe.foundation.threads import share_the_cores
-
-    # As the command does it, before the clocks import what it imports later.
-    share_the_cores()
-    clocks(clock, seen)
+    from ctloupe.cli import progress
     from ctloupe.cli.main import main
-    from ctloupe.enhance import request
 
-    files = request.enhance_files
-    began, ended = [], []
+    clock, seen, marks, shown = Clock(), {}, {}, progress.ConsoleProgress
 
-    def whole(*given):
-        began.append(time.time())
-        try:
-            return clock.within(REST, files)(*given)
-        finally:
-            ended.append(time.time())
+    def watched():
+        # Only now: the command reads the scan while it imports the large libraries, and clocks import them too.
+        clocks(clock, seen)
+        marks["begun"] = time.time()
+        return shown()
 
-    request.enhance_files = whole
+    progress.ConsoleProgress = watched
     sys.argv = ["ctloupe", "enhance", *arguments.command]
     try:
         main()
     except SystemExit as left:
         if left.code:
             raise
+    marks["ended"] = time.time()
+    clock.main[REST] = marks["ended"] - marks["begun"] - sum(clock.main.values())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    found = {"begun": began[0], "ended": ended[0], "left": time.time(), "memory": memory}
-    found |= {"stages": dict(clock.main), "threads": dict(clock.other)}
+    found = {**marks, "memory": memory, "stages": dict(clock.main), "threads": dict(clock.other)}
     found |= alone(clock, **seen)
     Path(arguments.inside).write_text(json.dumps(found), encoding="utf-8")
 
@@ -244,8 +236,8 @@ def measured(arguments):
             sys.exit(done.stdout + done.stderr)
         found = json.loads(record.read_text(encoding="utf-8"))
     said = [line for line in done.stderr.splitlines() if line.startswith("plan: ")]
-    stages = {START: found["begun"] - begun, **found["stages"], END: found["left"] - found["ended"]}
-    whole = found["left"] - begun
+    stages = {START: found["begun"] - begun, **found["stages"]}
+    whole = found["ended"] - begun
     return {
         "scan": "made up" if arguments.scan is None else "given",
         "model": arguments.model,
@@ -256,7 +248,7 @@ def measured(arguments):
         "fine": found["fine"],
         "seconds": whole,
         "stages": {name: spent for name, spent in sorted(stages.items(), key=lambda one: -one[1])},
-        "reading_seconds": found["threads"].get(READ, 0.0),
+        "reading_seconds": found["threads"].get("reading", 0.0),
         "writing_seconds": found["threads"].get("writing", 0.0),
         "pyramid_seconds": found["threads"].get("pyramid", 0.0),
         "network_alone": found["network_alone"],

@@ -141,3 +141,18 @@ def test_a_slice_enhanced_in_tiles_is_the_slice_enhanced_whole_to_the_byte(mask,
         for size in (tile, (1000, 1000))
     )
     assert np.array_equal(tiled.values, untiled.values)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_what_no_part_of_a_tile_covers_has_no_weight_and_the_parts_have_that_of_the_tile(outside):
+    mask = np.zeros((50, 70), bool)
+    mask[8:20, 5:33] = mask[30:44, 50:69] = True
+    blend, tile = Blend(mask, (0.8, 0.8), 2.0, outside=outside), Tile((2, 48), (0, 70), 50, 70)
+    whole, found = blend.weight(tile, 16), torch.zeros(46 * 16, 70 * 16)
+    parts = list(blend.parts(tile, 16))
+    for part in parts:
+        weight = blend.weight(part, 16)
+        rows, columns = slice((part.y[0] - 2) * 16, (part.y[1] - 2) * 16), slice(part.x[0] * 16, part.x[1] * 16)
+        found[rows, columns] = 1 if weight is None else weight
+    assert torch.equal(found, whole)
+    assert 0 < len(parts) < 6 * 5

@@ -65,3 +65,12 @@ def test_it_is_off_unless_asked_for_and_belongs_to_calibrated_statistics():
     assert enhanced(values, flat_field="on").std() < 1 < enhanced(values).std()
     with pytest.raises(OptionError, match="`flat_field` on belongs to `stitch` calibrated"):
         EnhanceOptions.of({"flat_field": "on", "stitch": "patches"})
+
+
+def test_taking_it_off_in_place_is_to_subtract_it():
+    torch.manual_seed(2)
+    found = FlatField(torch.randn(41, SCALE**2), SCALE)
+    image, plane = torch.rand(5, 6) * 3 - 1.5, torch.randn(5 * SCALE, 9 * SCALE)[:, SCALE:-SCALE][:, : 6 * SCALE]
+    expected = plane - found.mesh(image) * 400
+    found.take_off(plane, image, 400)
+    torch.testing.assert_close(plane, expected, rtol=0, atol=0)

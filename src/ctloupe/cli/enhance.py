@@ -109,22 +109,28 @@ def enhance(
     Example: ctloupe enhance scan.nii.gz -o mean.ome.zarr --model runs/flow/model --uncertainty sigma.ome.zarr
     Example: ctloupe enhance scan.nii.gz -o bicubic.nii.gz --model bicubic --scale 8 --mask none
     """
+    from ctloupe.foundation.importing import importing
     from ctloupe.foundation.threads import share_the_cores
 
     share_the_cores()
-    from ctloupe.enhance.early import refuse_early
-    from ctloupe.foundation.location import location
+    with importing():
+        from ctloupe.enhance.early import refuse_early
+        from ctloupe.foundation.location import location
 
     outputs = [location(path) for path in (out, uncertainty, invented) if path is not None]
     refuse_early(location(scan), outputs, model, resume, overwrite)
-    from ctloupe.enhance.store.server import start_early, workers_ready
+    with importing():
+        from ctloupe.enhance.ahead import scan_ahead
+        from ctloupe.enhance.store.server import start_early, workers_ready
 
     if devices > 1:
         start_early()
-    # Workers import the large libraries while this process does.
-    with workers_ready(scheduler):
-        from ctloupe.cli.progress import ConsoleProgress, say, show
-        from ctloupe.enhance.request import EnhanceRequest, enhance_files
+    size = as_voxel_size(voxel_size)
+    # Workers import the large libraries while this process does, and lungs are found beside.
+    with workers_ready(scheduler), scan_ahead(location(scan), series, size, mask, model) as ahead:
+        with importing():
+            from ctloupe.cli.progress import ConsoleProgress, say, show
+            from ctloupe.enhance.request import EnhanceRequest, enhance_files
 
         request = EnhanceRequest(
             scan=location(scan),
@@ -159,10 +165,10 @@ def enhance(
             devices=devices,
             format=format_,
             series=series,
-            voxel_size=as_voxel_size(voxel_size),
+            voxel_size=size,
             accelerator=accelerator,
             seed=seed,
             preview=preview,
             overwrite=overwrite,
         )
-        enhance_files(request, say, ConsoleProgress(), show)
+        enhance_files(request, say, ConsoleProgress(), show, ahead)

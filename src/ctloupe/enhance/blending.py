@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,10 @@ from ctloupe.prepare.morphology import around
 Mask = NDArray[np.bool_]
 BLEND_MM: Final = 2.0
 """Distance in mm over which the result goes over, unless something else is asked for."""
+
+_PART: Final = (128, 256)
+"""Rows and columns of fine pixels that are blended together: few enough for the cache, and for PyTorch to use one
+thread, which is twice as fast as two that wait for each other after every operation."""
 
 
 class Blend:
@@ -57,6 +62,18 @@ class Blend:
         # The bilinear weight of a hard border reaches half a voxel beyond the mask.
         return F.max_pool2d(torch.from_numpy(self.mask)[None].float(), 3, 1, 1)[0].numpy() > 0
 
+    def parts(self, tile: Tile, scale: int) -> Iterator[Tile]:
+        """Cut a tile into parts that are quick to blend, and leave out those without any weight of the network."""
+        if self._depth is None:
+            yield tile
+            return
+        rows, columns = (max(1, length // scale) for length in _PART)
+        for y in range(*tile.y, rows):
+            for x in range(*tile.x, columns):
+                part = Tile((y, min(y + rows, tile.y[1])), (x, min(x + columns, tile.x[1])), tile.height, tile.width)
+                if _with_neighbours(self._depth, part).max() > 0:
+                    yield part
+
     def weight(self, tile: Tile, scale: int) -> Tensor | None:
         """Weight of the network over the pixels of `tile`.
 
@@ -66,8 +83,7 @@ class Blend:
         """
         if self._depth is None:
             return _hard_weight(self.mask, tile, scale)
-        around = self._depth[max(0, tile.y[0] - 1) : tile.y[1] + 1, max(0, tile.x[0] - 1) : tile.x[1] + 1]
-        if around.min() >= 1:
+        if _with_neighbours(self._depth, tile).min() >= 1:
             return None
         t = _enlarged(self._depth, tile, scale).clamp_(0, 1)
         weight = t.square()
@@ -78,6 +94,11 @@ class Blend:
             blocks = weight.view(inside.shape[0], scale, inside.shape[1], scale)
             blocks.mul_(torch.from_numpy(inside[:, None, :, None].astype(np.float32)))
         return weight
+
+
+def _with_neighbours(coarse: NDArray[np.float32], tile: Tile) -> NDArray[np.float32]:
+    """Coarse values that the pixels of a tile depend on."""
+    return coarse[max(0, tile.y[0] - 1) : tile.y[1] + 1, max(0, tile.x[0] - 1) : tile.x[1] + 1]
 
 
 def _grown(mask: Mask, spacing: tuple[float, float], distance_mm: float) -> Mask:

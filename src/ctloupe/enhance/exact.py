@@ -160,18 +160,27 @@ class ExactSliceEnhancer:
         """Write every tile into `plane` in HU, and the maps that were asked for into `beside`."""
         if not tiles:
             return
-        s = self.scale
         for tile, mean, maps in self._tiles(self.window.to_unit(seen[None]).to(self.device), tiles, index):
-            place = slice(tile.y[0] * s, tile.y[1] * s), slice(tile.x[0] * s, tile.x[1] * s)
-            weight = None if blend is None else blend.weight(tile, s)
-            if weight is None:
-                plane[place] = mean
-            else:
-                plane[place].lerp_(mean, weight)
-            for name, made in maps.items():
-                if weight is not None:
-                    made = torch.lerp(beside[name][place], made, weight) if is_of_values(name) else made * weight
-                beside[name][place] = made
+            for part in (tile,) if blend is None else blend.parts(tile, self.scale):
+                place, inner = self._pixels(part, (0, 0)), self._pixels(part, (tile.y[0], tile.x[0]))
+                weight = None if blend is None else blend.weight(part, self.scale)
+                if weight is None:
+                    plane[place] = mean[inner]
+                else:
+                    plane[place].lerp_(mean[inner], weight)
+                for name, whole in maps.items():
+                    made = whole[inner]
+                    if weight is not None:
+                        made = torch.lerp(beside[name][place], made, weight) if is_of_values(name) else made * weight
+                    beside[name][place] = made
+
+    def _pixels(self, tile: Tile, origin: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of fine pixels of a tile, counted from the first of the scan voxel `origin`."""
+        rows, columns = (
+            slice((ends[0] - first) * self.scale, (ends[1] - first) * self.scale)
+            for ends, first in zip((tile.y, tile.x), origin, strict=True)
+        )
+        return rows, columns
 
     def _tiles(self, image: Tensor, tiles: list[Tile], index: int) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
         """Values of each tile in HU, and the maps of `EnhanceOptions.beside`."""
@@ -203,11 +212,11 @@ class ExactSliceEnhancer:
         return self._without_mesh(self.window.from_unit(out[0].float()).cpu(), image, tile)
 
     def _without_mesh(self, plane: Tensor, image: Tensor, tile: Tile) -> Tensor:
-        """Take the mesh of flat images off the values of a tile in HU."""
-        if self._flat is None:
-            return plane
-        part = image[0, 0, tile.y[0] : tile.y[1], tile.x[0] : tile.x[1]].cpu()
-        return plane - self._flat.mesh(part) * ((self.window.high - self.window.low) / 2)
+        """Take the mesh of flat images off the values of a tile in HU, in place."""
+        if self._flat is not None:
+            part = image[0, 0, tile.y[0] : tile.y[1], tile.x[0] : tile.x[1]].cpu()
+            self._flat.take_off(plane, part, (self.window.high - self.window.low) / 2)
+        return plane
 
     def _sampled(
         self, function: nn.Module, inputs: tuple[Tensor, ...], index: int, middle: Callable[[Tensor], Tensor]

@@ -70,12 +70,28 @@ class FlatField:
         -------
         Tensor of shape (..., s·h, s·w)
         """
+        by_place = self._by_place(image)
+        last = by_place.ndim - 1  # Places counted from the end are lost where this is exported.
+        # Whole rows of a voxel's places are moved.
+        by_place = by_place.unflatten(last, (self.scale, self.scale)).transpose(last - 1, last)
+        return by_place.flatten(last, last + 1).flatten(last - 2, last - 1)
+
+    def take_off(self, plane: Tensor, image: Tensor, factor: float) -> None:
+        """Take the mesh of an image in [−1, 1], times a factor, off what was made of it, in place.
+
+        Parameters
+        ----------
+        plane : (s·h, s·w)
+        image : (h, w)
+        """
+        added = self._by_place(image).mul_(factor).unflatten(2, (self.scale, self.scale))
+        plane.unflatten(1, (-1, self.scale)).unflatten(0, (-1, self.scale)).sub_(added.transpose(1, 2))
+
+    def _by_place(self, image: Tensor) -> Tensor:
+        """Mesh by voxel and place within it, ``(..., h, w, s²)``."""
         place = (image.clamp(-1, 1) + 1) * ((LEVELS - 1) / 2)
         below = place.floor().clamp_max(LEVELS - 2)
         share = (place - below)[..., None]
         index = below.long()
-        # Whole rows of the table are fetched, and whole rows of a voxel's places are moved.
-        by_place = F.embedding(index, self.table).lerp_(F.embedding(index + 1, self.table), share)
-        last = by_place.ndim - 1  # Places counted from the end are lost where this is exported.
-        by_place = by_place.unflatten(last, (self.scale, self.scale)).transpose(last - 1, last)
-        return by_place.flatten(last, last + 1).flatten(last - 2, last - 1)
+        # Whole rows of the table are fetched.
+        return F.embedding(index, self.table).lerp_(F.embedding(index + 1, self.table), share)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
+from ctloupe.enhance.ahead import ScanAhead
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.early import require_scan
 from ctloupe.enhance.model import loaded_model
@@ -144,6 +145,7 @@ def enhance_files(
     say: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
     finished: Callable[[str], None] = lambda line: None,
+    ahead: ScanAhead | None = None,
 ) -> list[Location]:
     """Enhance the scan, or every scan of the folder, that `request` names.
 
@@ -159,6 +161,8 @@ def enhance_files(
         Told how many slices of a scan are done.
     finished
         Told a line for every scan when it is done or has failed.
+    ahead
+        The scan, where it is being read already, as the command line does while it imports the large libraries.
 
     Returns
     -------
@@ -185,7 +189,7 @@ def enhance_files(
     model = loaded_model(request.model, request.scale, device)
     mask = resolved_mask(request.mask, model.trained_mask)
     resolver = SuperResolver(model, options).with_options(blend_outside=blends_outside(mask))
-    work = _Enhancement(request, resolver, mask, say, progress or Silent())
+    work = _Enhancement(request, resolver, mask, say, progress or Silent(), ahead)
     if several:
         return _cohort(work, scans, finished)
     work.enhance(request.scan, request.out, _uncertainty(request, request.out))
@@ -321,12 +325,12 @@ class _Enhancement:
     mask: str
     say: Callable[[str], None]
     progress: Progress
+    ahead: ScanAhead | None
 
     def enhance(self, path: Location, out: Location, uncertainty: Location | None) -> None:
         """Enhance one scan from file to file."""
         request = self.request
-        require_survivable(path, request.series, request.voxel_size)
-        scan = read(path, series=request.series, voxel_size=request.voxel_size)
+        scan = self._read(path)
         for note in (*scan.notes, *values_beyond(scan)):
             self.say(f"warning: {path.name}: {note}")
         scan = self._fitted(scan)
@@ -366,6 +370,13 @@ class _Enhancement:
         if request.preview:
             self._picture(scan, out, mask, region)
 
+    def _read(self, path: Location) -> Volume:
+        """The scan at a place."""
+        if self.ahead is not None and self.ahead.path == path:
+            return self.ahead.scan
+        require_survivable(path, self.request.series, self.request.voxel_size)
+        return read(path, series=self.request.series, voxel_size=self.request.voxel_size)
+
     def _file(self, path: Location) -> ScanFile | None:
         """Where workers read the scan; None where there are none."""
         request = self.request
@@ -404,7 +415,8 @@ class _Enhancement:
         """Where the scan is enhanced; None: everywhere."""
         if self.mask != "none":
             self.say(f"mask: {self.mask}")
-        found = mask_to_enhance(self.mask, scan)
+        make = mask_to_enhance if self.ahead is None else self.ahead.mask
+        found = make(self.mask, scan)
         if found is not None:
             self.say(f"mask: {100 * found.mean():.1f}% of the scan are enhanced")
         return found

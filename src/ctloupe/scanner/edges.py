@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_gradient_magnitude, maximum_filter, sobel
-from scipy.optimize import least_squares
+from scipy.ndimage import gaussian_gradient_magnitude, maximum_filter
+from scipy.optimize import leastsq
 from scipy.special import erf
 
+from ctloupe.foundation.beside import each_beside
 from ctloupe.volume.volume import Volume
 
 _SLICES: Final = 24
@@ -40,6 +41,14 @@ _SHARPEST: Final = 0.25
 """Quantile over edges that is taken: anatomy can only widen an edge."""
 
 _WIDEST: Final = 2.5
+
+_DOWN, _RIGHT = np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1].astype(np.float64)
+"""Distance in voxels of every place of a window from its middle, along the axes."""
+
+_CORE: Final = slice(_REACH - 3, _REACH + 4)
+_ACROSS: Final = np.convolve([1, 2, 1], np.ones(5))
+_ALONG: Final = np.convolve([-1, 0, 1], np.ones(5))
+"""Sobel's operator added up over 5×5 places: these two by each other, on the 7×7 voxels that they look at."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +91,7 @@ def blur_from_edges(scan: Volume, seed: int = 0) -> EdgeBlur | None:
     found: list[float] = []
     shown = np.unique(np.linspace(0, scan.shape[0] - 1, _SLICES).round().astype(int))
     random = np.random.default_rng(seed)
-    for z in shown:
-        last = scan.shape[0] - 1
-        slab = [np.asarray(scan.data[at], np.float32) for at in (max(z - 1, 0), z, min(z + 1, last))]
-        places = _steep(slab[1])
+    for slab, places in each_beside(lambda slab: (slab, _steep(slab[1])), (_slab(scan, int(z)) for z in shown)):
         for y, x in random.permutation(places)[: _TRIED // len(shown)]:
             width = _width(slab, int(y), int(x))
             if width is not None:
@@ -96,6 +102,12 @@ def blur_from_edges(scan: Volume, seed: int = 0) -> EdgeBlur | None:
         float(np.sqrt(max(0.0, np.quantile(found, one) ** 2 - 1 / 12))) * scan.spacing[2] for one in (_SHARPEST, 0.5)
     )
     return EdgeBlur(lower, middle, len(found))
+
+
+def _slab(scan: Volume, z: int) -> list[NDArray[np.float32]]:
+    """A slice between the one before and the one behind."""
+    last = scan.shape[0] - 1
+    return [np.asarray(scan.data[at], np.float32) for at in (max(z - 1, 0), z, min(z + 1, last))]
 
 
 def _steep(plane: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -124,12 +136,10 @@ def _width(slab: list[NDArray[np.float32]], y: int, x: int) -> float | None:
 
 def _along_and_across(window: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distance in voxels of every place of a window from its middle, along the steepest slope there and across it."""
-    core = slice(_REACH - 2, _REACH + 3)
-    down, right = (float(sobel(window, axis=axis)[core, core].mean()) for axis in (0, 1))
+    core = window[_CORE, _CORE].astype(np.float64)
+    down, right = float(_ALONG @ core @ _ACROSS), float(_ACROSS @ core @ _ALONG)
     length = max(float(np.hypot(down, right)), 1e-9)
-    at = np.arange(-_REACH, _REACH + 1, dtype=np.float64)
-    dy, dx = np.meshgrid(at, at, indexing="ij")
-    return (dy * down + dx * right) / length, (dx * down - dy * right) / length
+    return (_DOWN * down + _RIGHT * right) / length, (_RIGHT * down - _DOWN * right) / length
 
 
 def _fitted_step(
@@ -147,6 +157,9 @@ def _fitted_step(
         peak = step * np.exp(-(off**2) / 2) / (np.sqrt(2 * np.pi) * width)
         return np.stack([np.ones_like(place), (1 + erf(off / np.sqrt(2))) / 2, -peak, -peak * off], axis=1)
 
-    fit = least_squares(left, (low, high - low, 0.0, 0.8), slopes, method="lm", max_nfev=40)
-    _, step, shift, width = (float(value) for value in fit.x)
-    return step, shift, abs(width), float(np.sqrt(np.mean(fit.fun**2)))
+    # Of scipy's doors to this method of Levenberg and Marquardt the one without preparations: the fits are tiny.
+    guess = np.array([low, high - low, 0.0, 0.8])
+    with np.errstate(over="ignore", invalid="ignore"):  # of a covariance that nobody asks for
+        fit, *_ = leastsq(left, guess, Dfun=slopes, full_output=True, ftol=1e-8, xtol=1e-8, gtol=1e-8, maxfev=40)
+    _, step, shift, width = (float(value) for value in fit)
+    return step, shift, abs(width), float(np.sqrt(np.mean(left(fit) ** 2)))

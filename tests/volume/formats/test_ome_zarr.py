@@ -500,3 +500,31 @@ def test_other_folders_are_not_taken_for_stores(tmp_path: Path) -> None:
     for other in (tmp_path, tmp_path / "absent.zarr", tmp_path / "file.zarr"):
         with pytest.raises(FileError):
             detect(other)
+
+
+@pytest.mark.parametrize(("dtype", "threads"), [("int16", 1), ("float32", 1), ("uint8", 3)])
+@pytest.mark.parametrize("shape", [(2, 40, 30), (1, 1030, 2600), (1, 2048, 1024), (1, 512, 1536)])
+def test_a_slice_is_written_as_zarr_would_byte_for_byte(
+    tmp_path: Path, shape: tuple[int, int, int], dtype: str, threads: int
+) -> None:
+    voxels = noise(*shape, dtype=dtype)
+    for name in ("ours", "theirs"):
+        OmeZarrWriter(tmp_path / name, shape, dtype, SIZE, levels=1)
+    with zarr.config.set({"threading.max_workers": threads}):
+        OmeZarrWriter.reopen(tmp_path / "ours").write(0, voxels)
+    zarr.open_array(tmp_path / "theirs", path="0", mode="r+")[:] = voxels
+    ours, theirs = contents(tmp_path / "ours"), contents(tmp_path / "theirs")
+    assert {name: ours[name] for name in theirs} == theirs
+
+
+def test_a_store_of_another_codec_is_gone_on_with_in_that_codec(tmp_path: Path) -> None:
+    path, voxels = tmp_path / "v.ome.zarr", noise(2, 600, 700)
+    OmeZarrWriter(path, voxels.shape, voxels.dtype, SIZE)
+    file = path / "0" / "zarr.json"
+    described = json.loads(file.read_text())
+    described["codecs"][0]["configuration"]["codecs"][1:2] = [
+        {"name": "zstd", "configuration": {"level": 3, "checksum": False}}
+    ]
+    file.write_text(json.dumps(described))
+    OmeZarrWriter.reopen(path).write(0, voxels)
+    np.testing.assert_array_equal(zarr.open_array(path, path="0", mode="r")[:], voxels)

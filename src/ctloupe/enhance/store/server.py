@@ -14,6 +14,10 @@ _LIBRARIES: Final = ["ctloupe.enhance.preparation", "ctloupe.enhance.store.proce
 """Modules that every process needs, which between them import all the large libraries and ask for no device."""
 
 
+_asked: set[str] = set()
+"""Addresses of the schedulers whose workers make themselves ready."""
+
+
 def context_of_workers() -> Any:
     """Return what starts processes: where it can, of one that has the large libraries, and no device, already."""
     if "forkserver" not in get_all_start_methods():
@@ -36,6 +40,8 @@ def start_early() -> None:
 def workers_ready(address: str | None) -> Iterator[None]:
     """Let the workers of a Dask scheduler import what they need beside what is done in the block.
 
+    In a block for the same scheduler within another they are asked already.
+
     Parameters
     ----------
     address
@@ -48,12 +54,16 @@ def workers_ready(address: str | None) -> Iterator[None]:
     OptionError
         If there is no scheduler or it has no workers.
     """
-    if address is None:
+    if address is None or address in _asked:
         yield
         return
     with connected(address) as client:
         kept = [client.submit(_ready, workers=[one], pure=False) for one in client.scheduler_info()["workers"]]
-        yield
+        _asked.add(address)
+        try:
+            yield
+        finally:
+            _asked.discard(address)
         del kept
 
 

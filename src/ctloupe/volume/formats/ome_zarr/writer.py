@@ -23,10 +23,14 @@ from ctloupe.volume import geometry
 from ctloupe.volume.formats.ome_zarr.metadata import attributes_of
 from ctloupe.volume.formats.ome_zarr.reader import DAMAGE, EVERY_CHUNK, first_line, plain_type
 from ctloupe.volume.formats.ome_zarr.remote import store_at
+from ctloupe.volume.formats.ome_zarr.shards import SliceFiles
 from ctloupe.volume.slabs import slabs_of
 from ctloupe.volume.volume import Modality, Units, Volume, require_finite
 
 _TILE = 512
+
+_BAND = 128
+"""Rows that are halved together; an even number."""
 
 
 class OmeZarrWriter:
@@ -103,6 +107,7 @@ class OmeZarrWriter:
                 )
                 for level in range(levels + 1)
             ]
+            self._files = [SliceFiles.of(array) for array in self._arrays]
         except (OSError, ValueError) as error:
             raise FileError(f"{self.path}: cannot be created ({first_line(error)}); name a new folder") from error
 
@@ -139,6 +144,7 @@ class OmeZarrWriter:
             writer._arrays = [zarr.open_array(store, path=str(one["path"]), mode="r+") for one in datasets]
         except DAMAGE as error:
             raise FileError(f"{path}: cannot be opened for writing ({first_line(error)})") from error
+        writer._files = [SliceFiles.of(array) for array in writer._arrays]
         depth, height, width = writer._arrays[0].shape
         writer.shape, writer.dtype = (depth, height, width), np.dtype(writer._arrays[0].dtype)
         return writer
@@ -169,11 +175,19 @@ class OmeZarrWriter:
             raise ValueError(f"slab holds {slab.dtype}, the store {self.dtype}")
         require_finite(slab, str(self.path))
         try:
-            for level, array in enumerate(self._arrays):
+            for level in range(len(self._arrays)):
                 slab = _halved(slab) if level else slab
-                array[z0 : z0 + len(slab)] = slab
+                self._write_level(level, z0, slab)
         except OSError as error:
             raise FileError(f"{self.path}: cannot be written ({first_line(error)}); is the disk full?") from error
+
+    def _write_level(self, level: int, z0: int, slab: NDArray[Any]) -> None:
+        files = self._files[level]
+        if files is None or isinstance(self.path, Remote):
+            self._arrays[level][z0 : z0 + len(slab)] = slab
+            return
+        for z, plane in enumerate(slab, z0):
+            files.write(self.path / str(level) / "c" / str(z) / "0" / "0", plane)
 
     def close(self) -> None:
         """End writing. Each slab is in its files when `write` returns, so a store left open is whole too."""
@@ -190,11 +204,21 @@ class OmeZarrWriter:
 
 def _halved(slab: NDArray[Any]) -> NDArray[Any]:
     """Return the mean of every 2×2 pixels of ``(k, y, x)``; means of integers are rounded, halves up."""
-    wide = np.int64 if slab.dtype.itemsize > 2 else np.int32
-    if slab.dtype.kind == "f":
-        return (0.25 * (_pairs(slab[:, ::2]) + _pairs(slab[:, 1::2]))).astype(slab.dtype)
-    rows = np.add(slab[:, ::2], slab[:, 1::2], dtype=wide)
-    return ((_pairs(rows) + 2) >> 2).astype(slab.dtype)
+    depth, height, width = slab.shape
+    made = np.empty((depth, height // 2, width // 2), slab.dtype)
+    for z in range(depth):
+        # Sums of a few rows stay in the cache, and take half the time of those of a slice.
+        for y in range(0, height, _BAND):
+            rows = slab[z, y : y + _BAND]
+            made[z, y // 2 : (y + len(rows)) // 2] = _mean_of_four(rows[::2], rows[1::2])
+    return made
+
+
+def _mean_of_four(even: NDArray[Any], odd: NDArray[Any]) -> NDArray[Any]:
+    if even.dtype.kind == "f":
+        return 0.25 * (_pairs(even) + _pairs(odd))
+    wide = np.int64 if even.dtype.itemsize > 2 else np.int32
+    return (_pairs(np.add(even, odd, dtype=wide)) + 2) >> 2
 
 
 def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
