@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 from skimage.filters import threshold_otsu
 from skimage.morphology import convex_hull_image
 
@@ -197,7 +197,7 @@ def _noise(data: Any) -> float:
     deviations = np.concatenate(list(each_beside(_deviations, slabs)))
     count = 4 * min(2, data.shape[0])
     # What the hundredth quietest block shows of pure noise: variances of `count` values follow a χ² distribution.
-    return float(np.percentile(deviations, 1) / np.sqrt(chi2.ppf(0.01, count - 1) / count))
+    return float(np.percentile(deviations, 1) / np.sqrt(2 * gammaincinv((count - 1) / 2, 0.01) / count))
 
 
 def _deviations(slab: NDArray[Any]) -> NDArray[np.float32]:
