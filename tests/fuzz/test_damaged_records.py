@@ -43,7 +43,7 @@ def test_the_undamaged_record_is_read(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(6 * len(RECORDS)))
+@pytest.mark.parametrize("number", range(3 * len(RECORDS)))
 def test_a_damaged_record_is_sound_or_refused_in_a_line(number):
     case = run_case(SEED, number)
     assert case.outcome in GOOD, f"{case.kind}, {case.damage}: {case.message}"

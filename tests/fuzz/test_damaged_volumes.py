@@ -27,7 +27,7 @@ def test_the_undamaged_volume_is_read_as_independently(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(3 * len(BUILDERS)))
+@pytest.mark.parametrize("number", range(2 * len(BUILDERS)))
 def test_a_damaged_volume_is_read_rightly_or_refused_in_a_line(number):
     case = run_case(SEED, number)
     assert case.outcome in GOOD, f"{case.kind}, {case.damage}: {case.message}"
