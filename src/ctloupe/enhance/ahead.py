@@ -66,6 +66,18 @@ class ScanAhead:
         return self.lungs.result() if asked == "lungs" and scan is self.scan else mask_to_enhance(asked, scan)
 
 
+def scan_at(path: Location, series: str | None, voxel_size: Triple | None) -> Volume:
+    """Read the scan at a place, where that cannot end the program; see `ctloupe.read`.
+
+    Raises
+    ------
+    CtLoupeError
+        If it cannot be read, or a library dies of it.
+    """
+    require_survivable(path, series, voxel_size)
+    return read(path, series=series, voxel_size=voxel_size)
+
+
 @contextmanager
 def scan_ahead(
     path: Location,
@@ -93,8 +105,7 @@ def scan_ahead(
         yield None
         return
     try:
-        require_survivable(path, series, voxel_size)
-        scan = read(path, series=series, voxel_size=voxel_size)
+        scan = scan_at(path, series, voxel_size)
     except (CtLoupeError, OSError):
         yield None
         return

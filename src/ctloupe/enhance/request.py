@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
-from ctloupe.enhance.ahead import ScanAhead
+from ctloupe.enhance.ahead import ScanAhead, scan_at
 from ctloupe.enhance.blending import BLEND_MM
 from ctloupe.enhance.early import require_scan
 from ctloupe.enhance.model import loaded_model
@@ -36,11 +36,9 @@ from ctloupe.volume.formats import (
     format_of_output,
     parts_read,
     parts_written,
-    read,
     require_writable,
     source_files,
 )
-from ctloupe.volume.formats.apart import require_survivable
 from ctloupe.volume.formats.dicom.parametric_map import PARAMETRIC_MAP, is_named_as_map, require_map
 from ctloupe.volume.formats.registry import writable_suffixes
 from ctloupe.volume.geometry import Triple
@@ -374,8 +372,7 @@ class _Enhancement:
         """The scan at a place."""
         if self.ahead is not None and self.ahead.path == path:
             return self.ahead.scan
-        require_survivable(path, self.request.series, self.request.voxel_size)
-        return read(path, series=self.request.series, voxel_size=self.request.voxel_size)
+        return scan_at(path, self.request.series, self.request.voxel_size)
 
     def _file(self, path: Location) -> ScanFile | None:
         """Where workers read the scan; None where there are none."""

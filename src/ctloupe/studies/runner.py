@@ -179,6 +179,7 @@ def _run(study: Study, out: Path, request: StudyRequest, say: Callable[[str], No
         _on_workers(work, turns, request.scheduler, say)
         return write_report(study, out)
     page: Path | None = None
+    # Anew: its clock begins now, when the data are there.
     expected = Expected(trainings, each)
     for row, seed in turns:
         if result_path(out, row.key, seed).is_file():

@@ -63,7 +63,7 @@ class FineStrips(PlacedLayer):
     def forward(self, features: Tensor) -> Tensor:
         """Map features ``(n, c, h, w)`` to the image ``(n, 1, s·h, s·w)``."""
         features = features.to(self.blocks.high.dtype)
-        if features.stride(1) != 1:
+        if not self._convolutions()[0].is_winograd(features):
             features = features.contiguous(memory_format=torch.channels_last)
         images = [self._image(one) for one in features.split(1)]
         return images[0] if len(images) == 1 else torch.cat(images)
@@ -73,18 +73,18 @@ class FineStrips(PlacedLayer):
         first, *others = self._convolutions()
         scale = PAIR ** len(self.steps)
         out = torch.empty(scale * height, scale * width, device=features.device)
-        by_runs = self.runs is not None and out.device.type == "cpu"
+        runs = self.runs if out.device.type == "cpu" else None
         # Of cuts only what computes the last rows by runs knows; all others take them for borders.
-        borders = self._borders if by_runs else (True,) * 4
+        borders = (True,) * 4 if runs is None else self._borders
         halo, spares = _margins([first.padding, *(step.padding for step in others)], self.blocks.frame.padding)
-        image: LastInBlocks | LastInRuns = LastInBlocks(self.blocks, self._borders, out)
-        if self.runs is not None and by_runs:
+        image: LastInBlocks | LastInRuns
+        if runs is None:
+            image = LastInBlocks(self.blocks, self._borders, out)
+        else:
             inner = _within(out, [scale * halo * (not border) for border in borders])
-            image = LastInRuns(self.runs, self.blocks.frame.reflects, borders, spares[-1], inner)
-        stages: list[_Stage] = [
-            *(_Grid(step, spare, borders) for step, spare in zip(others, spares, strict=False)),
-            image,
-        ]
+            image = LastInRuns(runs, self.blocks.frame.reflects, borders, spares[-1], inner)
+        grids = (_Grid(step, spare, borders) for step, spare in zip(others, spares[:-1], strict=True))
+        stages: list[_Stage] = [*grids, image]
         begin, until = first.padding * (not borders[0]), height - first.padding * (not borders[1])
         rows = until - begin
         if features.device.type == "cpu":
