@@ -61,7 +61,7 @@ MODEL_DEMONSTRATION := "lung-demo is a demonstration: it was trained for minutes
 
 .PHONY: demo test test-usual test-thorough test-fast test-pythons wheel-test fuzz lint audit hooks lock leaderboard papers bench model pack-model docs diagrams pictures tutorial wheel sbom clean
 
-$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ctloupe/networks/compiled/*.[ch])
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ctloupe/*/compiled/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(LOCKED) $(BIN)/python $(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $(STAMP)

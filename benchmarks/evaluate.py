@@ -1,4 +1,4 @@
-"""Time and memory of evaluating: all metrics of a case, against two metrics of scikit-image; m-HuM against OpenCV.
+"""Time and memory of evaluating: all metrics of a case, against two metrics of scikit-image; thinning; m-HuM.
 
 python benchmarks/evaluate.py
 """
@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from ctloupe.evaluate.compiled.thinning import thinned
 from ctloupe.evaluate.metrics.fidelity import DATA_RANGE_HU
 from ctloupe.evaluate.metrics.hu_moments import hu_moments, minimum_hu_distance
 from ctloupe.evaluate.metrics.texture import Unpaired, texture_of
@@ -100,11 +101,27 @@ def hu_distance(count, side):
     return ours, (time.perf_counter() - begun) / few**2 * count**2
 
 
+def thinning(side):
+    """Seconds of thinning a random structure of thick tubes and bridges, compiled and by scikit-image."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.morphology import skeletonize
+
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal((side,) * 3, np.float32), side / 25)
+    flags = noise > np.quantile(noise, 0.87)
+    begun = time.perf_counter()
+    points = thinned(flags)
+    ours = time.perf_counter() - begun
+    begun = time.perf_counter()
+    same = np.array_equal(points, np.argwhere(skeletonize(flags, method="lee")))
+    return ours, time.perf_counter() - begun, same
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slices", type=int, nargs="+", default=[64, 512])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--moments", type=int, default=2000, help="slices of the m-HuM comparison")
+    parser.add_argument("--thinned", type=int, default=200, help="cubes along each side of what is thinned")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -132,6 +149,10 @@ def main():
         print(
             f"| {slices} | {spent:.1f} | {spent / slices:.2f} | {peak / 1e9:.2f} | {plain:.1f} | {spent / plain:.2f} |"
         )
+    ours, scikit_image, same = thinning(arguments.thinned)
+    print(f"\nThinning of a random structure in {arguments.thinned}³ cubes:\n")
+    print("| compiled, s | scikit-image, s | ratio | same cubes |\n|---|---|---|---|")
+    print(f"| {ours:.2f} | {scikit_image:.2f} | {scikit_image / ours:.1f} | {'yes' if same else 'no'} |")
     ours, loop = hu_distance(arguments.moments, 256)
     print(f"\nm-HuM, {arguments.moments}×{arguments.moments} slices of 256×256:\n")
     print("| once a slice and a matrix, s | loop over cv2.matchShapes, s (from a part) | ratio |\n|---|---|---|")

@@ -61,7 +61,7 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
     inline = set(re.findall(r"`python (benchmarks/[^\s`]+\.py)[^`]*`", text))
     options = {
         "benchmarks/bad_enhancers.py": ["--out", tmp_path / "bad", "--size", "8", "96", "96", "--only", "mesh"],
-        "benchmarks/evaluate.py": ["--slices", "1", "--size", "128", "--moments", "5"],
+        "benchmarks/evaluate.py": ["--slices", "1", "--size", "128", "--moments", "5", "--thinned", "30"],
         "benchmarks/calibrated_statistics.py": [*two_phantoms, "--model", tiny_model, "--out", tmp_path],
         "benchmarks/tiny_preset.py": ["--repeats", "1", "--only", "tiny", "--patch-size", "12"],
         "benchmarks/compressing.py": ["--size", "600", "--repeats", "1"],

@@ -12,7 +12,8 @@ from scipy.ndimage import distance_transform_edt, find_objects, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
-from skimage.morphology import skeletonize
+
+from ctloupe.evaluate.compiled.thinning import thinned
 
 Flags = NDArray[np.bool_]
 Points = NDArray[np.intp]
@@ -108,7 +109,7 @@ def _thinned(
     depth = distance_transform_edt(part)
     if depth.max() < deep:
         return np.empty((0, 3), np.intp), np.empty(0)
-    points = np.argwhere(skeletonize(_with_middles(part), method="lee"))
+    points = thinned(_with_middles(part))
     deepest = np.maximum(depth[tuple(points.T // 2)], depth[tuple((points.T + 1) // 2)])
     return points + [2 * one.start for one in wider], deepest
 

@@ -1,7 +1,6 @@
-"""The code compiled from C, where this installation has it and the processor can run it.
+"""The networks' code compiled from C, where this installation has it and the processor can run it.
 
-It is built when the package is installed with a C compiler at hand, and is in its wheels. Without it everything is
-computed by PyTorch.
+Without it everything is computed by PyTorch.
 """
 
 from __future__ import annotations
@@ -11,25 +10,22 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ctloupe.foundation.compiled import library
+
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    paths = (Path(__file__).with_name(f"_compiled{suffix}") for suffix in EXTENSION_SUFFIXES)
-    path = next((one for one in paths if one.is_file()), None)
-    try:
-        return None if path is None else _opened(path)
-    except (OSError, AttributeError):
-        return None
+    found = library("_compiled", Path(__file__).parent)
+    return None if found is None else _declared(found)
 
 
-def _opened(path: Path) -> ctypes.CDLL:
-    found = ctypes.CDLL(str(path))
+def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
+    """Tell the types of its functions."""
     found.widest_register.restype = ctypes.c_int
     for function in (found.winograd, found.to_one_channel, found.normalise):
         function.argtypes, function.restype = [ctypes.c_void_p], None
@@ -39,8 +35,8 @@ def _opened(path: Path) -> ctypes.CDLL:
 @cache
 def registers() -> tuple[int, ...]:
     """Floats of the registers for which this machine has compiled convolutions, the widest first; none: empty."""
-    library = _library()
-    widest = 0 if library is None else int(library.widest_register())
+    found = _library()
+    widest = 0 if found is None else int(found.widest_register())
     # A processor of 16 floats to a register has those of 8 too; those of 4 are of another kind of processor.
     return (16, 8) if widest == 16 else (widest,) if widest else ()
 

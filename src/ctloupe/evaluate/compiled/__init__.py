@@ -1,0 +1,1 @@
+"""What evaluation has compiled from C."""
