@@ -105,8 +105,7 @@ class Job:
         with ExitStack() as stack:
             for output in sorted(self.outputs.values(), key=str):
                 stack.enter_context(locked_anywhere(output))
-            if self.options.keeps_memory(self.model.device):
-                stack.enter_context(kept_memory())
+            stack.enter_context(kept_memory(self._keeps_memory))
             if format_of_output(self.output).resumable:
                 return self._run_streamed()
             try:
@@ -146,6 +145,11 @@ class Job:
         if self._shared:
             options = options.model_copy(update={"memory": memory_allowed(options) // self.devices})
         return prepared(self.fitted, options, self.volume, self.mask, ToldHere(self.tell), corner_of(self.region))
+
+    @property
+    def _keeps_memory(self) -> bool:
+        """Whether what layers give back is kept for the next ones, in this process and in those that share the work."""
+        return self.options.keeps_memory(self.model.device)
 
     @property
     def _shared(self) -> bool:
@@ -265,14 +269,17 @@ class Job:
             done += slab.slices[1] - slab.slices[0]
             self.progress(done)
 
+        keep = self._keeps_memory
         try:
             if self.devices > 1:
-                fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record)
+                fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record, keep)
             elif self.scheduler is None:
                 fill(enhancer, self.part, slabs, stores, record, known)
             else:
                 file = None if self.file is None else PartOfFile(self.file, self.region, self.part.mask)
-                fill_on_cluster(self.scheduler, enhancer, self.part, slabs, journal.folder, record, file, self.tell)
+                fill_on_cluster(
+                    self.scheduler, enhancer, self.part, slabs, journal.folder, record, keep, file, self.tell
+                )
         except (CtLoupeError, KeyboardInterrupt) as error:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 

@@ -17,13 +17,18 @@ _USUAL_MAPPED: Final = 65536
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def kept_memory(wanted: bool = True) -> Iterator[None]:
     """Let the allocator of glibc keep for a while what is given back; elsewhere nothing is done.
 
     By default it returns every tensor of more than 32 MB to the system at once, so that each step of a training, and
     each layer of an enhancement, waits for fresh pages again. What is kept is given back at the end.
+
+    Parameters
+    ----------
+    wanted
+        Whether to do so.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not wanted or platform.libc_ver()[0] != "glibc":
         yield
         return
     library = ctypes.CDLL(None)

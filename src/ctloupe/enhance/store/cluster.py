@@ -18,6 +18,7 @@ from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.cluster import RETRIES, connected
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.records import validated
 
@@ -40,6 +41,7 @@ def fill_on_cluster(
     slabs: list[Run],
     folder: Location,
     record: Callable[[FinishedSlab], None],
+    keep: bool = False,
     file: PartOfFile | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -60,6 +62,8 @@ def fill_on_cluster(
         Folder of the unfinished stores.
     record
         Called with what is to be noted of each finished slab.
+    keep
+        Whether workers keep memory that layers give back until a task is done; see `kept_memory`.
     file
         Where the part was read from; None: it is sent.
     tell
@@ -80,7 +84,7 @@ def fill_on_cluster(
         # what nobody else has.
         sent = client.scatter((packed(enhancer), _as_sent(client, part, file, tell)), broadcast=True, hash=False)
         tasks = grouped(slabs, len(client.scheduler_info()["workers"]))
-        futures = {client.submit(_some, token, sent, one, pure=False, retries=RETRIES): one for one in tasks}
+        futures = {client.submit(_some, token, sent, one, keep, pure=False, retries=RETRIES): one for one in tasks}
         for future, answer in as_completed(futures, with_results=True):
             task = futures[future]
             for slab in finished_slabs(answer, (task[0][0], task[-1][1])):
@@ -147,7 +151,7 @@ class _Answer(RootModel[list[FinishedSlab]]):
     """What a worker sends back of a slab."""
 
 
-def _some(token: str, sent: tuple[bytes, ScanPart | PartOfFile], slabs: list[Run]) -> list[dict[str, Any]]:
+def _some(token: str, sent: tuple[bytes, ScanPart | PartOfFile], slabs: list[Run], keep: bool) -> list[dict[str, Any]]:
     """Enhance slabs in a worker process."""
     if token not in _READY:
         _READY.clear()
@@ -155,5 +159,6 @@ def _some(token: str, sent: tuple[bytes, ScanPart | PartOfFile], slabs: list[Run
         _READY[token] = enhancer, part, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
-    fill(enhancer, part, slabs, stores, made.append)
+    with kept_memory(keep):
+        fill(enhancer, part, slabs, stores, made.append)
     return [slab.model_dump(mode="json") for slab in made]

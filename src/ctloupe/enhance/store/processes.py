@@ -28,6 +28,7 @@ from ctloupe.enhance.store.server import context_of_workers
 from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import AHEAD, fill
 from ctloupe.foundation.errors import CtLoupeError, OptionError
+from ctloupe.foundation.kept_memory import kept_memory
 from ctloupe.foundation.location import Location
 from ctloupe.foundation.signals import STOPPING
 
@@ -86,6 +87,7 @@ def fill_on_devices(
     slabs: Sequence[Run],
     folder: Location,
     record: Callable[[FinishedSlab], None],
+    keep: bool = False,
 ) -> None:
     """Enhance slabs in a process for each device.
 
@@ -102,6 +104,8 @@ def fill_on_devices(
         Folder of the unfinished stores.
     record
         Called with what is to be noted of each finished slab.
+    keep
+        Whether the processes keep memory that layers give back; see `kept_memory`.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def fill_on_devices(
         for number, worker in enumerate(workers):
             with worker.heard():
                 worker.connection.send((_visible(number), threads))
-                worker.connection.send((work, folder.absolute()))
+                worker.connection.send((work, folder.absolute(), keep))
         waiting = deque(tapered(slabs, len(workers)))
         for _ in range(_GIVEN):
             for worker in workers:
@@ -219,15 +223,16 @@ def _work(connection: Connection) -> None:
     torch.set_num_threads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            work, folder = connection.recv()
+            work, folder, keep = connection.recv()
             enhancer, part = taken_up(work)
-            fill(
-                enhancer,
-                part,
-                _runs(connection),
-                Stores.reopen(folder),
-                lambda slab: connection.send([slab.model_dump(mode="json")]),
-            )
+            with kept_memory(keep):
+                fill(
+                    enhancer,
+                    part,
+                    _runs(connection),
+                    Stores.reopen(folder),
+                    lambda slab: connection.send([slab.model_dump(mode="json")]),
+                )
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except (CtLoupeError, OSError) as error:
