@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
 import sys
 
 import numpy as np
@@ -11,10 +13,12 @@ import pytest
 
 from ctloupe.foundation.kept_memory import kept_memory
 
-
-@pytest.mark.skipif(
+glibc = pytest.mark.skipif(
     sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="the allocator is that of another system"
 )
+
+
+@glibc
 @pytest.mark.parametrize("wanted", [True, False])
 def test_memory_is_kept_within_where_that_is_wanted_and_given_back_after(wanted: bool) -> None:
     process, size = psutil.Process(), 64 * 2**20
@@ -24,3 +28,33 @@ def test_memory_is_kept_within_where_that_is_wanted_and_given_back_after(wanted:
         del array
         assert (process.memory_info().rss - before > size // 2) is wanted
     assert process.memory_info().rss - before < size // 2
+
+
+FAULTS = """
+import resource
+import numpy as np
+from ctloupe.foundation.kept_memory import keep_as_usual, kept_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.full(2**22, 1, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+{call}
+print(faults())
+"""
+
+
+@glibc
+@pytest.mark.parametrize(
+    ("call", "environment"),
+    [("keep_as_usual()", {"MALLOC_TRIM_THRESHOLD_": "65536"}), ("with kept_memory(): pass", {})],
+)
+def test_arrays_do_not_wait_for_pages_as_where_all_memory_is_given_back(call: str, environment: dict[str, str]) -> None:
+    def faults(call: str, **environment: str) -> int:
+        command = [sys.executable, "-c", FAULTS.format(call=call)]
+        return int(subprocess.run(command, env=os.environ | environment, check=True, capture_output=True).stdout)
+
+    assert 5 * faults(call, **environment) < faults("", MALLOC_TRIM_THRESHOLD_="65536")

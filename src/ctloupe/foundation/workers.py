@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from ctloupe.foundation.cluster import RETRIES, connected
 from ctloupe.foundation.errors import OptionError
+from ctloupe.foundation.kept_memory import keep_as_usual
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -182,4 +183,5 @@ def _on_cluster(
 
 
 def _alone(work: Callable[[Item, Share], Result], item: Item) -> Result:
+    keep_as_usual()
     return work(item, lambda share: None)
