@@ -2,6 +2,7 @@
 
 python benchmarks/file_to_file.py --scan scan/
 python benchmarks/file_to_file.py --scan scan/ --slices 16 --model runs/first/model --json
+python benchmarks/file_to_file.py --scan scan/ --thinner 3
 
 The command `ctloupe enhance` runs in a process of its own, with clocks around its stages. Afterwards the same slices
 are enhanced once more in that process, with nothing read or written beside them: what the network takes of that is
@@ -206,6 +207,24 @@ def made_up(folder, slices, size):
     return folder
 
 
+def thinner(scan, factor, folder):
+    """The same chest in `factor` times as many slices, linear between its own, as a DICOM series."""
+    import numpy as np
+
+    from ctloupe.volume.formats import read, write
+    from ctloupe.volume.volume import Volume
+
+    volume = read(scan)
+    values = volume.array().astype(np.float32)
+    places = np.arange(factor * (len(values) - 1) + 1) / factor
+    first = np.minimum(places.astype(int), len(values) - 2)
+    share = (places - first)[:, None, None].astype(np.float32)
+    between = np.rint((1 - share) * values[first] + share * values[first + 1]).astype(np.int16)
+    spacing = (volume.spacing[0] / factor, *volume.spacing[1:])
+    write(Volume(between, spacing, modality="clinical", units="HU"), folder)
+    return folder
+
+
 def command(arguments, scan, folder):
     """Arguments of the verb: the middle slices of the scan."""
     given = [str(scan), "-o", str(Path(folder, "fine.ome.zarr")), "--model", arguments.model, "--accept-spacing"]
@@ -223,6 +242,8 @@ def measured(arguments):
     """Run it, and put the stages in order."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         scan = arguments.scan or made_up(Path(folder, "scan.dicom"), *arguments.size)
+        if arguments.thinner > 1:
+            scan = thinner(scan, arguments.thinner, Path(folder, "thinner.dicom"))
         given = command(arguments, scan, folder)
         record = Path(folder, "record.json")
         begun = time.time()
@@ -299,6 +320,7 @@ def main():
     parser.add_argument("--mask", default="auto")
     parser.add_argument("--slices", type=int, help="so many slices of the middle of the scan; default: all")
     parser.add_argument("--size", type=int, nargs=2, default=(24, 256), help="slices and side of the scan made up")
+    parser.add_argument("--thinner", type=int, default=1, help="as many slices for each of the scan, between its own")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
