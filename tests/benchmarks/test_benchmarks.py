@@ -68,9 +68,8 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
         "benchmarks/enhance.py": [*slice_of_24, "--width", "8", "--repeats", "1", "--convolutions", "1"],
         "benchmarks/file_to_file.py": [
-            "--thinner",
-            "2",
             *("--scan", tmp_path / "scan.nii.gz", "--model", tiny_model, "--mask", "none", "--slices", "2"),
+            *("--thinner", "2"),
         ],
         "benchmarks/gallery.py": [
             *gallery,

@@ -269,17 +269,15 @@ class Job:
             done += slab.slices[1] - slab.slices[0]
             self.progress(done)
 
-        keep = self._keeps_memory
         try:
             if self.devices > 1:
-                fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record, keep)
+                fill_on_devices(self.devices, enhancer, self.part, slabs, journal.folder, record, self._keeps_memory)
             elif self.scheduler is None:
                 fill(enhancer, self.part, slabs, stores, record, known)
             else:
                 file = None if self.file is None else PartOfFile(self.file, self.region, self.part.mask)
-                fill_on_cluster(
-                    self.scheduler, enhancer, self.part, slabs, journal.folder, record, keep, file, self.tell
-                )
+                where, keep = journal.folder, self._keeps_memory
+                fill_on_cluster(self.scheduler, enhancer, self.part, slabs, where, record, keep, file, self.tell)
         except (CtLoupeError, KeyboardInterrupt) as error:
             raise _stopped(journal, self.part.scan.shape[0], error) from error
 

@@ -6,6 +6,7 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 _TRIM_THRESHOLD, _MAPPED_FROM, _MAPPED_AT_MOST = -1, -3, -4
@@ -55,5 +56,6 @@ def keep_as_usual() -> None:
         library.mallopt(_TRIM_THRESHOLD, 2 * _USUAL_SIZE)
 
 
+@cache
 def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -39,5 +39,5 @@ def test_a_ring_stays_a_ring_and_a_ball_becomes_its_middle(known, monkeypatch):
     assert len(ball) <= 2 and np.abs(ball - [4, 15, 15]).max() <= 1
 
 
-def test_nothing_is_thinned_to_nothing():
+def test_of_nothing_nothing_is_left():
     assert thinned(np.zeros((3, 4, 5), bool)).shape == (0, 3)

@@ -1,12 +1,12 @@
 """The compiled convolutions with registers that this machine need not have."""
 
-import ctypes
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ctloupe.foundation.compiled import opened
 from ctloupe.networks.compiled import library
 
 
@@ -20,4 +20,4 @@ def of_any_width(tmp_path_factory):
     sources = Path(library.__file__).parent.glob("*.c")
     flags = ["-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-DALL_WIDTHS"]
     subprocess.run([compiler, *flags, *sources, "-o", path], check=True)
-    return library._declared(ctypes.CDLL(str(path)))
+    return opened(path, library.FUNCTIONS)

@@ -18,7 +18,7 @@ from ctloupe.enhance.store.stores import Stores
 from ctloupe.enhance.store.stream import fill
 from ctloupe.foundation.cluster import RETRIES, connected
 from ctloupe.foundation.errors import OptionError
-from ctloupe.foundation.kept_memory import kept_memory
+from ctloupe.foundation.kept_memory import keep_as_usual, kept_memory
 from ctloupe.foundation.location import Location, Remote, location
 from ctloupe.foundation.records import validated
 
@@ -41,7 +41,7 @@ def fill_on_cluster(
     slabs: list[Run],
     folder: Location,
     record: Callable[[FinishedSlab], None],
-    keep: bool = False,
+    keep: bool,
     file: PartOfFile | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -159,6 +159,7 @@ def _some(token: str, sent: tuple[bytes, ScanPart | PartOfFile], slabs: list[Run
         _READY[token] = enhancer, part, Stores.reopen(location(token))
     enhancer, part, stores = _READY[token]
     made: list[FinishedSlab] = []
+    keep_as_usual()
     with kept_memory(keep):
         fill(enhancer, part, slabs, stores, made.append)
     return [slab.model_dump(mode="json") for slab in made]

@@ -87,7 +87,7 @@ def fill_on_devices(
     slabs: Sequence[Run],
     folder: Location,
     record: Callable[[FinishedSlab], None],
-    keep: bool = False,
+    keep: bool,
 ) -> None:
     """Enhance slabs in a process for each device.
 

@@ -24,10 +24,7 @@ class _Job(ctypes.Structure):
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    found = library("_thin", Path(__file__).parent)
-    if found is not None:
-        found.thin.argtypes, found.thin.restype = [ctypes.c_void_p], None
-    return found
+    return library("_thin", Path(__file__).parent, ["thin"])
 
 
 def thinned(flags: NDArray[np.bool_]) -> NDArray[np.intp]:

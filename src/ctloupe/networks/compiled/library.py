@@ -11,25 +11,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from ctloupe.foundation.compiled import library
 
+FUNCTIONS: Final = ("winograd", "to_one_channel", "normalise")
+"""What is called with the same work on several threads."""
+
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    found = library("_compiled", Path(__file__).parent)
-    return None if found is None else _declared(found)
-
-
-def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
-    """Tell the types of its functions."""
-    found.widest_register.restype = ctypes.c_int
-    for function in (found.winograd, found.to_one_channel, found.normalise):
-        function.argtypes, function.restype = [ctypes.c_void_p], None
-    return found
+    return library("_compiled", Path(__file__).parent, FUNCTIONS)
 
 
 @cache
