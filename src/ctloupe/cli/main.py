@@ -36,6 +36,7 @@ from ctloupe.cli.help import lay_out_examples
 from ctloupe.foundation.atomic import refusal_in_words
 from ctloupe.foundation.errors import CtLoupeError, Interrupted
 from ctloupe.foundation.foreign_text import printable
+from ctloupe.foundation.garbage import collect_seldom
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.signals import exit_status, interrupting
 
@@ -130,6 +131,7 @@ def _refused(error: Any) -> None:
 
 def main() -> None:
     """Run the command line."""
+    collect_seldom()
     with interrupting():
         try:
             sys.exit(_command()(prog_name="ctloupe", standalone_mode=False))

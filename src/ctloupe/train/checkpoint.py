@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed
@@ -15,7 +15,10 @@ from ctloupe.foundation.errors import FileError
 from ctloupe.foundation.inputs import require_plain_file
 from ctloupe.foundation.records import validated
 from ctloupe.methods.base import Method
-from ctloupe.train.fabric import FabricBackend
+
+if TYPE_CHECKING:
+    # Reading a checkpoint takes no Fabric, whose import takes a second.
+    from ctloupe.train.fabric import FabricBackend
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from ctloupe.evaluate.metrics.base import UNCERTAINTY, Accumulator, Metric
 from ctloupe.evaluate.metrics.questions import HONEST_UNCERTAINTY
@@ -32,7 +32,7 @@ def coverage(error: Values, deviation: Values, level: float) -> float:
 
     `level` itself for a calibrated Gaussian uncertainty; more means that it is too wide.
     """
-    return float(np.mean(np.abs(error) <= norm.ppf((1 + level) / 2) * deviation))
+    return float(np.mean(np.abs(error) <= ndtri((1 + level) / 2) * deviation))
 
 
 def reliability(
@@ -45,6 +45,9 @@ def reliability(
 
 def rank_correlation(error: Values, deviation: Values) -> float:
     """Spearman's ρ of σ and |error|, in [−1, 1]; ties share ranks. NaN when either is constant."""
+    # Half a second of import, which most evaluations do not need.
+    from scipy.stats import rankdata
+
     a, b = rankdata(np.abs(error).ravel()), rankdata(deviation.ravel())
     a, b = a - a.mean(), b - b.mean()
     length = np.sqrt((a @ a) * (b @ b))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve, convolve1d
-from scipy.signal.windows import hann
 
 from ctloupe.evaluate.metrics.base import Accumulator, Metric
 from ctloupe.evaluate.metrics.questions import TEXTURE
@@ -65,7 +64,8 @@ def tile_power(tiles: NDArray[np.floating]) -> Power:
     plane /= np.linalg.norm(plane, axis=1, keepdims=True)
     flat = tiles.reshape(count, -1).astype(np.float64)
     flat = flat - (flat @ plane.T) @ plane
-    window = np.outer(hann(side, sym=False), hann(side, sym=False))
+    periodic_hann = np.hanning(side + 1)[:-1]
+    window = np.outer(periodic_hann, periodic_hann)
     spectra = np.abs(np.fft.fft2(flat.reshape(tiles.shape) * window)) ** 2 / np.sum(window**2)
     own = flat.var(axis=1)[:, None, None]
     mean: Power = np.mean((spectra + ROUNDING_POWER) / (own + ROUNDING_POWER), axis=0)
