@@ -24,6 +24,7 @@ pytest_plugins = ["dicom_series"]
 
 def pytest_configure() -> None:
     """One thread for each worker: more threads than cores wait for each other most of the time."""
+    collect_seldom()
     if IS_WORKER and find_spec("torch"):
         import torch
 
@@ -42,7 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Tests and libraries stay to the end: Python's collector went through them in a tenth of all the time."""
     gc.freeze()
-    collect_seldom()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,6 +21,8 @@ import python_names
 from diagrams import with_pictures
 from notebook import notebook_markdown
 
+from ctloupe.foundation.garbage import collect_seldom
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DOCS = ROOT / "docs"
@@ -148,6 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "site", help="folder of the site, which is replaced")
     out = parser.parse_args().out
+    collect_seldom()
     from sphinx.cmd.build import build_main
 
     with tempfile.TemporaryDirectory() as folder:

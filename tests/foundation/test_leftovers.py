@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ctloupe.foundation import leftovers
 from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.leftovers import full_suffix, hidden_name, remove_leftovers, sweep
+from ctloupe.foundation.leftovers import full_suffix, hidden_name, remove, remove_leftovers, sweep
 
 
 def names(folder):
@@ -88,3 +91,28 @@ def test_a_hidden_name_keeps_the_suffix_and_never_becomes_too_long(tmp_path):
     with replacing(long) as temporary:
         temporary.write_text("whole")
     assert names(tmp_path) == [long.name]
+
+
+def test_a_folder_that_nobody_writes_is_removed_without_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(leftovers.time, "sleep", lambda _: pytest.fail("waited"))
+    for content in ("old", "new"):
+        with replacing(tmp_path / "store.ome.zarr", overwrite=True) as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert names(tmp_path) == ["store.ome.zarr"]
+
+
+def test_a_folder_that_a_thread_goes_on_writing_is_removed_for_good(tmp_path):
+    folder, end = tmp_path / "folder", time.monotonic() + 0.25
+    folder.mkdir()
+
+    def write():
+        while time.monotonic() < end:
+            (folder / f"{time.monotonic_ns()}").mkdir(parents=True, exist_ok=True)
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        remove(folder, still_written=True)
+        writing.result()
+    assert not folder.exists()

@@ -76,7 +76,7 @@ def replacing(path: Path, overwrite: bool = False) -> Iterator[Path]:
                 raise type(error)(str(error).replace(str(temporary), str(path))) from error
             raise
         finally:
-            remove(temporary)
+            remove(temporary, still_written=True)
 
 
 @contextmanager
@@ -112,8 +112,9 @@ def replacing_together(paths: Sequence[Path], overwrite: bool = False) -> Iterat
             _flush(folder)
             for named, path in zip(paths, finals, strict=True):
                 move_into_place(folder / Path(named).name, path, overwrite)
-        finally:
             remove(folder)
+        finally:
+            remove(folder, still_written=True)
 
 
 def require_new(folder: Path, overwrite: bool, *names: str) -> None:

@@ -64,14 +64,24 @@ def sweep(folder: Path) -> None:
             remove(one)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
+def remove(path: Path, still_written: bool = False) -> None:
+    """Remove a file or folder, if it is there.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    still_written
+        Whether somebody may go on adding files to a folder, as a writer with threads of its own does for a moment after
+        its first failure.
+    """
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
-    # A writer with threads of its own may go on adding files for a moment after its first failure got here.
     for _ in range(_REMOVAL_TRIES):
         shutil.rmtree(path, ignore_errors=True)
+        if not still_written and not path.exists():
+            return
         time.sleep(_REMOVAL_SECONDS)
         if not path.exists():
             return
