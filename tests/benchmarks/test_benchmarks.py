@@ -67,6 +67,10 @@ def test_the_benchmarks_shown_run(tiny_model, tiny_flow, tiny_stepping_flow, tmp
         "benchmarks/compressing.py": ["--size", "600", "--repeats", "1"],
         "benchmarks/consistency.py": [*flow_and_scan, "--out", tmp_path, "--mask", "none"],
         "benchmarks/enhance.py": [*slice_of_24, "--width", "8", "--repeats", "1", "--convolutions", "1"],
+        "benchmarks/both_cores.py": [
+            *("--size", "16", "128", "128", "--cases", "1"),
+            *("--study-size", "8", "256", "256", "--minutes", "0.02"),
+        ],
         "benchmarks/file_to_file.py": [
             *("--scan", tmp_path / "scan.nii.gz", "--model", tiny_model, "--mask", "none", "--slices", "2"),
             *("--thinner", "2"),

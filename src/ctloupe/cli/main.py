@@ -39,6 +39,7 @@ from ctloupe.foundation.foreign_text import printable
 from ctloupe.foundation.garbage import collect_seldom
 from ctloupe.foundation.notice import RESEARCH_NOTICE
 from ctloupe.foundation.signals import exit_status, interrupting
+from ctloupe.foundation.workers import allow_unasked
 
 
 class _Verbs(TyperGroup):
@@ -132,6 +133,7 @@ def _refused(error: Any) -> None:
 def main() -> None:
     """Run the command line."""
     collect_seldom()
+    allow_unasked()
     with interrupting():
         try:
             sys.exit(_command()(prog_name="ctloupe", standalone_mode=False))

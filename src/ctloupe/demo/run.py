@@ -36,11 +36,11 @@ from ctloupe.foundation.progress import Progress
 from ctloupe.foundation.records import finite, save_record
 from ctloupe.phantom.anatomies.registry import DEFAULT, get, tissue_names
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
-from ctloupe.phantom.phantom import make_phantom
+from ctloupe.phantom.together import Wanted, write_wanted
 from ctloupe.prepare.banks import BankRequest, WindowRequest, prepare_banks
 from ctloupe.train.loop import train
 from ctloupe.train.settings import TrainSettings
-from ctloupe.volume.formats import read, write
+from ctloupe.volume.formats import read
 
 SCALE = 8
 CLINICAL_WINDOW = WindowRequest(-1000.0, 400.0)
@@ -103,13 +103,17 @@ def _fresh_folder(out: Path, overwrite: bool) -> None:
 
 def _phantoms(out: Path, request: DemoRequest) -> None:
     """Scan two anatomies clinically, two others by µCT, and one by both for the comparison."""
-    for number in range(2):
-        case = make_phantom(DEFAULT, request.size, request.seed * 100 + 1 + number)
-        write(case.clinical, out / "clinical" / f"case-{number + 1}.nii.gz")
-        case = make_phantom(DEFAULT, request.size, request.seed * 100 + 11 + number)
-        write(case.micro, out / "micro" / f"specimen-{number + 1}.nii.gz")
+    seed, wanted = request.seed * 100, []
+    for number in (1, 2):
+        wanted += [
+            Wanted(DEFAULT, request.size, seed + number, None, out / "clinical" / f"case-{number}.nii.gz", "clinical"),
+            Wanted(
+                DEFAULT, request.size, seed + 10 + number, None, out / "micro" / f"specimen-{number}.nii.gz", "micro"
+            ),
+        ]
     # Not 21: the tiny preset was chosen by looking at that one.
-    make_phantom(DEFAULT, request.size, request.seed * 100 + 31).write(out / "held-out")
+    wanted.append(Wanted(DEFAULT, request.size, seed + 31, None, out / "held-out"))
+    write_wanted([("", one) for one in wanted])
 
 
 def _bank_request(out: Path, request: DemoRequest) -> BankRequest:

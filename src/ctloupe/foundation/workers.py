@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from ctloupe.foundation.cluster import RETRIES, connected
 from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.kept_memory import keep_as_usual
+from ctloupe.foundation.threads import calculate_alone, share_the_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,6 +34,28 @@ _shares: Any = None
 """What this process, one of several, has done of each piece of work."""
 _stopped, _working = threading.Event(), threading.Event()
 """Whether this process, one of several, is to do nothing more, and whether it does anything."""
+
+
+_unasked = False
+"""Whether processes may be begun that nobody has asked for."""
+
+
+def allow_unasked() -> None:
+    """Say that what this process was started with does nothing when it is imported, as every new process does.
+
+    A person's script may do all its work again when it is imported; the command line does not.
+    """
+    global _unasked
+    _unasked = True
+
+
+def unasked_allowed() -> bool:
+    """Whether processes may be begun that nobody has asked for; see `allow_unasked`."""
+    return _unasked
+
+
+class WorkerLost(OptionError):
+    """A process was ended from outside."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +92,10 @@ class Workers:
 
         Raises
         ------
+        WorkerLost
+            If a process is ended from outside.
         OptionError
-            If a process is ended from outside, or nobody answers at the scheduler's address.
+            If nobody answers at the scheduler's address.
         """
         if self.scheduler is not None:
             return _on_cluster(self.scheduler, work, items, tell)
@@ -102,7 +127,7 @@ def _in_processes(
             yield _awaited(future, lambda: tell(sum(shares)))
         tell(len(items))
     except BrokenProcessPool as error:
-        raise OptionError(
+        raise WorkerLost(
             f"`processes` {count}: one of them was ended from outside, as happens when memory is short; give fewer"
         ) from error
     finally:
@@ -132,9 +157,11 @@ def _awaited(future: Future[Result], look: Callable[[], None]) -> Result:
 
 
 def _begin(shares: Any) -> None:
-    """Prepare a process: it is stopped by the one that began it, and does not outlive that."""
+    """Prepare a process: the one that began it stops it, and it neither outlives that nor takes the others' cores."""
     global _shares
     _shares = shares
+    share_the_cores()
+    calculate_alone()
 
     def stop(number: int, frame: FrameType | None) -> None:
         # The pool takes what is raised for the end of a piece of work; the process then ends as it does without work,

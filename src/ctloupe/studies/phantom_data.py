@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ctloupe.evaluate.suite.expected import SECONDS_TO_MAKE
-from ctloupe.foundation.amounts import duration_in_words
 from ctloupe.foundation.lock import locked
 from ctloupe.phantom.anatomies.registry import get
 from ctloupe.phantom.config import PhantomConfig
 from ctloupe.phantom.phantom import make_phantom
+from ctloupe.phantom.together import Wanted, in_words, make_together, write_wanted
 from ctloupe.prepare.banks import prepare_banks
 from ctloupe.studies.data import DataRecord, HeldOutScan, StudyData, keep, made_before
 from ctloupe.studies.definition import Budget
@@ -70,8 +69,8 @@ def phantom_data(
         return found
     with locked(folder):
         count = budget.cases + budget.test_cases + (0 if recipe.reduced is not None else budget.micros)
-        seconds = count * SECONDS_TO_MAKE * math.prod(budget.size) / 1e6
-        say(f"phantoms first: {count} of {'×'.join(map(str, budget.size))} voxels, about {duration_in_words(seconds)}")
+        told = in_words([math.prod(budget.size)] * count)
+        say(f"phantoms first: {count} of {'×'.join(map(str, budget.size))} voxels, {told}")
         make = _reduced_scans if recipe.reduced is not None else _scans
         clinical, micro, scans = make(folder, budget, recipe, enlargement, say)
         request = recipe.bank_request(clinical, micro, enlargement, patch_size, budget.per_case)
@@ -101,22 +100,34 @@ def _scans(
     config = _config(recipe, enlargement)
     clinical = [folder / "clinical" / f"case-{number}.nii.gz" for number in range(1, budget.cases + 1)]
     micro = [folder / "micro" / f"specimen-{number}.nii.gz" for number in range(1, budget.micros + 1)]
-    for number, path in enumerate(clinical, start=1):
-        say(f"clinical phantom {number} of {len(clinical)}")
-        write(make_phantom(recipe.anatomy, budget.size, number, config).clinical, path, overwrite=True)
-    for number, path in enumerate(micro, start=1):
-        say(f"µCT phantom {number} of {len(micro)}")
-        write(make_phantom(recipe.anatomy, budget.size, MICRO_SEED + number, config).micro, path, overwrite=True)
-    tests = []
-    for number in range(budget.test_cases):
-        say(f"held-out phantom {number + 1} of {budget.test_cases}")
-        home = Path("held-out" if number == 0 else f"held-out-{number + 1}")
-        made = make_phantom(recipe.anatomy, budget.size, HELD_OUT_SEED + number, config)
-        made.write(folder / home, overwrite=True)
-        names = {kind: home / f"{kind}.nii.gz" for kind in ("truth", "labels")}
-        # Slices are cropped before anything is done with them where patches are; lungs are a part of a slice.
-        mask = recipe.clinical_mask if recipe.clinical_mask == "box" else "none"
-        tests.append(HeldOutScan(scan=home / "clinical.nii.gz", mask=mask, **names))
+    homes = [Path("held-out" if number == 0 else f"held-out-{number + 1}") for number in range(budget.test_cases)]
+
+    def wanted(seed: int, out: Path, volume: str | None) -> Wanted:
+        return Wanted(recipe.anatomy, budget.size, seed, config, out, volume)
+
+    write_wanted(
+        [
+            *(
+                (f"clinical phantom {number} of {len(clinical)}", wanted(number, path, "clinical"))
+                for number, path in enumerate(clinical, start=1)
+            ),
+            *(
+                (f"µCT phantom {number} of {len(micro)}", wanted(MICRO_SEED + number, path, "micro"))
+                for number, path in enumerate(micro, start=1)
+            ),
+            *(
+                (f"held-out phantom {number + 1} of {len(homes)}", wanted(HELD_OUT_SEED + number, folder / home, None))
+                for number, home in enumerate(homes)
+            ),
+        ],
+        say,
+    )
+    # Slices are cropped before anything is done with them where patches are; lungs are a part of a slice.
+    mask = recipe.clinical_mask if recipe.clinical_mask == "box" else "none"
+    files = [{kind: home / f"{kind}.nii.gz" for kind in ("truth", "labels")} for home in homes]
+    tests = [
+        HeldOutScan(scan=home / "clinical.nii.gz", mask=mask, **of_it) for home, of_it in zip(homes, files, strict=True)
+    ]
     return clinical, micro, tests
 
 
@@ -126,21 +137,41 @@ def _reduced_scans(
     """Make CTs and reduced copies of them: one set is both domains."""
     config = _config(recipe, CT_SCALE)
     seeds = [*range(1, budget.cases + 1), *range(HELD_OUT_SEED, HELD_OUT_SEED + budget.test_cases)]
-    fine, coarse = [], []
-    for number, seed in enumerate(seeds, start=1):
-        say(f"CT of a phantom, {number} of {len(seeds)}")
-        ct = make_phantom(recipe.anatomy, budget.size, seed, config).clinical
-        fine.append(Path("ct") / f"case-{number}.nii.gz")
-        coarse.append(Path("reduced") / f"case-{number}.nii.gz")
-        copy, whole = reduced_copy(ct, enlargement, recipe, seed)
-        write(whole, folder / fine[-1], overwrite=True)
-        write(copy, folder / coarse[-1], overwrite=True)
+    fine = [Path("ct") / f"case-{number}.nii.gz" for number in range(1, len(seeds) + 1)]
+    coarse = [Path("reduced") / one.name for one in fine]
+    items = [
+        (
+            f"CT of a phantom, {number} of {len(seeds)}",
+            _Reduced(recipe, budget.size, seed, config, enlargement, folder / whole, folder / copy),
+        )
+        for number, (seed, whole, copy) in enumerate(zip(seeds, fine, coarse, strict=True), start=1)
+    ]
+    make_together(_make_reduced, items, [math.prod(budget.size)] * len(items), say)
     tests = [
         HeldOutScan(scan=scan, truth=truth)
         for scan, truth in zip(coarse[budget.cases :], fine[budget.cases :], strict=True)
     ]
     trained = slice(budget.cases)
     return [folder / one for one in coarse[trained]], [folder / one for one in fine[trained]], tests
+
+
+class _Reduced(NamedTuple):
+    """A CT of a phantom, and its reduced copy."""
+
+    recipe: Recipe
+    size: tuple[int, int, int]
+    seed: int
+    config: PhantomConfig
+    enlargement: int
+    whole: Path
+    copy: Path
+
+
+def _make_reduced(one: _Reduced) -> None:
+    ct = make_phantom(one.recipe.anatomy, one.size, one.seed, one.config).clinical
+    copy, whole = reduced_copy(ct, one.enlargement, one.recipe, one.seed)
+    write(whole, one.whole, overwrite=True)
+    write(copy, one.copy, overwrite=True)
 
 
 def _config(recipe: Recipe, scale: int) -> PhantomConfig:

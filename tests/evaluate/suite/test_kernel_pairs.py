@@ -40,9 +40,9 @@ def test_a_pair_stands_in_a_leaderboard_and_is_not_measured_again(tmp_path):
     said = []
     board = measure_suite(mine, [("nearest", "nearest")], tmp_path, tmp_path / "data", controls=True, say=said.append)
     again = measure_suite(mine, [("nearest", "nearest")], tmp_path, tmp_path / "data", controls=True, say=said.append)
-    assert (
-        len(said) == 3 and said[0].startswith("plan: 1 case, 2 rows, ") and again["pairs"].csv() == board["pairs"].csv()
-    )
+    assert said[0].startswith("plan: 1 case, 2 rows, ") and said[1].startswith("phantoms first: 2, about ")
+    assert said[2:4] == ["phantom one-other", "phantom one"] and len(said) == 6
+    assert again["pairs"].csv() == board["pairs"].csv()
     assert "kernel pair, contrast (HU)" in board["pairs"].csv()
 
 

@@ -145,8 +145,10 @@ def test_bicubic_is_the_first_row_and_the_board_the_page_and_the_records_hold_ev
         assert "mine" in text and (name.endswith("csv") or "Research use only" in text)
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") >= 5 and not faults(page)
-    plan, *cases = said
+    plan, first, *made, cases = *said[:6], said[6:]
     assert re.fullmatch(r"plan: 3 cases, \d rows, about \d+ (s|min); one case after another, .* cores?", plan)
+    assert re.fullmatch(r"phantoms first: 4, about \d+ s", first)
+    assert made == ["phantom specimen-lung", "phantom one", "phantom two", "phantom three"]
     assert [line.split(":")[0] for line in cases[::2]] == ["one", "two", "three"]
     assert cases[1].startswith("  1 of 3 cases done, about ") and cases[5].startswith("  3 of 3 cases done, in ")
 

@@ -14,9 +14,7 @@ from ctloupe.volume.volume import Volume
 
 SECONDS_A_CASE: Final = 2.0
 """Seconds that every case takes, however small it is."""
-SECONDS_TO_MAKE: Final = 1.5
-"""Seconds for a million fine voxels of a phantom on one usual core; making them takes one."""
-SECONDS_TO_MEASURE: Final = 1.6
+SECONDS_TO_MEASURE: Final = 0.6
 """Seconds for a million fine pixels of one row on one usual core, by all metrics; threads share that."""
 _HU_OF_TISSUE: Final = -800
 _NOISE_HU: Final = 40
@@ -42,9 +40,9 @@ def seconds_a_slice(model: Enhances, side: int) -> float:
 
 
 def seconds_of_case(
-    size: tuple[int, int, int], slices: int, made: int, models: Sequence[float], others: int, scans: int = 1
+    size: tuple[int, int, int], slices: int, models: Sequence[float], others: int, scans: int = 1
 ) -> float:
-    """Return what a case is expected to take.
+    """Return what a case is expected to take when its phantoms are there.
 
     Parameters
     ----------
@@ -52,8 +50,6 @@ def seconds_of_case(
         Fine voxels (z, y, x) of its phantom.
     slices
         Slices of its scan.
-    made
-        Number of phantoms of that size that have to be made first.
     models
         Seconds a slice of every model.
     others
@@ -62,9 +58,8 @@ def seconds_of_case(
         Number of scans of the case that are enhanced.
     """
     fine = slices * size[1] * size[2] / 1e6
-    making = made * np.prod(size) / 1e6 * SECONDS_TO_MAKE
     measuring = (len(models) + others) * fine * SECONDS_TO_MEASURE / min(2, cores())
-    return float(SECONDS_A_CASE + making + scans * slices * sum(models) + measuring)
+    return float(SECONDS_A_CASE + scans * slices * sum(models) + measuring)
 
 
 def plan_in_words(seconds: Sequence[float], rows: int) -> str:

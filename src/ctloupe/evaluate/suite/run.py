@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from pydantic import ValidationError
 
 from ctloupe.enhance.resolver import SuperResolver, load_model
 from ctloupe.evaluate.alignment import interpolated
@@ -19,15 +18,14 @@ from ctloupe.evaluate.metrics.texture import Unpaired, in_hu, texture_of
 from ctloupe.evaluate.protocols.kernel_pair import KERNEL_PAIR_PROTOCOL, compare_kernel_pair
 from ctloupe.evaluate.protocols.paired_phantom import PAIRED_PHANTOM, compare_with_truth
 from ctloupe.evaluate.suite.controls import CONTROLS, control_rows
-from ctloupe.evaluate.suite.definition import CaseSpec, KeptPhantom, PhantomSpec, Suite
+from ctloupe.evaluate.suite.definition import CaseSpec, Suite
 from ctloupe.evaluate.suite.expected import left_in_words, plan_in_words, seconds_a_slice, seconds_of_case
 from ctloupe.evaluate.suite.leaderboard import Leaderboard, leaderboard, mean_of_seeds
+from ctloupe.evaluate.suite.phantoms import describes, make_missing, other_of, phantom_in
 from ctloupe.evaluate.suite.report import keep_crops, write_suite_report, write_tables
 from ctloupe.evaluate.warnings import warnings_for
-from ctloupe.foundation.atomic import replacing
-from ctloupe.foundation.errors import FileError, OptionError
+from ctloupe.foundation.errors import OptionError
 from ctloupe.foundation.names import require_name
-from ctloupe.foundation.records import read_plain, save_record
 from ctloupe.images.windows import IntensityWindow
 from ctloupe.networks.flow.enhancer import FlowEnhancer
 from ctloupe.phantom.clinical_slices import labels_on_clinical_slices, truth_on_clinical_slices
@@ -103,10 +101,11 @@ def measure_suite(
     textures: dict[str, Unpaired] = {}
     asked = [_Asked.of(case, entries, controls, out) for case in suite.cases]
     missing = [one for one in asked if one.is_missing]
-    expected = _expected(suite, missing, data)
+    expected = _expected(suite, missing)
     if missing:
         rows = dict.fromkeys(entry.row for one in missing for entry in one.entries)
         say(plan_in_words(expected, len(rows) + 1 + len(CONTROLS) * any(one.controls for one in missing)))
+        make_missing(suite, [one.case for one in missing], data, say)
     begun, done = time.monotonic(), 0
     for one in asked:
         case, known = one.case, one.known
@@ -155,7 +154,7 @@ class _Asked:
         return out / "cases" / f"{self.case.key}.json"
 
 
-def _expected(suite: Suite, missing: list[_Asked], data: Path) -> list[float]:
+def _expected(suite: Suite, missing: list[_Asked]) -> list[float]:
     """Seconds that each case is expected to take, every model tried on a slice of the size of the first."""
     tried: dict[str, float] = {}
     found = []
@@ -164,13 +163,9 @@ def _expected(suite: Suite, missing: list[_Asked], data: Path) -> list[float]:
         for entry in one.entries:
             if entry.key not in tried:
                 tried[entry.key] = seconds_a_slice(entry.resolver, case.size[1] // suite.scale)
-        folders = [case.key, case.other_folder][:scans]
-        made = sum(not (data / folder / "spec.json").is_file() for folder in folders)
         slices = max(1, case.size[0] // (case.slices or suite.scale))
         others = 2 + len(CONTROLS) * one.controls
-        found.append(
-            seconds_of_case(case.size, slices, made, [tried[entry.key] for entry in one.entries], others, scans)
-        )
+        found.append(seconds_of_case(case.size, slices, [tried[entry.key] for entry in one.entries], others, scans))
     return found
 
 
@@ -197,40 +192,17 @@ def _known(path: Path, case: CaseSpec) -> Comparison | None:
         return None
     known = load_comparison(path)
     protocol = PAIRED_PHANTOM if case.other is None else KERNEL_PAIR_PROTOCOL
-    same = known.protocol == protocol.title and _describes(known.facts.get("case"), case)
+    same = known.protocol == protocol.title and describes(known.facts.get("case"), case)
     return known if same else None
-
-
-def _describes(kept: Any, spec: PhantomSpec) -> bool:
-    """Whether a record of before says the same as a specification, be it in the words of an earlier version."""
-    try:
-        return type(spec).model_validate(kept) == spec
-    except ValidationError:
-        return False
 
 
 def _is_known(entry: Entry, known: Comparison | None) -> bool:
     return known is not None and known.models.get(entry.key, {}).get("weights") == entry.weights
 
 
-def _phantom(spec: PhantomSpec, scale: int, folder: Path) -> Path:
-    """Folder of a phantom, made unless it is there with the same specification."""
-    record = folder / "spec.json"
-    wanted = KeptPhantom(**spec.model_dump(exclude={"key", "group", "other"}), scale=scale)
-    kept = read_plain(record, "specification of a phantom", "delete its folder") if record.is_file() else None
-    if _describes(kept, wanted):
-        return folder
-    if kept is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileError(f"{folder}: is not a phantom of a suite and is not replaced; give another `data`")
-    with replacing(folder, overwrite=True) as temporary:
-        spec.make(scale).write(temporary)
-        save_record(temporary / record.name, wanted)
-    return folder
-
-
 def _unpaired(suite: Suite, group: str, data: Path) -> Unpaired:
     spec, windows = suite.specimens[group], suite.windows[group]
-    folder = _phantom(spec, suite.scale, data / suite.specimen_folder(group))
+    folder = phantom_in(spec, suite.scale, data / suite.specimen_folder(group))
     micro = read(folder / "micro.nii.gz")
     spacing = micro.spacing[1], micro.spacing[2]
     return Unpaired(texture_of(micro, IntensityWindow(*windows.micro), spacing), IntensityWindow(*windows.clinical))
@@ -249,7 +221,7 @@ def _measured(
     """Measure what is missing of a case, and join it to what is known."""
     if case.other is not None:
         return _measured_pair(suite, case, entries, known, data, out)
-    folder = _phantom(case, suite.scale, data / case.key)
+    folder = phantom_in(case, suite.scale, data / case.key)
     scan = read(folder / "clinical.nii.gz")
     whole = read(folder / "truth.nii.gz")
     truth, thick = _held(truth_on_clinical_slices(whole, scan)), truth_on_clinical_slices(whole, scan, "slab")
@@ -270,8 +242,10 @@ def _measured_pair(
     suite: Suite, case: CaseSpec, entries: list[Entry], known: Comparison | None, data: Path, out: Path
 ) -> Comparison:
     """Measure what is missing of a kernel pair, and join it to what is known."""
-    second = case.model_copy(update=case.other.model_dump() if case.other is not None else {})
-    folders = _phantom(case, suite.scale, data / case.key), _phantom(second, suite.scale, data / case.other_folder)
+    folders = (
+        phantom_in(case, suite.scale, data / case.key),
+        phantom_in(other_of(case), suite.scale, data / case.other_folder),
+    )
     one, other = (read(folder / "clinical.nii.gz") for folder in folders)
     plain = interpolated(one, suite.scale), interpolated(other, suite.scale)
     rows = {entry.key: (entry.resolver.enhance(one), entry.resolver.enhance(other)) for entry in entries}
