@@ -162,3 +162,11 @@ def test_phantom_makes_a_pair_of_a_real_micro_ct_and_refuses_the_options_of_an_a
         monkeypatch.setattr(sys, "argv", given)
         with pytest.raises(SystemExit):
             main()
+
+
+def test_only_the_command_line_begins_processes_that_nobody_asked_for():
+    code = "from ctloupe.foundation.workers import unasked_allowed; before = unasked_allowed()\n"
+    code += "from ctloupe.cli import main; import sys; sys.argv = ['ctloupe', '--version']\n"
+    code += "try:\n    main.main()\nexcept SystemExit:\n    print(before, unasked_allowed())"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert told.splitlines()[-1] == "False True"

@@ -45,7 +45,7 @@ from ctloupe.foundation.kept_memory import keep_as_usual, kept_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(200):
+    for _ in range(60):
         # Too small for a huge page.
         np.full(2**18, 1, np.float32)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -1,7 +1,6 @@
 """Pieces of work by one process and by several."""
 
 import multiprocessing
-import subprocess
 import sys
 import time
 
@@ -51,11 +50,3 @@ def test_without_dask_the_line_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'ctloupe\[cluster\]'"):
         list(Workers(scheduler="tcp://127.0.0.1:9").each(small_work.squared, [1]))
-
-
-def test_only_the_command_line_begins_processes_that_nobody_asked_for():
-    code = "from ctloupe.foundation.workers import unasked_allowed; before = unasked_allowed()\n"
-    code += "from ctloupe.cli import main; import sys; sys.argv = ['ctloupe', '--version']\n"
-    code += "try:\n    main.main()\nexcept SystemExit:\n    print(before, unasked_allowed())"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert told.splitlines()[-1] == "False True"

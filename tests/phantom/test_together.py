@@ -6,6 +6,7 @@ import pytest
 
 from ctloupe.foundation.errors import FileError, OptionError
 from ctloupe.foundation.memory import Memory
+from ctloupe.foundation.workers import WorkerLost, Workers
 from ctloupe.phantom import together
 from ctloupe.phantom.phantom import make_phantom
 from ctloupe.phantom.together import Wanted, in_words, make_together, processes_for, write_wanted
@@ -50,29 +51,30 @@ def test_what_it_takes_is_said(machine):
 
 
 def make(out):
-    """Write which process has made it; one may be refused, and one process ends."""
+    """Write which process has made it; one may be refused."""
     if out.name == "refused":
         raise FileError(f"{out}: refused")
-    if out.name == "ends":
-        os._exit(1)
     out.write_text(str(os.getpid()))
 
 
 @pytest.mark.slow
-def test_processes_make_them_and_what_is_wrong_with_one_is_told(tmp_path, monkeypatch):
+def test_processes_make_them_whose_turns_are_said_and_what_is_wrong_with_one_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(together, "processes_for", lambda voxels: 2)
-
-    def made(*names):
-        said = []
-        make_together(make, [(f"phantom {name}", tmp_path / name) for name in names], [SMALL] * len(names), said.append)
-        return said
-
-    assert made("a", "b", "c") == ["phantom a", "phantom b", "phantom c"]
-    assert str(os.getpid()) not in [(tmp_path / name).read_text() for name in "abc"]
+    names, said = ["a", "b", "c", "refused"], []
     with pytest.raises(FileError, match="refused"):
-        made("d", "refused")
+        make_together(make, [(f"phantom {name}", tmp_path / name) for name in names], [SMALL] * 4, said.append)
+    assert said == ["phantom a", "phantom b", "phantom c", "phantom refused"]
+    assert str(os.getpid()) not in [(tmp_path / name).read_text() for name in "abc"]
+
+
+def test_when_a_process_is_ended_from_outside_it_is_said_what_to_do(tmp_path, monkeypatch):
+    def lost(self, work, items):
+        yield
+        raise WorkerLost("one of them was ended")
+
+    monkeypatch.setattr(Workers, "each", lost)
     with pytest.raises(OptionError, match=r"ended from outside.*same command again"):
-        made("e", "ends")
+        make_together(make, [("", tmp_path / "a")], [SMALL])
 
 
 def test_what_is_wanted_of_a_phantom_is_written_and_replaces_what_was_there(tmp_path):
