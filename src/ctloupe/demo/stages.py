@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import psutil
+
+_LOOK_SECONDS: Final = 0.2
+"""Time from one look at the memory of other processes to the next."""
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -19,7 +26,8 @@ class Stages:
     Attributes
     ----------
     rows : list of (name, seconds, peak resident memory in MB)
-        One row for each finished stage; the memory is None where the system does not tell.
+        One row for each finished stage. The memory is that of this process and, as it was seen five times a second, of
+        those that it began; None where the system does not tell.
     """
 
     rows: list[tuple[str, float, float | None]] = field(default_factory=list)
@@ -30,11 +38,37 @@ class Stages:
         print(f"demo: {name} …", file=sys.stderr, flush=True)
         _reset_peak()
         begun = time.monotonic()
-        yield
+        with _begun_processes() as largest:
+            yield
         seconds, peak = time.monotonic() - begun, _peak_mb()
+        if peak is not None:
+            peak += max(largest)
         self.rows.append((name, seconds, peak))
         memory = f", peak memory {peak:.0f} MB" if peak is not None else ""
         print(f"demo: {name}: {seconds:.0f} s{memory}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _begun_processes() -> Iterator[list[float]]:
+    """Look at the memory of the processes that this one has begun, and yield what they had together, in MB."""
+    found, over = [0.0], threading.Event()
+
+    def look() -> None:
+        own = psutil.Process()
+        while not over.wait(_LOOK_SECONDS):
+            held = 0
+            for one in own.children(recursive=True):
+                with suppress(psutil.Error):
+                    held += one.memory_info().rss
+            found.append(held / 2**20)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        looking.join()
 
 
 def _reset_peak() -> None:
