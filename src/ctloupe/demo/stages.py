@@ -51,13 +51,13 @@ class Stages:
 @contextmanager
 def _begun_processes() -> Iterator[list[float]]:
     """Look at the memory of the processes that this one has begun, and yield what they had together, in MB."""
-    found, over = [0.0], threading.Event()
+    found, over, own = [0.0], threading.Event(), psutil.Process()
+    before = set(own.children(recursive=True))
 
     def look() -> None:
-        own = psutil.Process()
         while not over.wait(_LOOK_SECONDS):
             held = 0
-            for one in own.children(recursive=True):
+            for one in set(own.children(recursive=True)) - before:
                 with suppress(psutil.Error):
                     held += one.memory_info().rss
             found.append(held / 2**20)
