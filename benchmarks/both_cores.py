@@ -84,18 +84,8 @@ def main() -> None:
         alone = phantoms(folder / "alone", size, count, False)
         beside = phantoms(folder / "beside", size, count, True)
         suite = ["suite", "lungs.yaml", "--model", "lung-demo", "--controls", "--out", "leaderboard"]
-        study = [
-            "study",
-            "run",
-            "jmi-table3",
-            "--scale",
-            "tiny",
-            "--only",
-            "A,M",
-            "--minutes",
-            f"{arguments.minutes:g}",
-        ]
-        study += ["--seeds", "1", "--out", "study"]
+        study = ["study", "run", "jmi-table3", "--scale", "tiny", "--only", "A,M", "--seeds", "1", "--out", "study"]
+        study += ["--minutes", f"{arguments.minutes:g}"]
         if arguments.study_size:
             study += ["--size", *map(str, arguments.study_size), "--per-case", "6", "--test-patches", "4"]
         rows = [

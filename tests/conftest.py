@@ -14,7 +14,6 @@ if IS_WORKER:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from ctloupe import methods  # noqa: E402
-from ctloupe.foundation.garbage import collect_seldom  # noqa: E402
 from ctloupe.train.settings import TrainSettings  # noqa: E402
 from small_bank import write_small_bank  # noqa: E402
 from small_config import SMALL_BY_METHOD  # noqa: E402
@@ -24,6 +23,8 @@ pytest_plugins = ["dicom_series"]
 
 def pytest_configure() -> None:
     """One thread for each worker: more threads than cores wait for each other most of the time."""
+    from ctloupe.foundation.garbage import collect_seldom
+
     collect_seldom()
     if IS_WORKER and find_spec("torch"):
         import torch

@@ -105,12 +105,9 @@ def _phantoms(out: Path, request: DemoRequest) -> None:
     """Scan two anatomies clinically, two others by µCT, and one by both for the comparison."""
     seed, wanted = request.seed * 100, []
     for number in (1, 2):
-        wanted += [
-            Wanted(DEFAULT, request.size, seed + number, None, out / "clinical" / f"case-{number}.nii.gz", "clinical"),
-            Wanted(
-                DEFAULT, request.size, seed + 10 + number, None, out / "micro" / f"specimen-{number}.nii.gz", "micro"
-            ),
-        ]
+        clinical, micro = out / "clinical" / f"case-{number}.nii.gz", out / "micro" / f"specimen-{number}.nii.gz"
+        wanted.append(Wanted(DEFAULT, request.size, seed + number, None, clinical, "clinical"))
+        wanted.append(Wanted(DEFAULT, request.size, seed + 10 + number, None, micro, "micro"))
     # Not 21: the tiny preset was chosen by looking at that one.
     wanted.append(Wanted(DEFAULT, request.size, seed + 31, None, out / "held-out"))
     write_wanted([("", one) for one in wanted])

@@ -38,11 +38,11 @@ class Stages:
         print(f"demo: {name} …", file=sys.stderr, flush=True)
         _reset_peak()
         begun = time.monotonic()
-        with _begun_processes() as largest:
+        with _begun_processes() as seen:
             yield
         seconds, peak = time.monotonic() - begun, _peak_mb()
         if peak is not None:
-            peak += max(largest)
+            peak += max(seen)
         self.rows.append((name, seconds, peak))
         memory = f", peak memory {peak:.0f} MB" if peak is not None else ""
         print(f"demo: {name}: {seconds:.0f} s{memory}", file=sys.stderr, flush=True)
@@ -50,7 +50,7 @@ class Stages:
 
 @contextmanager
 def _begun_processes() -> Iterator[list[float]]:
-    """Look at the memory of the processes that this one has begun, and yield what they had together, in MB."""
+    """Yield the memory in MB that processes which are begun in the block had together, each time it was looked at."""
     found, over, own = [0.0], threading.Event(), psutil.Process()
     before = set(own.children(recursive=True))
 

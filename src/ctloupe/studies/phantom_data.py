@@ -102,26 +102,17 @@ def _scans(
     micro = [folder / "micro" / f"specimen-{number}.nii.gz" for number in range(1, budget.micros + 1)]
     homes = [Path("held-out" if number == 0 else f"held-out-{number + 1}") for number in range(budget.test_cases)]
 
-    def wanted(seed: int, out: Path, volume: str | None) -> Wanted:
-        return Wanted(recipe.anatomy, budget.size, seed, config, out, volume)
+    wanted: list[tuple[str, Wanted]] = []
 
-    write_wanted(
-        [
-            *(
-                (f"clinical phantom {number} of {len(clinical)}", wanted(number, path, "clinical"))
-                for number, path in enumerate(clinical, start=1)
-            ),
-            *(
-                (f"µCT phantom {number} of {len(micro)}", wanted(MICRO_SEED + number, path, "micro"))
-                for number, path in enumerate(micro, start=1)
-            ),
-            *(
-                (f"held-out phantom {number + 1} of {len(homes)}", wanted(HELD_OUT_SEED + number, folder / home, None))
-                for number, home in enumerate(homes)
-            ),
-        ],
-        say,
-    )
+    def want(kind: str, first_seed: int, outs: list[Path], volume: str | None) -> None:
+        for index, out in enumerate(outs):
+            one = Wanted(recipe.anatomy, budget.size, first_seed + index, config, out, volume)
+            wanted.append((f"{kind} phantom {index + 1} of {len(outs)}", one))
+
+    want("clinical", 1, clinical, "clinical")
+    want("µCT", MICRO_SEED + 1, micro, "micro")
+    want("held-out", HELD_OUT_SEED, [folder / home for home in homes], None)
+    write_wanted(wanted, say)
     # Slices are cropped before anything is done with them where patches are; lungs are a part of a slice.
     mask = recipe.clinical_mask if recipe.clinical_mask == "box" else "none"
     files = [{kind: home / f"{kind}.nii.gz" for kind in ("truth", "labels")} for home in homes]
